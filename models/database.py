@@ -1,0 +1,108 @@
+"""PostgreSQL: the pool, and how a connection reads rows into structs."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, TypeVar
+
+import msgspec
+from psycopg import AsyncConnection, AsyncCursor, OperationalError
+from psycopg.rows import args_row
+from psycopg.sql import SQL, Composed
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from models.errors import Unavailable
+from models.settings import Settings
+
+Row = TypeVar("Row")
+Query = LiteralString | bytes | SQL | Composed
+Params = Mapping[str, Any] | Sequence[Any] | None
+Connection = AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[Connection]
+
+set_json_dumps(msgspec.json.encode)
+set_json_loads(msgspec.json.decode)
+
+
+def pool(settings: Settings, *, size: int | None = None) -> Pool:
+    """A pool not yet open: open it after a fork, inside the loop that uses it.
+
+    Connections autocommit, so that a read costs one round trip; writes open a transaction.
+    """
+    size = size or settings.database_pool_max
+    return AsyncConnectionPool(
+        settings.database_url,
+        min_size=min(settings.database_pool_min, size),
+        max_size=size,
+        timeout=5,
+        kwargs={"autocommit": True, "application_name": "episodes"},
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+@asynccontextmanager
+async def connection(source: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool.
+
+    Raises:
+        Unavailable: where the database does not give one in time.
+    """
+    try:
+        async with source.connection() as connected:
+            yield connected
+    except PoolTimeout:
+        raise Unavailable("the database does not answer; try again") from None
+
+
+@asynccontextmanager
+async def transaction(source: Pool) -> AsyncIterator[Connection]:
+    """A connection inside one transaction, committed where the block ends well."""
+    async with connection(source) as connected, connected.transaction():
+        yield connected
+
+
+async def rows(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> list[Row]:
+    """All rows of a query as ``kind``, whose fields stand in the order of the columns."""
+    async with _cursor(connected, kind) as cursor:
+        await cursor.execute(query, params)
+        return await cursor.fetchall()
+
+
+async def row(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> Row | None:
+    """The first row of a query as ``kind``, or None."""
+    async with _cursor(connected, kind) as cursor:
+        await cursor.execute(query, params)
+        return await cursor.fetchone()
+
+
+async def value(connected: Connection, query: Query, params: Params = None) -> Any:
+    """The first column of the first row, or None."""
+    async with connected.cursor(binary=True) as cursor:
+        await cursor.execute(query, params)
+        found = await cursor.fetchone()
+        return found[0] if found else None
+
+
+async def execute(connected: Connection, query: Query, params: Params = None) -> int:
+    """Run a statement; the number of rows it touched."""
+    async with connected.cursor(binary=True) as cursor:
+        await cursor.execute(query, params)
+        return cursor.rowcount
+
+
+async def ping(source: Pool) -> None:
+    """One round trip.
+
+    Raises:
+        Unavailable: where there is no answer.
+    """
+    try:
+        async with connection(source) as connected:
+            await execute(connected, "select 1")
+    except OperationalError:
+        raise Unavailable("the database does not answer; try again") from None
+
+
+def _cursor(connected: Connection, kind: type[Row]) -> AsyncCursor[Row]:
+    return connected.cursor(row_factory=args_row(kind), binary=True)

@@ -1,0 +1,218 @@
+"""One table over one struct: create, read, page, patch, delete, restore exist here and nowhere else.
+
+The struct's fields are the table's columns. Every write leaves a row in the outbox in the same statement, so that
+search hears of it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Generic, LiteralString, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import inspect
+from psycopg import DataError
+from psycopg.types.json import Jsonb
+
+from models import database
+from models.database import Connection
+from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from models.paging import COUNT_LIMIT, Page, PageQuery, Position, decode_cursor, encode_cursor, sort_of
+from models.queries import Queries
+
+Json = dict[str, Any]
+
+
+class Entity(msgspec.Struct):
+    """What every row carries besides its own fields."""
+
+    metadata: Json
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    version: int
+    deleted_at: datetime | None
+    deleted_by: str | None
+    deleted_reason: str | None
+    restored_at: datetime | None
+    restored_by: str | None
+
+
+Row = TypeVar("Row", bound=Entity)
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who changes something, and in which request."""
+
+    subject: str
+    request_id: str
+
+
+class Table(Generic[Row]):
+    """Living and soft-deleted rows of one kind.
+
+    ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it. ``title`` is the
+    column that names a row to people.
+    """
+
+    def __init__(
+        self,
+        name: LiteralString,
+        row: type[Row],
+        *,
+        key: str,
+        title: LiteralString,
+        filters: Mapping[str, LiteralString],
+    ) -> None:
+        self.name: Final = name
+        self.row: Final = row
+        self.key: Final = key
+        self.title: Final = title
+        self.entity_type: Final = key.removesuffix("_id")
+        self.sorts: Final = ("created_at", "updated_at", title)
+        text: LiteralString = f"fold({title} || ' ' || coalesce(description, '')) like fold(%(q)s)"
+        columns = tuple(field.name for field in msgspec.structs.fields(row))
+        self._json = _json_columns(row)
+        self._queries = Queries(name, columns, key, {**filters, "q": text})
+
+    async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
+        """Insert ``new``; fields that are UNSET take the database's defaults."""
+        values = self._values(new)
+        query = self._queries.insert(tuple(values))
+        made = await database.row(connection, self.row, query, values | {"actor": actor.subject})
+        assert made is not None, "an insert returns its row"  # noqa: S101
+        return made
+
+    async def read(self, connection: Connection, key: UUID, *, include_deleted: bool = False) -> Row:
+        """The row with this id.
+
+        Raises:
+            NotFound: where there is none, or it is deleted.
+        """
+        found = await database.row(connection, self.row, self._queries.select(include_deleted), {"key": key})
+        if found is None:
+            raise NotFound(f"there is no {self.noun} {key}")
+        return found
+
+    async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
+        """One page of the rows that match; filters that are None do not count.
+
+        Raises:
+            Invalid: naming ``sort`` or ``cursor``.
+        """
+        column = sort_of(query.sort, self.sorts)
+        given = {name: self._adapted(name, value) for name, value in filters.items() if value is not None}
+        if query.q:
+            given["q"] = f"%{_escape_like(query.q)}%"
+        shape = (tuple(given), query.include_deleted)
+        total = await database.value(connection, self._queries.count(*shape), given)
+        text = self._queries.page(*shape, query.sort, query.cursor is not None)
+        found = await self._found(connection, text, given | _after(query) | {"limit": query.limit + 1})
+        return self._cut(found, query, column, total)
+
+    async def patch(
+        self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, version: int | None = None
+    ) -> Row:
+        """Change what ``patch`` sets. ``version`` is the one the caller saw, or None for any.
+
+        Raises:
+            NotFound, PreconditionFailed
+        """
+        values = self._values(patch)
+        if not values:
+            return self._seen(await self.read(connection, key), version)
+        params = values | {"actor": actor.subject, "key": key, "version": version}
+        changed = await database.row(connection, self.row, self._queries.update(tuple(values)), params)
+        return changed or self._seen(await self.read(connection, key), version)
+
+    async def delete(
+        self, connection: Connection, actor: Actor, key: UUID, reason: str | None, version: int | None = None
+    ) -> None:
+        """Put the row in the trash.
+
+        Raises:
+            NotFound, PreconditionFailed
+        """
+        params = {"actor": actor.subject, "key": key, "version": version, "reason": reason}
+        if await database.row(connection, self.row, self._queries.delete(), params) is None:
+            self._seen(await self.read(connection, key), version)
+
+    async def restore(self, connection: Connection, actor: Actor, key: UUID, version: int | None = None) -> Row:
+        """Take the row out of the trash.
+
+        Raises:
+            NotFound: where there never was such a row.
+            Conflict: where it is not deleted.
+        """
+        params = {"actor": actor.subject, "key": key, "version": version}
+        restored = await database.row(connection, self.row, self._queries.restore(), params)
+        if restored is None:
+            self._seen(await self.read(connection, key, include_deleted=True), version)
+            raise Conflict(f"this {self.noun} is not deleted")
+        return restored
+
+    async def require(self, connection: Connection, key: UUID | msgspec.UnsetType | None, *, field: str) -> None:
+        """Check a reference, and keep its target alive until the transaction ends.
+
+        Raises:
+            Invalid: naming ``field``, where the target is missing or deleted.
+        """
+        if isinstance(key, UUID) and not await database.value(connection, self._queries.lock(), {"key": key}):
+            raise Invalid(f"there is no {self.noun} {key}", field=field)
+
+    @property
+    def noun(self) -> str:
+        """What a person calls such a row."""
+        return self.entity_type.replace("_", " ")
+
+    def _values(self, struct: msgspec.Struct) -> dict[str, Any]:
+        fields = msgspec.structs.asdict(struct)
+        return {name: self._adapted(name, value) for name, value in fields.items() if value is not msgspec.UNSET}
+
+    def _adapted(self, name: str, value: Any) -> Any:
+        return Jsonb(value) if name in self._json and value is not None else value
+
+    def _seen(self, current: Row, version: int | None) -> Row:
+        if version is not None and current.version != version:
+            raise PreconditionFailed(f"somebody changed this {self.noun}: it is at version {current.version} now")
+        return current
+
+    async def _found(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> list[Row]:
+        try:
+            return await database.rows(connection, self.row, query, params)
+        except DataError:
+            if "value" not in params:
+                raise
+            raise Invalid("this is not a cursor that a list returned", field="cursor") from None
+
+    def _cut(self, found: list[Row], query: PageQuery, column: str, total: int) -> Page[Row]:
+        page = Page(found[: query.limit], query.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
+        if len(found) > query.limit:
+            last = page.rows[-1]
+            page.next_cursor = encode_cursor(Position(query.sort, getattr(last, column), getattr(last, self.key)))
+        return page
+
+
+def _after(query: PageQuery) -> dict[str, Any]:
+    if query.cursor is None:
+        return {}
+    position = decode_cursor(query.cursor, query.sort)
+    return {"value": position.value, "id": position.id}
+
+
+def _json_columns(row: type[Entity]) -> frozenset[str]:
+    """The columns whose values are JSON: objects and arrays of objects."""
+    info = inspect.type_info(row)
+    assert isinstance(info, inspect.StructType)  # noqa: S101
+    return frozenset(field.name for field in info.fields if _is_json(field.type))
+
+
+def _is_json(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_json, kind.types))
+    return isinstance(kind, inspect.DictType) or (isinstance(kind, inspect.ListType) and _is_json(kind.item_type))
+
+
+def _escape_like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
