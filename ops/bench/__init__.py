@@ -1,0 +1,1 @@
+"""Measurements against peers, taken in the same run on the same files."""

@@ -1,0 +1,73 @@
+"""Opening pictures: seven formats and no others, a limit of pixels, and which way is up."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from PIL import AvifImagePlugin, ExifTags, Image
+
+from models.errors import Rejected
+from pipeline.decoding import decoding
+
+FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")
+MAX_PIXELS: Final = 120_000_000  # a phone's 108 megapixels pass; decoded, this is half a gigabyte
+
+Transpose = Image.Transpose
+# EXIF's orientation → what turns the stored picture upright.
+UPRIGHT: Final = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+SIDEWAYS: Final = frozenset({Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90})
+
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many decoders run as there are cores
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open a picture of one of the seven formats; nothing but its header is read yet.
+
+    Raises:
+        Rejected: CORRUPT_FILE, here or while the caller decodes; FILE_TOO_LARGE over 120 megapixels.
+        Fault: INTERNAL, when the file is not there or the machine is in trouble.
+    """
+    with decoding("picture"), _bombs_are_errors(), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        yield image
+
+
+@contextmanager
+def _bombs_are_errors() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata does not spoil a picture
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            message = f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels, which is the most we take."
+            raise Rejected("FILE_TOO_LARGE", message) from error
+
+
+def turn(image: Image.Image) -> Image.Transpose | None:
+    """How an opened picture must be turned to stand upright, or None."""
+    if image.format == "TIFF":  # its decoder has turned it already
+        return None
+    if image.format == "PNG" and "exif" not in image.info:  # do not decode the picture to look behind it
+        return None
+    try:
+        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF does not make a broken picture
+        return None
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels as a person sees them."""
+    width, height = image.size
+    return (height, width) if turn(image) in SIDEWAYS else (width, height)
