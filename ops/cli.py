@@ -1,0 +1,209 @@
+"""The command line ``episodes``. Each command imports what it needs when it runs: help must not wait."""
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from cyclopts import App, Parameter, validators
+
+HELP = """Metadata and media ingest for makers of video series.
+
+It talks to EPISODES_URL, else to the server that runs on EPISODES_HOME (.data by default). There it signs in with the
+key of that home. EPISODES_TOKEN is used where the home has no key, and where EPISODES_URL names another server.
+"""
+INTERRUPTED = 130
+T = TypeVar("T")
+
+app = App(
+    "episodes",
+    help=HELP,
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
+)
+jobs = App("jobs", help="Look at the pipeline's jobs; run one again, or stop it.")
+app.command(jobs)
+
+EntityName = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
+AsJson = Annotated[bool, Parameter("--json", help="JSON instead of a table.")]
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
+
+
+def main() -> None:
+    """Run a command: exit 0 if all went well, 1 if not, 2 if it was called wrongly, 130 if it was interrupted."""
+    from ops.errors import CommandError
+
+    try:
+        app()
+    except CommandError as error:
+        print(f"episodes: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("episodes: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
+    return asyncio.run(work)
+
+
+@app.command
+def token(*, role: Literal["admin", "editor", "viewer"], subject: str = "developer") -> None:
+    """Print a token of the embedded issuer, valid for an hour.
+
+    Parameters
+    ----------
+    role
+        What its bearer may do.
+    subject
+        Who its bearer is.
+    """
+    from ops.sign_in import issue
+
+    print(issue(role, subject))
+
+
+@app.command
+def ingest(
+    *path: Paths,
+    entity_type: EntityName = "clip",
+    entity_id: str | None = None,
+    create: bool = False,
+    role: Literal["primary", "thumbnail", "trailer", "script"] = "primary",
+    on_duplicate: Literal["link", "reject", "keep"] = "link",
+    priority: Literal["interactive", "batch", "backfill"] = "batch",
+    json: AsJson = False,
+) -> int:
+    """Send files and folders through the pipeline and wait for the end. Started again, it continues where it was.
+
+    Parameters
+    ----------
+    entity_type
+        What the files are for.
+    entity_id
+        The entity that one file is for.
+    create
+        Create an entity for each file, with the file name as its title.
+    role
+        What the file is to an episode.
+    on_duplicate
+        What to do with a file that is already stored: point to it, refuse it, or keep it twice.
+    priority
+        How urgent the work is.
+    """
+    from ops import commands
+    from ops.ingest import Wish
+    from ops.plan import Target
+
+    target = Target(entity_type, entity_id, role)
+    wish = Wish(on_duplicate=on_duplicate, priority=priority)
+    try:
+        return _run(commands.ingest_paths(path, target, wish, create=create, as_json=json))
+    except KeyboardInterrupt:
+        print("episodes: interrupted; run the same command again to continue", file=sys.stderr)
+        return INTERRUPTED
+
+
+@jobs.command(name="list")
+def list_jobs(
+    *,
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None,
+    stage: Literal["ingest", "deduplicate", "thumbnail", "index"] | None = None,
+    error_code: str | None = None,
+    entity_type: EntityName | None = None,
+    entity_id: str | None = None,
+    batch_id: str | None = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """List jobs, the newest first.
+
+    Parameters
+    ----------
+    status
+        Only jobs that stand like this.
+    stage
+        Only jobs in this stage.
+    error_code
+        Only jobs that failed for this reason, such as CORRUPT_FILE.
+    entity_type
+        Only jobs for this kind of entity.
+    entity_id
+        Only jobs for this entity.
+    batch_id
+        Only jobs that were posted together.
+    limit
+        At most so many.
+    """
+    from ops import commands
+
+    filters = {
+        "status": status,
+        "stage": stage,
+        "error_code": error_code,
+        "entity_type": entity_type,
+        "entity_id": entity_id,
+        "batch_id": batch_id,
+    }
+    _run(commands.list_jobs(filters, limit, as_json=json))
+
+
+@jobs.command
+def show(job_id: str, /, *, json: AsJson = False) -> None:
+    """Show one job with its stages."""
+    from ops import commands
+
+    _run(commands.show_job(job_id, as_json=json))
+
+
+@jobs.command
+def retry(job_id: str, /, *, json: AsJson = False) -> None:
+    """Run a failed or cancelled job again."""
+    from ops import commands
+
+    _run(commands.change_job(job_id, "retry", as_json=json))
+
+
+@jobs.command
+def cancel(job_id: str, /, *, json: AsJson = False) -> None:
+    """Stop a job that is queued or running."""
+    from ops import commands
+
+    _run(commands.change_job(job_id, "cancel", as_json=json))
+
+
+@app.command
+def search(query: str, /, *, limit: Limit = 20, json: AsJson = False) -> None:
+    """Find shows, episodes, clips and outfits by their words."""
+    from ops import commands
+
+    _run(commands.search(query, limit, as_json=json))
+
+
+@app.command
+def reindex() -> None:
+    """Write the search index anew, in the background."""
+    from ops import commands
+
+    _run(commands.reindex())
+
+
+@app.command
+def migrate() -> None:
+    """Bring the database of DATABASE_URL, else that of the running server, to the newest schema."""
+    from migrations import upgrade
+    from ops.sign_in import database_url
+
+    upgrade(database_url())
+
+
+@app.command
+def seed() -> None:
+    """Create the sample shows, episodes, clips and outfits, and ingest their sample media."""
+    from ops.seed import seed
+
+    _run(seed())

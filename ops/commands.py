@@ -1,0 +1,134 @@
+"""What the commands do with the server, and how they show it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ops import report
+from ops.client import Answer, Client, connected
+from ops.errors import CommandError
+from ops.ingest import RESOURCES, Listener, Wish, ingest
+from ops.outcome import Result
+from ops.plan import File, Target, find
+
+PATIENCE = 30.0  # seconds that a server may be away in the middle of an ingest
+Row = dict[str, Any]
+
+
+async def ingest_paths(paths: Sequence[Path], target: Target, wish: Wish, *, create: bool, as_json: bool) -> int:
+    """Ingest files and folders, then report; 1 if any of them failed.
+
+    Raises:
+        CommandError: the call makes no sense, or the server cannot be reached.
+    """
+    _check_target(target, create=create)
+    files = _found(paths, target)
+    started = time.monotonic()
+    async with connected("editor", patience=PATIENCE) as client:
+        results = await _ingest(client, files, wish)
+    _report(results, time.monotonic() - started, as_json=as_json)
+    return int(any(result.outcome in ("failed", "cancelled") for result in results))
+
+
+def _check_target(target: Target, *, create: bool) -> None:
+    if create == (target.entity_id is not None):
+        raise CommandError("Say what the files are for: either --create, or --entity-id with the entity of one file.")
+    if create and target.entity_type not in RESOURCES:
+        raise CommandError("An episode belongs to a show: create it first, then use --entity-id.")
+
+
+def _found(paths: Sequence[Path], target: Target) -> list[File]:
+    if not paths:
+        raise CommandError("Say which files or folders to ingest.")
+    files = find(paths, target)
+    if target.entity_id and len(files) > 1:
+        raise CommandError(f"--entity-id takes one file, and there are {len(files)}: use --create for many.")
+    return files
+
+
+async def _ingest(client: Client, files: Sequence[File], wish: Wish) -> list[Result]:
+    with report.Board(files) as board:
+        return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
+
+
+def _report(results: Sequence[Result], seconds: float, *, as_json: bool) -> None:
+    if as_json:
+        print(report.as_json(results))
+        return
+    if results:
+        report.console().print(report.table(results))
+    report.console().print(report.summary(results, seconds))
+
+
+async def list_jobs(filters: Mapping[str, str | None], limit: int, *, as_json: bool) -> None:
+    """Print the newest jobs that match."""
+    async with connected("viewer") as client:
+        rows, total = await _first(client, "/api/v1/ingest", limit, filters)
+    if as_json:
+        print(report.dump(rows))
+        return
+    names = ("job", "status", "stage", "entity", "error", "created")
+    report.console().print(report.rows(names, [_job_row(row) for row in rows]))
+    report.console().print(f"{len(rows)} of {total} jobs")
+
+
+async def _first(client: Client, path: str, limit: int, filters: Mapping[str, str | None]) -> tuple[list[Row], int]:
+    rows: list[Row] = []
+    total = 0
+    async for page in client.pages(path, list[Row], limit=min(limit, 100), **filters):
+        rows, total = rows + page.data, page.page.total
+        if len(rows) >= limit:
+            break
+    return rows[:limit], total
+
+
+def _job_row(job: Row) -> list[object]:
+    status = f"{job['status']}, {job['outcome']}" if job["outcome"] else job["status"]
+    error = f"{job['error']['code']}: {job['error']['message']}" if job["error"] else None
+    return [job["job_id"], status, job["stage"], f"{job['entity_type']} {job['entity_id']}", error, job["created_at"]]
+
+
+async def show_job(job_id: str, *, as_json: bool) -> None:
+    """Print one job with its stages."""
+    async with connected("viewer") as client:
+        answer = await client.get(f"/api/v1/ingest/{job_id}", Row)
+    _print_job(answer, as_json=as_json)
+
+
+async def change_job(job_id: str, verb: Literal["retry", "cancel"], *, as_json: bool) -> None:
+    """Retry or cancel a job and print it."""
+    async with connected("editor") as client:
+        answer = await client.post(f"/api/v1/ingest/{job_id}/{verb}", Row)
+    _print_job(answer, as_json=as_json)
+
+
+def _print_job(answer: Answer[Row], *, as_json: bool) -> None:
+    if as_json:
+        print(report.dump(answer.data))
+        return
+    plain = [(name, value) for name, value in answer.data.items() if name != "stages"]
+    report.console().print(report.rows(("job", ""), plain))
+    columns = ("name", "status", "attempts", "started_at", "finished_at", "seconds")
+    stages = [[stage.get(column) for column in columns] for stage in answer.data.get("stages") or []]
+    report.console().print(report.rows(("stage", *columns[1:]), stages))
+
+
+async def search(query: str, limit: int, *, as_json: bool) -> None:
+    """Print what is found, the best first."""
+    async with connected("viewer") as client:
+        rows, total = await _first(client, "/api/v1/search", limit, {"q": query})
+    if as_json:
+        print(report.dump(rows))
+        return
+    columns = ("entity_type", "title", "snippet", "entity_id")
+    found = [[row.get(column) for column in columns] for row in rows]
+    report.console().print(report.rows(("type", "title", "snippet", "id"), found))
+    report.console().print(f"{len(rows)} of {total} found")
+
+
+async def reindex() -> None:
+    """Queue everything for indexing and print how much that is."""
+    async with connected("admin") as client:
+        answer = await client.post("/api/v1/search/reindex", Row)
+    print(f"{answer.data['queued']} queued")
