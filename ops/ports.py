@@ -1,0 +1,44 @@
+"""Ports on the loopback interface."""
+
+import itertools
+import random
+import socket
+from contextlib import ExitStack
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+# Below the ports that outgoing connections take, so that a restarted service finds its own free again.
+RANGE: Final = range(20000, 32000)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with ExitStack() as stack:
+        return _take(port, stack)
+
+
+def free(count: int) -> list[int]:
+    """As many different free ports."""
+    candidates = random.sample(RANGE, len(RANGE))
+    with ExitStack() as stack:
+        return list(itertools.islice((port for port in candidates if _take(port, stack)), count))
+
+
+def answers(port: int, host: str = HOST, within: float = 0.5) -> bool:
+    """Whether something accepts connections there, asked for at most that many seconds."""
+    try:
+        socket.create_connection((host, port), timeout=within).close()
+    except OSError:
+        return False
+    return True
+
+
+def _take(port: int, stack: ExitStack) -> bool:
+    """Hold a port until the stack is closed."""
+    server = stack.enter_context(socket.socket())
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((HOST, port))
+    except OSError:
+        return False
+    return True
