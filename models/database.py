@@ -35,7 +35,11 @@ def pool(settings: Settings, *, size: int | None = None) -> Pool:
         min_size=min(settings.database_pool_min, size),
         max_size=size,
         timeout=5,
-        kwargs={"autocommit": True, "application_name": "episodes"},
+        kwargs={
+            "autocommit": True,
+            "application_name": "episodes",
+            "options": "-c pg_trgm.word_similarity_threshold=0.4",
+        },
         check=AsyncConnectionPool.check_connection,
         open=False,
     )

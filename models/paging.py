@@ -46,9 +46,9 @@ class Position(msgspec.Struct, array_like=True):
     id: UUID
 
 
-def encode_cursor(position: Position) -> str:
-    """An opaque text for ``position``."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
+def encode_cursor(sort: str, value: Any, key: UUID) -> str:
+    """An opaque text for the position after the row ``key``, whose value in the sort's column is ``value``."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(Position(sort, value, key))).rstrip(b"=").decode()
 
 
 def decode_cursor(text: str, sort: str) -> Position:

@@ -90,4 +90,4 @@ class Queries:
 
 
 def _remembered(compose: Callable[P, Composed]) -> Callable[P, bytes]:
-    return cast("Callable[P, bytes]", cache(lambda *shape: compose(*shape).as_bytes()))
+    return cast("Callable[P, bytes]", cache(lambda *shape, **named: compose(*shape, **named).as_bytes()))

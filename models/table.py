@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from models import database
 from models.database import Connection
 from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from models.paging import COUNT_LIMIT, Page, PageQuery, Position, decode_cursor, encode_cursor, sort_of
+from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
 
 Json = dict[str, Any]
@@ -190,7 +190,7 @@ class Table(Generic[Row]):
         page = Page(found[: query.limit], query.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
         if len(found) > query.limit:
             last = page.rows[-1]
-            page.next_cursor = encode_cursor(Position(query.sort, getattr(last, column), getattr(last, self.key)))
+            page.next_cursor = encode_cursor(query.sort, getattr(last, column), getattr(last, self.key))
         return page
 
 

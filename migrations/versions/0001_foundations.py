@@ -26,6 +26,12 @@ def upgrade() -> None:
         alter text search configuration folded_english
             alter mapping for hword, hword_part, word with unaccent, english_stem;
 
+        -- every text inside a JSON value, for search
+        create function words(value jsonb) returns text
+            language sql immutable parallel safe
+            return (select string_agg(word #>> '{}', ' ')
+                    from jsonb_path_query(value, 'strict $.** ? (@.type() == "string")') as found (word));
+
         create function touch_row() returns trigger language plpgsql as $$
         begin
             new.updated_at := clock_timestamp();
@@ -40,6 +46,7 @@ def downgrade() -> None:
         drop function touch_row();
         drop text search configuration folded_english;
         drop text search configuration folded;
+        drop function words(jsonb);
         drop function fold(text);
         drop extension unaccent;
         drop extension pg_trgm;

@@ -17,6 +17,17 @@ def upgrade() -> None:
             created_at timestamptz not null default clock_timestamp()
         );
 
+        -- Words as written and as stemmed, accents folded: title over description and tags over the rest.
+        create function document_vector(title text, body text, tags text[], rest text) returns tsvector
+            language sql immutable parallel safe
+            return setweight(to_tsvector('public.folded', title), 'A')
+                || setweight(to_tsvector('public.folded_english', title), 'A')
+                || setweight(to_tsvector('public.folded', array_to_string(tags, ' ')), 'B')
+                || setweight(to_tsvector('public.folded', left(coalesce(body, ''), 100000)), 'B')
+                || setweight(to_tsvector('public.folded_english', left(coalesce(body, ''), 100000)), 'B')
+                || setweight(to_tsvector('public.folded', left(coalesce(rest, ''), 100000)), 'D')
+                || setweight(to_tsvector('public.folded_english', left(coalesce(rest, ''), 100000)), 'D');
+
         create table search_documents (
             entity_type text not null,
             entity_id uuid not null,
@@ -37,4 +48,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop table search_documents; drop table outbox;")
+    op.execute("""
+        drop table search_documents;
+        drop function document_vector(text, text, text[], text);
+        drop table outbox;
+    """)

@@ -1,0 +1,52 @@
+"""Idempotency keys: the first answer to a POST, given again to the same caller and body within a day."""
+
+import msgspec
+
+from models import database
+from models.database import Connection
+from models.errors import Conflict
+
+
+class Answer(msgspec.Struct):
+    """A status, its headers and its body, as they were sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Kept(msgspec.Struct):
+    request_hash: bytes
+    status: int | None
+    headers: dict[str, str] | None
+    body: bytes | None
+
+
+async def reserve(connection: Connection, caller: str, key: str, request_hash: bytes) -> Answer | None:
+    """Take the key for this transaction, or get the answer it already has.
+
+    A second request with the same key waits here until the first has committed or rolled back.
+
+    Raises:
+        Conflict: where the key was used for another request.
+    """
+    query = """
+        insert into idempotency_keys as kept (caller, key, request_hash) values (%s, %s, %s)
+        on conflict (caller, key) do update
+        set request_hash = excluded.request_hash, status = null, headers = null, body = null, created_at = now()
+        where kept.created_at < now() - interval '24 hours'
+    """
+    if await database.execute(connection, query, [caller, key, request_hash]):
+        return None
+    query = "select request_hash, status, headers, body from idempotency_keys where caller = %s and key = %s"
+    kept = await database.row(connection, _Kept, query, [caller, key])
+    if kept is None or kept.request_hash != request_hash:
+        raise Conflict("this Idempotency-Key was used for another request")
+    return Answer(kept.status or 200, kept.headers or {}, kept.body or b"")
+
+
+async def keep(connection: Connection, caller: str, key: str, answer: Answer) -> None:
+    """Store the answer beside its effects, in the same transaction."""
+    query = "update idempotency_keys set status = %s, headers = %s::jsonb, body = %s where caller = %s and key = %s"
+    headers = msgspec.json.encode(answer.headers).decode()
+    await database.execute(connection, query, [answer.status, headers, answer.body, caller, key])

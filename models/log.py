@@ -1,0 +1,48 @@
+"""JSON logs on standard output, one object a line, with whatever is bound to the current request or job."""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+
+
+def configure(level: str, program: str) -> None:
+    """Send structlog and every library's log through one JSON renderer."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_formatter(shared, program))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _formatter(shared: list[Any], program: str) -> logging.Formatter:
+    def named(_logger: Any, _method: str, event: Any) -> Any:
+        return {"program": program, **event}
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            named,
+            structlog.processors.JSONRenderer(serializer=_line),
+        ],
+    )
+
+
+def _line(event: dict[str, Any], **_options: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()

@@ -1,0 +1,108 @@
+"""What Prometheus sees.
+
+Counters and histograms count in each process; with ``PROMETHEUS_MULTIPROC_DIR`` set, a group's processes add up.
+Gauges are read from the database at each scrape, so that they are true after any crash.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
+
+from models import database
+from models.database import Connection
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+HTTP_REQUESTS: Final = Counter("episodes_http_requests_total", "Requests answered", ["method", "route", "status"])
+HTTP_SECONDS: Final = Histogram(
+    "episodes_http_request_duration_seconds", "Time to answer a request", ["method", "route"]
+)
+JOBS_ENDED: Final = Counter("episodes_jobs_total", "Jobs that ended", ["outcome", "error_code"])
+STAGE_SECONDS: Final = Histogram(
+    "episodes_stage_duration_seconds",
+    "Time a stage worked",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+STAGE_RETRIES: Final = Counter("episodes_stage_retries_total", "Stages put off after a fault of ours", ["stage"])
+_LONG: Final = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
+JOB_WAIT: Final = Histogram("episodes_job_wait_seconds", "From a job's POST to its first start", buckets=_LONG)
+JOB_SECONDS: Final = Histogram("episodes_job_duration_seconds", "From a job's POST to its end", buckets=_LONG)
+INGESTED_BYTES: Final = Counter("episodes_ingested_bytes_total", "Bytes fetched and hashed")
+DUPLICATES: Final = Counter("episodes_duplicates_total", "Jobs that found their content already stored")
+LEASES_EXPIRED: Final = Counter("episodes_leases_expired_total", "Leases of workers that stopped without a word")
+
+
+class Truth(msgspec.Struct):
+    """The gauges, as the database has them."""
+
+    jobs: list[tuple[str, str, int]]  # status, stage, how many
+    oldest: list[tuple[str, float]]  # priority, seconds
+    outbox_pending: int
+    index_lag_seconds: float
+
+
+async def truth(connection: Connection) -> Truth:
+    """Read the gauges in one statement."""
+    query = """
+        select
+          (select coalesce(jsonb_agg(jsonb_build_array(status, stage, number)), '[]') from
+             (select status, stage, count(*) as number from ingest_jobs group by status, stage) as counted),
+          (select coalesce(jsonb_agg(jsonb_build_array(priority, seconds)), '[]') from
+             (select priority, extract(epoch from clock_timestamp() - min(created_at))::float8 as seconds
+              from ingest_jobs where status = 'queued' group by priority) as waiting),
+          (select count(*) from outbox),
+          (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox)
+    """
+    found = await database.row(connection, Truth, query)
+    assert found is not None  # noqa: S101
+    return found
+
+
+def exposition(found: Truth | None) -> bytes:
+    """Everything as Prometheus text; without the gauges where the database did not answer."""
+    registry = CollectorRegistry(auto_describe=True)
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package leaves it untyped
+    else:
+        registry.register(_Forward())
+    if found is not None:
+        registry.register(_Gauges(found))
+    return generate_latest(registry)
+
+
+class _Forward(Collector):
+    """This process's own counters."""
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(REGISTRY.collect())
+
+
+class _Gauges(Collector):
+    def __init__(self, found: Truth) -> None:
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily("episodes_jobs", "Jobs on the ledger", labels=["status", "stage"])
+        for status, stage, number in self._found.jobs:
+            jobs.add_metric([status, stage], number)
+        yield jobs
+        oldest = GaugeMetricFamily(
+            "episodes_oldest_queued_job_seconds", "Age of the oldest queued job", labels=["priority"]
+        )
+        ages = dict(self._found.oldest)
+        for priority in ("interactive", "batch", "backfill"):
+            oldest.add_metric([priority], ages.get(priority, 0.0))
+        yield oldest
+        yield _gauge("episodes_outbox_pending", "Changes not yet in the search", self._found.outbox_pending)
+        yield _gauge("episodes_index_lag_seconds", "Age of the oldest such change", self._found.index_lag_seconds)
+
+
+def _gauge(name: str, text: str, value: float) -> Any:
+    return GaugeMetricFamily(name, text, value=value)

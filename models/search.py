@@ -1,0 +1,244 @@
+"""Search: one document per findable thing, kept true by the index stage and by the outbox.
+
+A document's vector holds each word as written and as stemmed, accents folded. A query is web-search syntax; where
+nothing matches, titles that look alike do.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import msgspec
+
+from models import database
+from models.database import Connection
+from models.paging import decode_cursor, encode_cursor
+
+# How each kind is found: its living rows as (id, title, description, the rest of its text, tags, status, show).
+# They are locked, so that of two indexers at once the later one cannot write what it read earlier.
+_SOURCES: Final[Mapping[str, LiteralString]] = {
+    "show": """
+        select show_id, name, description, null::text, '{}'::text[], status, show_id
+        from shows where show_id = any(%(ids)s) and deleted_at is null for share""",
+    "episode": """
+        select episode_id, title, description, concat_ws(' ', category, script_text), tags, status, show_id
+        from episodes where episode_id = any(%(ids)s) and deleted_at is null for share""",
+    "clip": """
+        select clip_id, clips.title, clips.description, clips.talent_source, clips.tags, clips.status, episodes.show_id
+        from clips left join episodes using (episode_id)
+        where clip_id = any(%(ids)s) and clips.deleted_at is null for share of clips""",
+    "outfit": """
+        select outfit_id, name, description,
+               concat_ws(' ', brand, season, occasion, words(top), words(bottom), words(shoes), words(accessories)),
+               tags, null::text, null::uuid
+        from outfits where outfit_id = any(%(ids)s) and deleted_at is null for share""",
+}
+TYPES: Final = tuple(_SOURCES)
+
+_UPSERT: Final = """
+    insert into search_documents (entity_type, entity_id, title, body, tags, status, show_id, vector)
+    select %(type)s, id, title, concat_ws(E'\\n', description, rest), tags, status, show_id,
+           document_vector(title, description, tags, rest)
+    from ({source}) as living (id, title, description, rest, tags, status, show_id)
+    on conflict (entity_type, entity_id) do update
+    set title = excluded.title, body = excluded.body, tags = excluded.tags, status = excluded.status,
+        show_id = excluded.show_id, vector = excluded.vector, indexed_at = clock_timestamp()
+    returning entity_id
+"""
+
+
+async def index(connection: Connection, entity_type: str, ids: list[UUID]) -> None:
+    """Make the documents of these entities say what the entities say; deleted ones go."""
+    if entity_type not in _SOURCES:
+        return
+    params = {"type": entity_type, "ids": ids}
+    upsert = _UPSERT.replace("{source}", _SOURCES[entity_type]).encode()
+    written = {found.entity_id for found in await database.rows(connection, _Written, upsert, params)}
+    gone = [entity_id for entity_id in ids if entity_id not in written]
+    query = "delete from search_documents where entity_type = %s and entity_id = any(%s)"
+    if gone:
+        await database.execute(connection, query, [entity_type, gone])
+
+
+class _Written(msgspec.Struct):
+    entity_id: UUID
+
+
+class _Change(msgspec.Struct):
+    entity_type: str
+    entity_id: UUID
+
+
+async def drain_outbox(connection: Connection, limit: int = 200) -> int:
+    """Index what the oldest changes announce, in the transaction that removes them; how many there were."""
+    query = """
+        delete from outbox where outbox_id in
+            (select outbox_id from outbox order by outbox_id limit %s for update skip locked)
+        returning entity_type, entity_id
+    """
+    changes = await database.rows(connection, _Change, query, [limit])
+    for entity_type in TYPES:
+        ids = {change.entity_id for change in changes if change.entity_type == entity_type}
+        if ids:
+            await index(connection, entity_type, sorted(ids))
+    await _announce_clips_of(connection, [change.entity_id for change in changes if change.entity_type == "episode"])
+    return len(changes)
+
+
+async def _announce_clips_of(connection: Connection, episode_ids: list[UUID]) -> None:
+    """Clips are found by the show of their episode, so they follow it."""
+    query = """
+        insert into outbox (entity_type, entity_id)
+        select 'clip', clip_id from clips join episodes using (episode_id)
+        join search_documents on entity_type = 'clip' and entity_id = clip_id
+        where episode_id = any(%s) and search_documents.show_id is distinct from episodes.show_id
+    """
+    if episode_ids:
+        await database.execute(connection, query, [episode_ids])
+
+
+async def reindex(connection: Connection) -> int:
+    """Announce every entity again; how many."""
+    query = """
+        insert into outbox (entity_type, entity_id)
+        select 'show', show_id from shows union all select 'episode', episode_id from episodes
+        union all select 'clip', clip_id from clips union all select 'outfit', outfit_id from outfits
+    """
+    return await database.execute(connection, query)
+
+
+class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client looks for; ``type`` and ``tag`` hold any and all of several."""
+
+    q: str = ""
+    type: list[str] | None = None
+    show_id: UUID | None = None
+    tag: list[str] | None = None
+    status: str | None = None
+    limit: int = 20
+    cursor: str | None = None
+
+
+class Hit(msgspec.Struct):
+    """A document that matched; ``thumbnail`` is the reference of its smallest picture."""
+
+    entity_type: str
+    entity_id: UUID
+    title: str
+    snippet: str
+    rank: float
+    tags: list[str]
+    show_id: UUID | None
+    thumbnail: str | None
+
+
+class Results(msgspec.Struct):
+    """One page of hits, how many there are, and how they spread over types and tags."""
+
+    hits: list[Hit]
+    total: int
+    types: dict[str, int]
+    tags: dict[str, int]
+    next_cursor: str | None
+
+
+class _Summary(msgspec.Struct):
+    total: int
+    types: dict[str, int]
+    tags: dict[str, int]
+
+
+_WORDS: Final = (
+    "websearch_to_tsquery('folded', %(q)s) || websearch_to_tsquery('folded_english', %(q)s)"
+    " || %(prefix)s::text::tsquery"
+)
+_BY_WORDS: Final = (f"vector @@ ({_WORDS})", f"ts_rank_cd(vector, {_WORDS})::float8")
+_BY_LIKENESS: Final = ("fold(%(q)s) <%% fold(title)", "word_similarity(fold(%(q)s), fold(title))::float8")
+_ALL: Final = ("true", "0::float8")
+
+_SUMMARY: Final = """
+    with matching as materialized (select entity_type, tags from search_documents where {where})
+    select (select count(*) from matching),
+           (select coalesce(jsonb_object_agg(entity_type, number), '{{}}')
+            from (select entity_type, count(*) as number from matching group by 1) as counted),
+           (select coalesce(jsonb_object_agg(tag, number), '{{}}') from
+            (select tag, count(*) as number from matching, unnest(tags) as tag
+             group by 1 order by 2 desc, 1 limit 50) as counted)
+"""
+_PAGE: Final = """
+    with ranked as (
+        select entity_type, entity_id, title, body, tags, show_id, {rank} as rank
+        from search_documents where {where}
+    ), found as (
+        select * from ranked where {after} order by rank desc, entity_id desc limit %(limit)s
+    )
+    select entity_type, entity_id, found.title,
+           ts_headline('folded_english', left(body, 20000), ({words}), %(marks)s), rank, tags, show_id,
+           (select file_reference from thumbnails
+            where thumbnails.entity_type = found.entity_type and thumbnails.entity_id = found.entity_id
+              and size_variant = 'small')
+    from found order by rank desc, entity_id desc
+"""
+_MARKS: Final = "StartSel=\x02, StopSel=\x03, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=' … '"
+
+
+async def search(connection: Connection, wanted: SearchQuery) -> Results:
+    """What matches by words; where nothing does, what looks alike."""
+    ways = [_BY_WORDS, _BY_LIKENESS] if wanted.q.strip() else [_ALL]
+    params = await _params(connection, wanted)
+    for match, rank in ways:
+        where = " and ".join([match, *_filters(wanted)])
+        summary = await database.row(connection, _Summary, _SUMMARY.format(where=where).encode(), params)
+        if summary and summary.total:
+            hits = await _page(connection, where, rank, params)
+            return _results(hits, summary, wanted)
+    return Results([], 0, {}, {}, None)
+
+
+def _filters(wanted: SearchQuery) -> list[str]:
+    conditions = {
+        "type": "entity_type = any(%(type)s)",
+        "show_id": "show_id = %(show_id)s",
+        "tag": "tags @> %(tag)s",
+        "status": "status = %(status)s",
+    }
+    return [condition for name, condition in conditions.items() if getattr(wanted, name) is not None]
+
+
+async def _params(connection: Connection, wanted: SearchQuery) -> dict[str, Any]:
+    params = msgspec.structs.asdict(wanted) | {"limit": wanted.limit + 1, "marks": _MARKS, "prefix": "", "after": None}
+    last = prefix_of(wanted.q)
+    if last:
+        query = "select regexp_replace(websearch_to_tsquery('folded', %s)::text, '''$', ''':*')"
+        params["prefix"] = await database.value(connection, query, [wanted.q])
+    if wanted.cursor:
+        position = decode_cursor(wanted.cursor, "-rank")
+        params |= {"after": position.value, "after_id": position.id}
+    return params
+
+
+def prefix_of(text: str) -> str:
+    """The word a person may still be typing: the last one, unless it is quoted, negated or an operator."""
+    words = text.split()
+    if not words or text.count('"') % 2 or text != text.rstrip():
+        return ""
+    last = words[-1]
+    plain = last[-1].isalnum() and not last.startswith("-") and '"' not in last and last.lower() != "or"
+    return last if plain else ""
+
+
+async def _page(connection: Connection, where: str, rank: str, params: Mapping[str, Any]) -> list[Hit]:
+    after = "true" if params["after"] is None else "(rank, entity_id) < (%(after)s::float8, %(after_id)s)"
+    query = _PAGE.format(rank=rank, where=where, after=after, words=_WORDS)
+    return await database.rows(connection, Hit, query.encode(), params)
+
+
+def _results(hits: list[Hit], summary: _Summary, wanted: SearchQuery) -> Results:
+    page = hits[: wanted.limit]
+    for hit in page:
+        hit.snippet = escape(hit.snippet).replace("\x02", "<mark>").replace("\x03", "</mark>")
+    following = None
+    if len(hits) > wanted.limit:
+        following = encode_cursor("-rank", page[-1].rank, page[-1].entity_id)
+    return Results(page, summary.total, summary.types, summary.tags, following)
