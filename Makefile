@@ -1,1 +1,54 @@
 PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format clean requirements
+
+help: ## Print these verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME and SEED=0 change how)
+	@$(BIN)/python -m ops.stack
+
+test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
+	@$(BIN)/python -m pytest --cov
+
+check: $(VENV)/.dev ## Format, lint, strict types, direction of imports
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Measure against the peers, in one run
+	@$(BIN)/python -m ops.bench
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --exit-zero --quiet
+	@$(BIN)/ruff format
+
+clean: ## Remove what was installed or generated; data under EPISODES_HOME stay
+	@rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+requirements: $(VENV)/.dev ## Resolve the pinned requirements anew, for every Python and platform
+	@$(RESOLVE) --upgrade --output-file requirements.txt
+	@$(RESOLVE) --upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+
+# What is installed, as two stamps: nothing is installed again until the requirements change.
+$(VENV)/.runtime: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Episodes needs Python 3.11 or newer; $(PYTHON) is older or missing (make PYTHON=python3.12 …)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing what Episodes needs into $(VENV) (once) …"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what its tests need …"
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@

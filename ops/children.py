@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import IO, Final
 
 from ops import logs
+from ops.errors import CommandError
 
 LAUNCH: Final = Path(__file__).with_name("launch.py")
 LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start what keeps dying
 SETTLED: Final = 10.0  # seconds after which a start counts as having worked
 
 
-class StartFailed(Exception):
+class StartFailed(CommandError):
     """Something did not start; the message says what, and what to do about it."""
 
 
@@ -47,7 +48,7 @@ class Program:
     input: bytes = b""  # for its standard input, at most what a pipe holds
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGTERM  # sent by the kernel when the parent is gone
-    patience: float = 5.0  # seconds from the stop signal to SIGKILL
+    patience: float = 4.0  # seconds from the stop signal to SIGKILL
     prepare: Callable[[], None] = field(default=lambda: None)
     ready: Callable[[], bool] = field(default=lambda: True)
 
@@ -73,6 +74,11 @@ class Child:
         return self._process is not None and self._exit() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code when the process has ended; minus the number of the signal that ended it."""
+        return self._exit()
+
+    @property
     def ready(self) -> bool:
         """Whether the process runs and does its work."""
         return self.alive and self.program.ready()
@@ -94,11 +100,17 @@ class Child:
         self.spawn()
         self.await_ready(within)
 
+    def check(self) -> None:
+        """Raise StartFailed, with the end of the log, if the process is dead."""
+        if not self.alive:
+            raise StartFailed(self._complaint())
+
     def await_ready(self, within: float = 30.0) -> None:
         """Wait until the process is ready. Raises StartFailed as ``start`` does."""
         deadline = time.monotonic() + within
         while not self.ready:
-            if not self.alive or time.monotonic() > deadline:
+            self.check()
+            if time.monotonic() > deadline:
                 raise StartFailed(self._complaint())
             time.sleep(0.005)
 
@@ -114,14 +126,20 @@ class Child:
         if self.run() != 0:
             raise StartFailed(self._complaint())
 
-    def keep(self) -> None:
-        """Start the process again if it died alone; at once, or after growing pauses if it keeps dying early."""
+    def keep(self) -> bool:
+        """Start the process again if it died alone: at once, or after growing pauses if it keeps dying early.
+
+        Returns:
+            Whether it was started now.
+        """
         if self._process is None or self.alive:
-            return
+            return False
         if self._due is None:
             self._due = time.monotonic() + self._pause()
-        if time.monotonic() >= self._due:
-            self.spawn()
+        if time.monotonic() < self._due:
+            return False
+        self.spawn()
+        return True
 
     def restart(self) -> None:
         """Stop the process and start it anew."""

@@ -34,7 +34,8 @@ SHARED_MEMORY: Final = 256 * 1024 * 1024  # bytes that parallel queries may want
 def program(home: Path, port: int, password: str) -> Program:
     """PostgreSQL with its data in ``<home>/postgres``, on a port of the loopback interface.
 
-    The database ``episodes`` belongs to the role ``episodes``, which may create roles, databases and trusted extensions.
+    The database ``episodes`` belongs to the role ``episodes``, which may create
+    roles, databases and trusted extensions.
     """
     data = home / "postgres"
     settings = {**SETTINGS, **_shared_memory(), "port": str(port)}
