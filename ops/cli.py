@@ -1,5 +1,6 @@
 """The command line ``episodes``. Each command imports what it needs when it runs: help must not wait."""
 
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -39,6 +40,9 @@ def main() -> None:
         app()
     except CommandError as error:
         print(f"episodes: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read the list has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         print("episodes: interrupted", file=sys.stderr)

@@ -105,9 +105,11 @@ class Client:
             ApiError: the server refused.
             Unreachable: it stayed away for longer than our patience.
         """
-        headers = {"Idempotency-Key": key or uuid4().hex, "Content-Type": "application/json"}
-        content = b"" if body is None else msgspec.json.encode(body)
-        return _answer(await self._call("POST", path, content=content, headers=headers), kind)
+        headers = {"Idempotency-Key": key or uuid4().hex}
+        if body is None:
+            return _answer(await self._call("POST", path, headers=headers), kind)
+        headers["Content-Type"] = "application/json"
+        return _answer(await self._call("POST", path, headers=headers, content=msgspec.json.encode(body)), kind)
 
     async def pages(self, path: str, kind: type[list[T]], **params: str | int | None) -> AsyncIterator[Answer[list[T]]]:
         """A list, page by page."""

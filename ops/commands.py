@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ops import report
 from ops.client import Answer, Client, connected
-from ops.errors import CommandError
+from ops.errors import CommandError, Unreachable
 from ops.ingest import RESOURCES, Listener, Wish, ingest
 from ops.outcome import Result
 from ops.plan import File, Target, find
@@ -48,8 +48,11 @@ def _found(paths: Sequence[Path], target: Target) -> list[File]:
 
 
 async def _ingest(client: Client, files: Sequence[File], wish: Wish) -> list[Result]:
-    with report.Board(files) as board:
-        return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
+    try:
+        with report.Board(files) as board:
+            return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
+    except Unreachable as error:
+        raise CommandError(f"{error}. Run the same command again to continue.") from error
 
 
 def _report(results: Sequence[Result], seconds: float, *, as_json: bool) -> None:

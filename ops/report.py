@@ -107,7 +107,8 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     """The one line to read: how many files came to which end."""
     counts: Counter[str] = Counter(result.outcome for result in results)
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in COLOURS if counts[outcome])
-    return f"{len(results)} files in {seconds:.1f} s: {told or 'nothing to do'}"
+    files = "1 file" if len(results) == 1 else f"{len(results)} files"
+    return f"{files} in {seconds:.1f} s: {told or 'nothing to do'}"
 
 
 def as_json(results: Sequence[Result]) -> str:
