@@ -77,7 +77,7 @@ def ingest(
     entity_type: EntityName = "clip",
     entity_id: str | None = None,
     create: bool = False,
-    role: Literal["primary", "thumbnail", "trailer", "script"] = "primary",
+    role: Literal["thumbnail", "trailer", "script"] | None = None,
     on_duplicate: Literal["link", "reject", "keep"] = "link",
     priority: Literal["interactive", "batch", "backfill"] = "batch",
     json: AsJson = False,
@@ -93,7 +93,7 @@ def ingest(
     create
         Create an entity for each file, with the file name as its title.
     role
-        What the file is to an episode.
+        What the file is to an episode; a thumbnail if nothing is said.
     on_duplicate
         What to do with a file that is already stored: point to it, refuse it, or keep it twice.
     priority

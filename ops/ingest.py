@@ -185,10 +185,11 @@ class _Run:
         return None
 
     def _order(self, item: Item, entity_id: str, reference: str) -> dict[str, Any]:
+        role = item.file.target.role
         return {
             "entity_type": item.file.target.entity_type,
             "entity_id": entity_id,
-            "role": item.file.target.role,
+            **({"role": role} if role else {}),
             "source_reference": reference,
             "sha256": item.sha256,
             "on_duplicate": self._wish.on_duplicate,

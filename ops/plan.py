@@ -37,7 +37,7 @@ class Target:
 
     entity_type: EntityType
     entity_id: str | None = None
-    role: Role = "primary"
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _checked(file: File) -> Item:
 
 
 def _check_limits(target: Target, mime_type: str, size: int) -> None:
-    kind, kinds = kind_of(mime_type), accepted(target.entity_type, target.role)
+    kind, kinds = kind_of(mime_type), accepted(target.entity_type, target.role or "primary")
     what = target.entity_type.replace("_", " ")
     if kind not in kinds:
         takes = " or ".join(sorted(kinds))

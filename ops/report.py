@@ -79,8 +79,9 @@ class Board(AbstractContextManager["Board"]):
 def table(results: Sequence[Result]) -> Table:
     """One row per file: file, outcome, entity, seconds, and what to know of it."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("file", "outcome", "entity"):
-        made.add_column(name, overflow="fold")
+    made.add_column("file", overflow="fold")
+    made.add_column("outcome", no_wrap=True)
+    made.add_column("entity", no_wrap=True)  # an id in two lines cannot be copied
     made.add_column("seconds", justify="right", no_wrap=True)
     made.add_column("", overflow="fold")
     for result in results:
