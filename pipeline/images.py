@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from PIL import AvifImagePlugin, ExifTags, Image
+# Four plugins that Pillow would otherwise look for by loading all of them.
+from PIL import AvifImagePlugin, ExifTags, Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from models.errors import Rejected
 from pipeline.decoding import decoding
 
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")  # JPEG opens MPO, too
 MAX_PIXELS: Final = 120_000_000  # a phone's 108 megapixels pass; decoded, this is half a gigabyte
 
 Transpose = Image.Transpose

@@ -1,0 +1,117 @@
+"""Sound: what it is, and a picture of it — its cover, or else its waveform."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import av
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+from PIL import Image, ImageDraw
+
+from models.errors import Rejected
+from models.files import Media
+from pipeline.decoding import decoding
+from pipeline.thumbnails import PRIMARY, Thumbnail, write_thumbnails
+from pipeline.video import open_container, seconds_of
+
+FORMATS: Final = {
+    "audio/mpeg": "mp3",
+    "audio/mp4": "mp4",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+}
+RATE: Final = 8000  # samples a second are plenty for a drawing
+SLICE: Final = 400  # samples whose loudest stands for them: a twentieth of a second
+LONGEST: Final = 20 * 60 * 20  # slices that are drawn: the first 20 minutes
+BARS: Final = 160
+PAPER: Final = (32, 33, 38)
+INK: Final = (214, 178, 128)
+
+
+def probe_audio(path: Path, mime_type: str) -> Media:
+    """Seconds and codec of a sound file; decodes a moment of it.
+
+    Raises:
+        Rejected: CORRUPT_FILE, when no sound can be decoded.
+    """
+    with _open(path, mime_type) as container:
+        stream = _sound_track(container)
+        if not any(True for _ in islice(_loudness(container), 1)):
+            raise _silent()
+        codec = stream.codec_context.codec.canonical_name
+        seconds = seconds_of(container, stream)
+        return Media(mime_type=mime_type, kind="audio", duration_seconds=seconds, codec=codec)
+
+
+def audio_thumbnails(source: Path, folder: Path, mime_type: str) -> list[Thumbnail]:
+    """Write the three sizes of a sound's cover picture or, without one, of its drawn waveform.
+
+    Raises:
+        Rejected: CORRUPT_FILE, when no sound can be decoded.
+    """
+    with _open(source, mime_type) as container:
+        cover = _cover_art(container)
+    return write_thumbnails(cover or waveform(source, mime_type), folder)
+
+
+def waveform(path: Path, mime_type: str) -> Image.Image:
+    """Draw the loudness of the first 20 minutes; errors as `probe_audio`."""
+    with _open(path, mime_type) as container:
+        peaks = list(islice(_loudness(container), LONGEST))
+    if not peaks:
+        raise _silent()
+    return _draw(peaks)
+
+
+@contextmanager
+def _open(path: Path, mime_type: str) -> Iterator[InputContainer]:
+    with decoding("sound file"), open_container(path, FORMATS.get(mime_type, "mp4")) as container:
+        yield container
+
+
+def _sound_track(container: InputContainer) -> av.AudioStream:
+    if not container.streams.audio:
+        raise _silent()
+    return container.streams.audio[0]
+
+
+def _silent() -> Rejected:
+    return Rejected("CORRUPT_FILE", "The sound file is damaged or incomplete: no sound in it can be decoded.")
+
+
+def _loudness(container: InputContainer) -> Iterator[int]:
+    """The loudest sample of each slice, 0–32767."""
+    resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
+    for frame in container.decode(_sound_track(container)):
+        for part in resampler.resample(frame):
+            samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
+            yield min(32767, max((*samples, -min(samples))))
+
+
+def _cover_art(container: InputContainer) -> Image.Image | None:
+    """The embedded cover; one that is broken does not spoil the sound."""
+    try:
+        frame = next(iter(container.decode(video=0)), None) if container.streams.video else None
+    except av.FFmpegError:
+        return None
+    if frame is None:
+        return None
+    plane = frame.reformat(format="rgb24").planes[0]
+    return Image.frombytes("RGB", (frame.width, frame.height), bytes(plane), "raw", "RGB", plane.line_size)
+
+
+def _draw(peaks: list[int]) -> Image.Image:
+    image = Image.new("RGB", PRIMARY, PAPER)
+    draw, (width, height) = ImageDraw.Draw(image), PRIMARY
+    loudest, step = max(*peaks, 1), width / BARS
+    for bar in range(BARS):
+        first = bar * len(peaks) // BARS
+        part = peaks[first : max(first + 1, (bar + 1) * len(peaks) // BARS)]
+        reach = max(2.0, height * 0.38 * max(part) / loudest)
+        left = bar * step + step * 0.2
+        draw.rounded_rectangle((left, height / 2 - reach, left + step * 0.6, height / 2 + reach), 2, fill=INK)
+    return image

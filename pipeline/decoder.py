@@ -1,0 +1,142 @@
+"""The program inside the sandbox: one task a line on standard input, one answer a line on standard output.
+
+``python -m pipeline.decoder LIMITS``; ended by the end of its input, or by its parent's death.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from models.errors import ErrorCode, Fault, Rejected
+from models.files import Kind, Media
+from pipeline.decoding import decoding
+from pipeline.inspect import inspect
+from pipeline.render import render
+from pipeline.thumbnails import Thumbnail
+
+DESCRIPTORS: Final = 64
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_NO_NEW_PRIVS: Final = 38
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decoder may use: bytes of address space, CPU seconds a task, bytes a file; and whose child it is."""
+
+    memory_bytes: int
+    cpu_seconds: int
+    file_bytes: int
+    parent: int
+
+
+class Inspect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Look inside a file."""
+
+    path: str
+    name: str
+
+
+class Render(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Write a file's thumbnails into a folder."""
+
+    source: str
+    folder: str
+    kind: Kind
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What came out."""
+
+    media: Media | None = None
+    thumbnails: list[Thumbnail] = []
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The input's fault."""
+
+    code: ErrorCode
+    message: str
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Our fault."""
+
+    code: ErrorCode
+    message: str
+
+
+Task = Inspect | Render
+Answer = Done | Refused | Failed
+
+
+def perform(task: Task) -> Done:
+    """Do a task; errors as `inspect` and `render`."""
+    if isinstance(task, Inspect):
+        return Done(media=inspect(Path(task.path), name=task.name))
+    return Done(thumbnails=render(Path(task.source), Path(task.folder), task.kind))
+
+
+def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
+    """Do a task by ``work`` and never raise: every error is an answer."""
+    try:
+        with decoding("file"):
+            return work(task)
+    except Rejected as error:
+        return Refused(code=error.code, message=error.message)
+    except Fault as error:
+        return Failed(code=error.code, message=error.message)
+
+
+def main(work: Callable[[Task], Done] = perform) -> None:
+    """Serve tasks until the input ends; ``work`` does one."""
+    limits = msgspec.json.decode(sys.argv[-1], type=Limits)
+    _die_with(limits.parent)
+    answers = _own_output()
+    _limit(limits)
+    for line in sys.stdin.buffer:
+        _allow_cpu(limits.cpu_seconds)
+        task = msgspec.json.decode(line, type=Task)
+        answers.write(msgspec.json.encode(answer(task, work)) + b"\n")
+        answers.flush()
+
+
+def _die_with(parent: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        sys.exit(1)
+
+
+def _own_output() -> BinaryIO:
+    """The pipe of answers, out of reach of a library that prints."""
+    pipe = os.dup(sys.stdout.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return os.fdopen(pipe, "wb")
+
+
+def _limit(limits: Limits) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; whoever writes without end shall end
+
+
+def _allow_cpu(seconds: int) -> None:
+    """So many seconds more than were used until now; the kernel kills whoever takes longer."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()

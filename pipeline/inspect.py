@@ -1,0 +1,112 @@
+"""A look inside a file: what it is, how large, how long — or why we do not take it."""
+
+from pathlib import Path, PurePath
+from typing import Final
+
+from models.errors import Rejected
+from models.files import Kind, Media, kind_of
+from pipeline.audio import probe_audio
+from pipeline.containers import broken_off
+from pipeline.decoding import decoding
+from pipeline.documents import probe_document
+from pipeline.images import open_image, upright_size
+from pipeline.signatures import HEAD, media_type
+from pipeline.video import open_container, picture_tracks, probe
+
+WORDS: Final[dict[Kind, str]] = {
+    "image": "picture",
+    "video": "video",
+    "audio": "sound file",
+    "document": "document",
+}
+SPOKEN: Final = {
+    "application/postscript": "a PostScript drawing",
+    "application/rtf": "a rich-text document",
+    "application/zip": "a ZIP archive",
+    "image/heic": "a HEIC picture",
+    "image/svg+xml": "an SVG drawing",
+    "image/vnd.adobe.photoshop": "a Photoshop file",
+    "image/x-canon-cr3": "a raw camera file",
+    "image/x-canon-cr2": "a raw camera file",
+    "text/html": "a web page",
+    "text/plain": "a text file",
+}
+TAKEN: Final = (
+    "We take JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP pictures, MP4, MOV, MKV, WebM and AVI videos, "
+    "MP3, M4A, WAV, FLAC and Ogg sound, PDF and text."
+)
+# What a name promises. Only a text file is held to it: as a picture it is a mix-up, as a script it is welcome.
+MEDIA_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".bmp", ".heic", ".pdf"}
+    | {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mp3", ".m4a", ".wav", ".flac", ".ogg"}
+)
+
+
+def inspect(path: Path, *, name: str = "") -> Media:
+    """What a file holds, by its bytes; ``name`` only helps to tell a mix-up. Pictures are not decoded yet.
+
+    Raises:
+        Rejected: EMPTY_FILE, UNSUPPORTED_MEDIA_TYPE, CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
+        Fault: INTERNAL, when the file is not there or the machine is in trouble.
+    """
+    with decoding("file"):
+        mime_type, kind = _recognise(_head(path), name)
+        if broken_off(path, mime_type):
+            raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
+        return _probe(path, mime_type, kind)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise Rejected("EMPTY_FILE", "The file is empty: it has 0 bytes.")
+    return head
+
+
+def _recognise(head: bytes, name: str) -> tuple[str, Kind]:
+    mime_type = media_type(head)
+    kind = kind_of(mime_type) if mime_type else None
+    if mime_type is None or kind is None:
+        raise _unsupported(mime_type)
+    if mime_type == "text/plain":
+        _refuse_mix_up(name)
+    return mime_type, kind
+
+
+def _unsupported(mime_type: str | None) -> Rejected:
+    seen = SPOKEN.get(mime_type, f"a file of type {mime_type}") if mime_type else "no kind of file we know"
+    return Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file looks like {seen}. {TAKEN}")
+
+
+def _refuse_mix_up(name: str) -> None:
+    suffix = PurePath(name).suffix.lower()
+    if suffix in MEDIA_SUFFIXES:
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file is called {suffix} but looks like a text file.")
+
+
+def _probe(path: Path, mime_type: str, kind: Kind) -> Media:
+    if kind == "image":
+        return _probe_image(path, mime_type)
+    if kind == "video":
+        return _probe_video(path, mime_type)
+    return probe_audio(path, mime_type) if kind == "audio" else probe_document(path, mime_type)
+
+
+def _probe_image(path: Path, mime_type: str) -> Media:
+    with open_image(path) as image:
+        width, height = upright_size(image)
+        if not width or not height:
+            raise Rejected("CORRUPT_FILE", "The picture is damaged: it has no width or no height.")
+        codec = mime_type.removeprefix("image/")
+        return Media(mime_type=mime_type, kind="image", width=width, height=height, codec=codec)
+
+
+def _probe_video(path: Path, mime_type: str) -> Media:
+    """A clip; an MP4 that holds nothing but sound is sound."""
+    if mime_type == "video/mp4":
+        with decoding("video"), open_container(path, "mp4") as container:
+            sound_only = container.streams.audio and not picture_tracks(container)
+        if sound_only:
+            return probe_audio(path, "audio/mp4")
+    return probe(path, mime_type)

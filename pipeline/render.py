@@ -1,0 +1,30 @@
+"""The three thumbnails of a file, whatever its kind."""
+
+from pathlib import Path
+
+from models.files import Kind
+from pipeline.audio import audio_thumbnails
+from pipeline.signatures import HEAD, media_type
+from pipeline.thumbnails import Thumbnail, thumbnails
+from pipeline.video import video_thumbnails
+
+
+def render(source: Path, folder: Path, kind: Kind) -> list[Thumbnail]:
+    """Write the thumbnails of a file: of a picture itself, a clip's poster, a sound's cover or waveform.
+
+    A document has none: the list is empty.
+
+    Raises:
+        Rejected: CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
+        Fault: INTERNAL, when the source is not there or the folder cannot be written.
+    """
+    if kind == "image":
+        return thumbnails(source, folder)
+    if kind == "video":
+        return video_thumbnails(source, folder, _media_type(source))
+    return audio_thumbnails(source, folder, _media_type(source)) if kind == "audio" else []
+
+
+def _media_type(source: Path) -> str:
+    with source.open("rb") as file:
+        return media_type(file.read(HEAD)) or ""
