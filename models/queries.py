@@ -21,6 +21,7 @@ class Queries:
         self._type = key.removesuffix("_id")
         self._filters = filters
         self.select: Final = _remembered(self._select)
+        self.living: Final = _remembered(self._living)
         self.page: Final = _remembered(self._page)
         self.count: Final = _remembered(self._count)
         self.insert: Final = _remembered(self._insert)
@@ -36,6 +37,10 @@ class Queries:
     def _lock(self) -> Composed:
         query = SQL("select true from {} where {} = %(key)s and deleted_at is null for key share")
         return query.format(self._table, self._key)
+
+    def _living(self) -> Composed:
+        query = SQL("select array_agg({}) from {} where {} = any(%(keys)s) and deleted_at is null")
+        return query.format(self._key, self._table, self._key)
 
     def _page(self, filters: tuple[str, ...], include_deleted: bool, sort: str, after: bool) -> Composed:
         column = Identifier(sort.removeprefix("-"))

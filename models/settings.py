@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     app_env: AppEnv = "development"
     episodes_home: Path = Path(".data")
+    host: NonEmpty = "127.0.0.1"
     port: Port = 3000
     metrics_port: Port | None = None
     metrics_token: str = ""

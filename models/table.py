@@ -161,6 +161,11 @@ class Table(Generic[Row]):
         if isinstance(key, UUID) and not await database.value(connection, self._queries.lock(), {"key": key}):
             raise Invalid(f"there is no {self.noun} {key}", field=field)
 
+    async def living(self, connection: Connection, keys: list[UUID]) -> frozenset[UUID]:
+        """Those of ``keys`` that exist and are not deleted."""
+        found = await database.value(connection, self._queries.living(), {"keys": keys})
+        return frozenset(found or ())
+
     @property
     def noun(self) -> str:
         """What a person calls such a row."""

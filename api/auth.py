@@ -1,0 +1,142 @@
+"""Who is calling, and what they may do."""
+
+import time
+from typing import Any, Final, Literal
+
+import jwt
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from msgspec import Struct
+
+from api.keys import Keys, issuer_of, keys_of
+from models.errors import Forbidden, Unauthorized
+from models.settings import Settings
+
+Role = Literal["viewer", "editor", "admin"]
+RANK: Final[dict[Role, int]] = {"viewer": 1, "editor": 2, "admin": 3}
+LEEWAY_SECONDS: Final = 30
+REMEMBERED: Final = 2048  # verified tokens kept, so that a caller's next request costs no signature check
+
+# Who may do what. A route that no line names is for nobody.
+BY_METHOD: Final[dict[str, Role]] = {
+    "GET": "viewer",
+    "HEAD": "viewer",
+    "POST": "editor",
+    "PUT": "editor",
+    "PATCH": "editor",
+    "DELETE": "editor",
+}
+ADMIN_ENDINGS: Final = ("/restore", "/reindex")
+PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
+
+
+class Caller(Struct, frozen=True):
+    """Somebody with a valid token."""
+
+    subject: str
+    role: Role
+    expires_at: float
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller has this role or a higher one."""
+        return RANK[self.role] >= RANK[role]
+
+
+def role_for(method: str, path: str) -> Role | None:
+    """The least role that a route needs; None where it needs no token.
+
+    Raises:
+        Forbidden: where no rule covers the route.
+    """
+    if path == "/" or path.startswith(PUBLIC):
+        return None
+    if path.endswith(ADMIN_ENDINGS):
+        return "admin"
+    if method not in BY_METHOD or not path.startswith("/api/"):
+        raise Forbidden("nobody may do this")
+    return BY_METHOD[method]
+
+
+class Authenticator:
+    """Verifies bearer tokens: RS256 only, by the issuer's keys, with everything the contract asks of the claims."""
+
+    def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
+        self._keys = keys or keys_of(settings)
+        self._issuer = issuer_of(settings)
+        self._client = settings.cognito_client_id or settings.jwt_audience
+        self._remembered: dict[str, Caller] = {}
+
+    async def caller(self, authorization: str | None) -> Caller:
+        """Who sent this Authorization header.
+
+        Raises:
+            Unauthorized: saying what is wrong with the token.
+            Forbidden: where the token has none of the three groups.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("send a token: 'Authorization: Bearer …'")
+        known = self._remembered.get(token)
+        if known and known.expires_at + LEEWAY_SECONDS > time.time():
+            return known
+        return self._remember(token, _caller(await self._claims(token.strip())))
+
+    def _remember(self, token: str, caller: Caller) -> Caller:
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered[token] = caller
+        return caller
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            key_id = jwt.get_unverified_header(token).get("kid")
+            key = await self._keys.get(key_id) if isinstance(key_id, str) else None
+            if key is None:
+                raise Unauthorized("the token is signed by a key that the issuer does not have")
+            claims = self._decoded(token, key)
+        except jwt.ExpiredSignatureError:
+            raise Unauthorized("the token has expired") from None
+        except jwt.PyJWTError as error:
+            raise Unauthorized(f"the token is not valid: {error}") from None
+        self._check_audience(claims)
+        return claims
+
+    def _decoded(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        options: Any = {"require": ["exp", "iat", "iss", "sub"], "verify_aud": False}
+        return jwt.decode(
+            token, key.key, algorithms=["RS256"], issuer=self._issuer, leeway=LEEWAY_SECONDS, options=options
+        )
+
+    def _check_audience(self, claims: dict[str, Any]) -> None:
+        """A Cognito access token names its client in ``client_id``, an id token in ``aud``."""
+        if self._client is None:
+            return
+        use = claims.get("token_use")
+        audience = claims.get("client_id") if use == "access" else claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if use not in ("access", "id", None) or self._client not in audiences:
+            raise Unauthorized("the token was made for another application")
+
+
+def _caller(claims: dict[str, Any]) -> Caller:
+    groups = claims.get("cognito:groups")
+    roles = [role for role in RANK if isinstance(groups, list) and role in groups]
+    if not roles:
+        raise Forbidden("the token has none of the groups viewer, editor, admin")
+    return Caller(str(claims["sub"]), max(roles, key=RANK.__getitem__), float(claims["exp"]))
+
+
+async def authorize(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """The guard of every route.
+
+    Raises:
+        Unauthorized, Forbidden
+    """
+    needed = role_for(str(connection.scope.get("method", "")), connection.scope.get("path_template", ""))
+    if needed is None:
+        return
+    authenticator: Authenticator = connection.app.state.authenticator
+    caller = await authenticator.caller(connection.headers.get("authorization"))
+    connection.scope["auth"] = caller
+    if not caller.may(needed):
+        raise Forbidden(f"this needs the role {needed}; yours is {caller.role}")

@@ -1,0 +1,76 @@
+"""Clips."""
+
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.envelope import Data, Listing, created, entity, page_of
+from api.parameters import Hash, Id, Reason, TagFilter
+from api.thumbnails import Thumbnail, thumbnails_of
+from models.clips import CLIPS, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
+from models.episodes import EPISODES
+
+
+class ClipController(Controller):
+    """Raw footage."""
+
+    path = "/api/v1/clips"
+    tags = ("clips",)
+
+    @get("/", summary="List clips")
+    async def list_clips(
+        self,
+        db: Db,
+        paging: Paging,
+        episode_id: FromQuery[UUID | None] = None,
+        unassigned: FromQuery[bool | None] = None,
+        talent_source: FromQuery[TalentSource | None] = None,
+        quality: FromQuery[Quality | None] = None,
+        status: FromQuery[ClipStatus | None] = None,
+        with_tags: TagFilter = None,
+        file_hash: Hash = None,
+        duplicates: FromQuery[bool | None] = None,
+    ) -> Listing[Clip]:
+        filters = {
+            "episode_id": episode_id,
+            "unassigned": unassigned,
+            "talent_source": talent_source,
+            "quality": quality,
+            "status": status,
+            "tag": with_tags,
+            "file_hash": file_hash,
+            "duplicates": duplicates,
+        }
+        return page_of(await CLIPS.page(db, paging, filters))
+
+    @post("/", summary="Create a clip")
+    async def create_clip(self, db: Db, who: Who, data: JSONBody[NewClip]) -> Response[Data[Clip]]:
+        await EPISODES.require(db, data.episode_id, field="episode_id")
+        clip = await CLIPS.create(db, who, data)
+        return created(clip, f"{self.path}/{clip.clip_id}")
+
+    @get("/{clip_id:str}", summary="Read a clip")
+    async def read_clip(self, db: Db, clip_id: Id, trash: Trash) -> Response[Data[Clip]]:
+        return entity(await CLIPS.read(db, clip_id, include_deleted=trash))
+
+    @patch("/{clip_id:str}", summary="Change a clip")
+    async def patch_clip(
+        self, db: Db, who: Who, clip_id: Id, data: JSONBody[ClipPatch], expected: Expected
+    ) -> Response[Data[Clip]]:
+        await EPISODES.require(db, data.episode_id, field="episode_id")
+        return entity(await CLIPS.patch(db, who, clip_id, data, expected))
+
+    @delete("/{clip_id:str}", summary="Delete a clip")
+    async def delete_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected, reason: Reason = None) -> None:
+        await CLIPS.delete(db, who, clip_id, reason, expected)
+
+    @post("/{clip_id:str}/restore", status_code=200, summary="Restore a clip")
+    async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
+        return entity(await CLIPS.restore(db, who, clip_id, expected))
+
+    @get("/{clip_id:str}/thumbnails", summary="The pictures of a clip")
+    async def list_clip_thumbnails(self, db: Db, files: Files, clip_id: Id) -> Data[list[Thumbnail]]:
+        clip = await CLIPS.read(db, clip_id)
+        return await thumbnails_of(db, files, "clip", clip.clip_id)

@@ -1,0 +1,108 @@
+"""What handlers are given: the database, the caller, the storage, the page asked for."""
+
+import re
+from typing import Annotated, Any, Final
+
+from litestar import Request
+from litestar.di import Provide
+from litestar.params import Dependency, HeaderParameter, QueryParameter
+
+from api.auth import Caller
+from api.envelope import REQUEST_ID
+from api.transaction import Unit
+from models.database import Connection
+from models.errors import Forbidden, PreconditionFailed
+from models.paging import PageQuery
+from models.settings import Settings
+from models.storage import Storage
+from models.table import Actor
+
+AnyRequest = Request[Any, Any, Any]
+
+# The types in which a handler asks for these; they are ours, so Litestar need not check them.
+Db = Annotated[Connection, Dependency(skip_validation=True)]
+Who = Annotated[Actor, Dependency(skip_validation=True)]
+Files = Annotated[Storage, Dependency(skip_validation=True)]
+Config = Annotated[Settings, Dependency(skip_validation=True)]
+Paging = Annotated[PageQuery, Dependency(skip_validation=True)]
+Expected = Annotated[int | None, Dependency(skip_validation=True)]
+Trash = Annotated[bool, Dependency(skip_validation=True)]
+
+_VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
+
+
+async def database(request: AnyRequest) -> Connection:
+    """The request's connection; a repeated Idempotency-Key ends the request here with its first answer."""
+    unit: Unit = request.scope["state"]["unit"]
+    caller: Caller | None = request.scope.get("auth")
+    await unit.once(request, caller.subject if caller else "")
+    return await unit.connection()
+
+
+def actor(request: AnyRequest) -> Actor:
+    """Who changes something."""
+    return Actor(request.scope["auth"].subject, REQUEST_ID.get())
+
+
+def storage(request: AnyRequest) -> Storage:
+    """The object storage."""
+    found: Storage = request.app.state.storage
+    return found
+
+
+def settings(request: AnyRequest) -> Settings:
+    """The settings."""
+    found: Settings = request.app.state.settings
+    return found
+
+
+def trash(
+    request: AnyRequest,
+    include_deleted: Annotated[bool, QueryParameter(description="Also what is deleted; for admins.")] = False,
+) -> bool:
+    """Whether deleted rows count.
+
+    Raises:
+        Forbidden: for anyone but an admin.
+    """
+    if include_deleted and not request.scope["auth"].may("admin"):
+        raise Forbidden("include_deleted needs the role admin")
+    return include_deleted
+
+
+def paging(
+    trash: Trash,
+    limit: Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")] = 50,
+    cursor: Annotated[str | None, QueryParameter(max_length=2048, description="nextCursor of the page before.")] = None,
+    sort: Annotated[str, QueryParameter(max_length=50, description="A column; '-' for descending.")] = "-created_at",
+    q: Annotated[str | None, QueryParameter(max_length=500, description="Text in title or description.")] = None,
+) -> PageQuery:
+    """The page that a list is asked for."""
+    return PageQuery(limit=limit, cursor=cursor, sort=sort, q=q, include_deleted=trash)
+
+
+def expected(
+    if_match: Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag last seen.")] = None,
+) -> int | None:
+    """The version the caller saw, or None for any.
+
+    Raises:
+        PreconditionFailed: where the tag is none of ours.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    version = _VERSION.fullmatch(if_match.strip())
+    if version is None:
+        raise PreconditionFailed("If-Match holds no ETag of this row", field="If-Match")
+    return int(version[1])
+
+
+PROVIDERS: Final = {
+    "db": Provide(database),
+    "who": Provide(actor, sync_to_thread=False),
+    "files": Provide(storage, sync_to_thread=False),
+    "config": Provide(settings, sync_to_thread=False),
+    "trash": Provide(trash, sync_to_thread=False),
+    "paging": Provide(paging, sync_to_thread=False),
+    "expected": Provide(expected, sync_to_thread=False),
+}

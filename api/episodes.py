@@ -1,0 +1,78 @@
+"""Episodes."""
+
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.envelope import Data, Listing, created, entity, page_of
+from api.parameters import DateFilter, Id, Reason, TagFilter
+from api.thumbnails import Thumbnail, thumbnails_of
+from models.episodes import EPISODES, ApprovalStatus, Episode, EpisodePatch, EpisodeStatus, NewEpisode
+from models.shows import SHOWS
+
+
+class EpisodeController(Controller):
+    """Episodes of a show's seasons."""
+
+    path = "/api/v1/episodes"
+    tags = ("episodes",)
+
+    @get("/", summary="List episodes")
+    async def list_episodes(
+        self,
+        db: Db,
+        paging: Paging,
+        show_id: FromQuery[UUID | None] = None,
+        season_number: FromQuery[int | None] = None,
+        status: FromQuery[EpisodeStatus | None] = None,
+        approval_status: FromQuery[ApprovalStatus | None] = None,
+        category: FromQuery[str | None] = None,
+        language: FromQuery[str | None] = None,
+        with_tags: TagFilter = None,
+        publish_date_from: DateFilter = None,
+        publish_date_to: DateFilter = None,
+    ) -> Listing[Episode]:
+        filters = {
+            "show_id": show_id,
+            "season_number": season_number,
+            "status": status,
+            "approval_status": approval_status,
+            "category": category,
+            "language": language,
+            "tag": with_tags,
+            "publish_date_from": publish_date_from,
+            "publish_date_to": publish_date_to,
+        }
+        return page_of(await EPISODES.page(db, paging, filters))
+
+    @post("/", summary="Create an episode")
+    async def create_episode(self, db: Db, who: Who, data: JSONBody[NewEpisode]) -> Response[Data[Episode]]:
+        await SHOWS.require(db, data.show_id, field="show_id")
+        episode = await EPISODES.create(db, who, data)
+        return created(episode, f"{self.path}/{episode.episode_id}")
+
+    @get("/{episode_id:str}", summary="Read an episode")
+    async def read_episode(self, db: Db, episode_id: Id, trash: Trash) -> Response[Data[Episode]]:
+        return entity(await EPISODES.read(db, episode_id, include_deleted=trash))
+
+    @patch("/{episode_id:str}", summary="Change an episode")
+    async def patch_episode(
+        self, db: Db, who: Who, episode_id: Id, data: JSONBody[EpisodePatch], expected: Expected
+    ) -> Response[Data[Episode]]:
+        await SHOWS.require(db, data.show_id, field="show_id")
+        return entity(await EPISODES.patch(db, who, episode_id, data, expected))
+
+    @delete("/{episode_id:str}", summary="Delete an episode")
+    async def delete_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected, reason: Reason = None) -> None:
+        await EPISODES.delete(db, who, episode_id, reason, expected)
+
+    @post("/{episode_id:str}/restore", status_code=200, summary="Restore an episode")
+    async def restore_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected) -> Response[Data[Episode]]:
+        return entity(await EPISODES.restore(db, who, episode_id, expected))
+
+    @get("/{episode_id:str}/thumbnails", summary="The pictures of an episode")
+    async def list_episode_thumbnails(self, db: Db, files: Files, episode_id: Id) -> Data[list[Thumbnail]]:
+        episode = await EPISODES.read(db, episode_id)
+        return await thumbnails_of(db, files, "episode", episode.episode_id)

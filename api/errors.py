@@ -1,0 +1,130 @@
+"""Everything that can go wrong in a request, as the answer the contract gives it."""
+
+from typing import Any, Final
+
+import msgspec
+import psycopg
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import ClientException, HTTPException
+from litestar.types import ExceptionHandlersMap, Message
+from psycopg_pool import PoolTimeout
+
+from api.envelope import ErrorBody, ErrorEntry, failure
+from api.requests import UnknownParameters
+from api.transaction import Replay
+from api.validation import CODE, body_errors, entry
+from models.errors import Conflict, Invalid, JobError, Problem, Unauthorized, Unavailable
+
+log = structlog.get_logger()
+
+AnyRequest = Request[Any, Any, Any]
+_HTTP: Final = {
+    404: ("NOT_FOUND", "there is nothing here"),
+    405: ("METHOD_NOT_ALLOWED", "this method is not offered here"),
+    413: ("PAYLOAD_TOO_LARGE", "the body is larger than 10 MB"),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "send JSON: 'Content-Type: application/json'"),
+}
+
+
+def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911  (a table in the form of a match)
+    """What a client is told of an error; None where it is a bug of ours."""
+    match error:
+        case Problem():
+            return error
+        case JobError():
+            return Unavailable(error.message)
+        case psycopg.errors.UniqueViolation():
+            return Conflict("there is one like this already", field=_field(error))
+        case psycopg.errors.ForeignKeyViolation():
+            return Invalid("there is no such thing", field=_field(error))
+        case psycopg.errors.CheckViolation():
+            return Invalid("this value is not allowed", field=_field(error))
+        case psycopg.errors.SerializationFailure() | psycopg.errors.DeadlockDetected():
+            return Unavailable("somebody changed the same thing at the same time; try again")
+        case psycopg.OperationalError() | PoolTimeout():
+            return Unavailable("the database does not answer; try again")
+        case psycopg.DataError():
+            return Invalid("a value cannot be stored; text must not contain NUL")
+    return None
+
+
+def _field(error: psycopg.Error) -> str | None:
+    """``episodes_show_id_fkey`` is about ``show_id``."""
+    table, constraint = error.diag.table_name, error.diag.constraint_name
+    if not table or not constraint:
+        return None
+    return constraint.removeprefix(f"{table}_").rpartition("_")[0] or None
+
+
+def answer(error: Exception) -> Response[ErrorBody]:
+    """The answer to an error; a bug of ours is logged whole and told without internals."""
+    problem = problem_of(error)
+    if problem is None:
+        log.error("request failed", exc_info=error)
+        return failure(500, [ErrorEntry("SERVER_ERROR", "something went wrong on our side; it has been logged")])
+    names = problem.names if isinstance(problem, UnknownParameters) else [problem.field]
+    return failure(problem.status, [ErrorEntry(problem.code, problem.message, name) for name in names], _extra(problem))
+
+
+def _extra(problem: Problem) -> dict[str, str]:
+    if isinstance(problem, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": "2"} if isinstance(problem, Unavailable) else {}
+
+
+def messages(error: Exception) -> list[Message]:
+    """The answer to an error as ASGI messages, for where Litestar is not around any more."""
+    response = answer(error)
+    headers = {"content-type": "application/json"} | response.headers
+    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return [
+        {"type": "http.response.start", "status": response.status_code or 500, "headers": pairs},
+        {"type": "http.response.body", "body": msgspec.json.encode(response.content), "more_body": False},
+    ]
+
+
+def on_error(_: AnyRequest, error: Exception) -> Response[ErrorBody]:
+    """What we said ourselves, what the database refuses, and bugs."""
+    return answer(error)
+
+
+def on_replay(_: AnyRequest, error: Replay) -> Response[bytes]:
+    """The first answer to a repeated key."""
+    headers = error.answer.headers | {"Idempotency-Replayed": "true"}
+    return Response(error.answer.body, status_code=error.answer.status, headers=headers, media_type="application/json")
+
+
+def on_validation(request: AnyRequest, error: ClientException) -> Response[ErrorBody]:
+    """A body, a path or a query that does not fit its types."""
+    found = _parameter_errors(error) + _body_errors(request)
+    return failure(400, found or [ErrorEntry(CODE, error.detail)])
+
+
+def _parameter_errors(error: ClientException) -> list[ErrorEntry]:
+    details: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
+    return [entry(str(item["message"]), item["key"]) for item in details if item.get("key") not in (None, "data")]
+
+
+def _body_errors(request: AnyRequest) -> list[ErrorEntry]:
+    kind = request.route_handler.parsed_fn_signature.parameters.get("data")
+    return body_errors(request.scope["state"]["body"], kind.annotation) if kind is not None else []
+
+
+def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
+    """What Litestar itself refuses."""
+    if error.status_code >= 500:  # noqa: PLR2004
+        return answer(error)
+    if isinstance(error, ClientException) and error.status_code == 400:  # noqa: PLR2004
+        return on_validation(request, error)
+    code, message = _HTTP.get(error.status_code, (CODE, error.detail))
+    status = error.status_code if error.status_code in _HTTP else 400
+    allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return failure(status, [ErrorEntry(code, message)], allow)
+
+
+HANDLERS: Final[ExceptionHandlersMap] = {
+    HTTPException: on_http,
+    Replay: on_replay,
+    Exception: on_error,
+}

@@ -1,0 +1,169 @@
+"""The main job: post it, watch it, start it again, cancel it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from msgspec import Meta, Struct, convert, json
+
+from api.dependencies import Db, Files, Who
+from api.envelope import Data, ErrorEntry, Listing, listing
+from api.parameters import Id
+from api.validation import value_errors
+from models import database, entities, jobs, references
+from models.database import Connection, Pool
+from models.errors import ErrorCode, Invalid
+from models.files import EntityType
+from models.jobs import Job, JobFilter, NewJob, Stage, Status
+from models.paging import decode_cursor, encode_cursor
+from models.storage import Storage
+
+BATCH_LIMIT: Final = 1000
+WATCH_SECONDS: Final = 0.2
+SORT: Final = "-created_at"
+
+
+class NewBatch(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 jobs; each is judged alone."""
+
+    jobs: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=BATCH_LIMIT)]
+
+
+class BatchResult(Struct):
+    """What became of one item: a job, or why there is none."""
+
+    index: int
+    job: Job | None
+    error: ErrorEntry | None
+
+
+class Batch(Struct):
+    """The answer to a batch, one result per item, in order."""
+
+    batch_id: UUID
+    results: list[BatchResult]
+
+
+class IngestController(Controller):
+    """Jobs of the ingest pipeline."""
+
+    path = "/api/v1/ingest"
+    tags = ("ingest",)
+
+    @post("/", status_code=202, summary="Ingest a file")
+    async def create_job(self, db: Db, who: Who, files: Files, data: JSONBody[NewJob]) -> Response[Data[Job]]:
+        (wrong,) = await _judge(db, files, [data])
+        if wrong:
+            raise Invalid(wrong.message, field=wrong.field)
+        (job_id,) = await jobs.enqueue(db, who, [data])
+        return Response(Data(await jobs.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
+
+    @post("/batch", status_code=202, summary="Ingest many files")
+    async def create_batch(self, db: Db, who: Who, files: Files, data: JSONBody[NewBatch]) -> Data[Batch]:
+        read = [_read(item) for item in data.jobs]
+        wanted = [item for item in read if isinstance(item, NewJob)]
+        judged = iter(await _judge(db, files, wanted))
+        wrong = [next(judged) if isinstance(item, NewJob) else item for item in read]
+        good = [item for item, error in zip(read, wrong, strict=True) if error is None and isinstance(item, NewJob)]
+        batch_id = await database.value(db, "select uuidv7()")
+        made = iter(await jobs.read_all(db, await jobs.enqueue(db, who, good, batch_id)))
+        results = [BatchResult(index, None if error else next(made), error) for index, error in enumerate(wrong)]
+        return Data(Batch(batch_id, results))
+
+    @get("/", summary="List jobs, the newest first")
+    async def list_jobs(
+        self,
+        db: Db,
+        status: FromQuery[Status | None] = None,
+        stage: FromQuery[Stage | None] = None,
+        error_code: FromQuery[ErrorCode | None] = None,
+        entity_type: FromQuery[EntityType | None] = None,
+        entity_id: FromQuery[UUID | None] = None,
+        batch_id: FromQuery[UUID | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
+    ) -> Listing[Job]:
+        before = decode_cursor(cursor, SORT).id if cursor else None
+        wanted = JobFilter(status, stage, error_code, entity_type, entity_id, batch_id)
+        found, total, last = await jobs.page(db, wanted, limit, before)
+        following = encode_cursor(SORT, None, last) if last else None
+        return listing(found, limit=limit, total=total, next_cursor=following)
+
+    @get("/{job_id:str}", summary="Read a job")
+    async def read_job(self, db: Db, job_id: Id) -> Data[Job]:
+        return Data(await jobs.read(db, job_id))
+
+    @get("/{job_id:str}/events", summary="Watch a job until it ends", media_type="text/event-stream")
+    async def watch_job(
+        self,
+        request: Request[Any, Any, Any],
+        job_id: Id,
+        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+    ) -> ServerSentEvent:
+        pool: Pool = request.app.state.pool
+        async with database.connection(pool) as db:
+            await jobs.read(db, job_id)
+        seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+        return ServerSentEvent(_events(pool, job_id, seen))
+
+    @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
+    async def retry_job(self, db: Db, job_id: Id) -> Data[Job]:
+        return Data(await jobs.retry(db, job_id))
+
+    @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
+    async def cancel_job(self, db: Db, job_id: Id) -> Data[Job]:
+        return Data(await jobs.cancel(db, job_id))
+
+
+def _read(item: dict[str, Any]) -> NewJob | ErrorEntry:
+    wrong = value_errors(item, NewJob)
+    return wrong[0] if wrong else convert(item, NewJob)
+
+
+async def _judge(db: Connection, files: Storage, wanted: list[NewJob]) -> list[ErrorEntry | None]:
+    """Why each job cannot be, or None; roles left out are filled in."""
+    alive: set[tuple[str, UUID]] = set()
+    for entity_type in {job.entity_type for job in wanted}:
+        ids = {job.entity_id for job in wanted if job.entity_type == entity_type}
+        alive |= {(entity_type, found) for found in await entities.living(db, entity_type, ids)}
+    return [_wrong(job, files, (job.entity_type, job.entity_id) in alive) for job in wanted]
+
+
+def _wrong(job: NewJob, files: Storage, alive: bool) -> ErrorEntry | None:
+    try:
+        _check(job, files, alive)
+    except Invalid as error:
+        return ErrorEntry(error.code, error.message, error.field)
+    return None
+
+
+def _check(job: NewJob, files: Storage, alive: bool) -> None:
+    allowed = entities.roles(job.entity_type)
+    if job.role == "primary":
+        job.role = allowed[0]
+    if job.role not in allowed:
+        raise Invalid(f"a file of {job.entity_type} has the role {' or '.join(allowed)}", field="role")
+    if references.parse(job.source_reference).bucket not in files.buckets:
+        raise Invalid(
+            f"only objects in {' and '.join(sorted(files.buckets))} can be ingested", field="source_reference"
+        )
+    if not alive:
+        raise Invalid(f"there is no {job.entity_type.replace('_', ' ')} {job.entity_id}", field="entity_id")
+
+
+async def _events(pool: Pool, job_id: UUID, seen: int) -> AsyncIterator[ServerSentEventMessage]:
+    """Each state of the job after ``seen``, until it has ended; a client that comes back goes on from there."""
+    while True:
+        async with database.connection(pool) as db:
+            current = await jobs.version(db, job_id)
+            job = await jobs.read(db, job_id) if current is not None and current > seen else None
+        if job is not None:
+            seen = job.version
+            yield ServerSentEventMessage(data=json.encode(job).decode(), event=job.status, id=str(seen))
+        if current is None or (job is not None and job.finished_at is not None):
+            return
+        await asyncio.sleep(WATCH_SECONDS)

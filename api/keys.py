@@ -1,0 +1,76 @@
+"""The issuer's public keys by id: cached, refreshed on an unknown id, the last good ones kept when it is away."""
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+import msgspec
+import structlog
+
+from models import issuer
+from models.errors import Unavailable
+from models.settings import Settings
+
+log = structlog.get_logger()
+REFRESH_SECONDS: Final = 30.0  # an unknown id asks the issuer at most this often
+TIMEOUT_SECONDS: Final = 5.0
+
+Fetch = Callable[[], dict[str, Any]]
+
+
+class Keys:
+    """The keys that ``fetch`` gives, by ``kid``."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._asked = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def get(self, key_id: str) -> jwt.PyJWK | None:
+        """The key with this id, or None where the issuer has none.
+
+        Raises:
+            Unavailable: where no key was ever fetched and the issuer is away.
+        """
+        async with self._lock:
+            if key_id not in self._keys and time.monotonic() - self._asked >= REFRESH_SECONDS:
+                await self._refresh()
+        if not self._keys:
+            raise Unavailable("the token issuer's keys cannot be fetched; try again")
+        return self._keys.get(key_id)
+
+    async def _refresh(self) -> None:
+        self._asked = time.monotonic()
+        try:
+            found = await asyncio.to_thread(self._fetch)
+            self._keys = {key["kid"]: jwt.PyJWK(key) for key in found["keys"] if key.get("kty") == "RSA"}
+        except (OSError, urllib.error.URLError, msgspec.DecodeError, KeyError, TypeError, jwt.PyJWTError) as error:
+            log.warning("issuer keys not fetched", error=str(error))
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The keys of the issuer that the settings name: the home's own, or those at a JWKS URL."""
+    if settings.embedded_issuer:
+        return Keys(lambda: issuer.jwks(settings.episodes_home))
+    url = settings.jwks_url or f"{issuer_of(settings)}/.well-known/jwks.json"
+    return Keys(lambda: _download(url))
+
+
+def issuer_of(settings: Settings) -> str:
+    """What ``iss`` must be."""
+    if settings.jwt_issuer:
+        return settings.jwt_issuer
+    if settings.cognito_user_pool_id:
+        region = settings.cognito_region or settings.aws_region
+        return f"https://cognito-idp.{region}.amazonaws.com/{settings.cognito_user_pool_id}"
+    return issuer.ISSUER
+
+
+def _download(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  (the operator chose the URL)
+        return msgspec.json.decode(answer.read(), type=dict[str, Any])

@@ -1,0 +1,71 @@
+"""Outfits."""
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.envelope import Data, Listing, created, entity, page_of
+from api.parameters import Id, JsonFilter, Reason, TagFilter, contained
+from api.thumbnails import Thumbnail, thumbnails_of
+from models.outfits import OUTFITS, NewOutfit, Outfit, OutfitPatch
+
+
+class OutfitController(Controller):
+    """What somebody wears."""
+
+    path = "/api/v1/outfits"
+    tags = ("outfits",)
+
+    @get("/", summary="List outfits")
+    async def list_outfits(
+        self,
+        db: Db,
+        paging: Paging,
+        with_tags: TagFilter = None,
+        brand: FromQuery[str | None] = None,
+        season: FromQuery[str | None] = None,
+        occasion: FromQuery[str | None] = None,
+        top: JsonFilter = None,
+        bottom: JsonFilter = None,
+        shoes: JsonFilter = None,
+        accessories: JsonFilter = None,
+    ) -> Listing[Outfit]:
+        filters = {
+            "tag": with_tags,
+            "brand": brand,
+            "season": season,
+            "occasion": occasion,
+            "top": contained(top, field="top"),
+            "bottom": contained(bottom, field="bottom"),
+            "shoes": contained(shoes, field="shoes"),
+            "accessories": contained(accessories, field="accessories"),
+        }
+        return page_of(await OUTFITS.page(db, paging, filters))
+
+    @post("/", summary="Create an outfit")
+    async def create_outfit(self, db: Db, who: Who, data: JSONBody[NewOutfit]) -> Response[Data[Outfit]]:
+        outfit = await OUTFITS.create(db, who, data)
+        return created(outfit, f"{self.path}/{outfit.outfit_id}")
+
+    @get("/{outfit_id:str}", summary="Read an outfit")
+    async def read_outfit(self, db: Db, outfit_id: Id, trash: Trash) -> Response[Data[Outfit]]:
+        return entity(await OUTFITS.read(db, outfit_id, include_deleted=trash))
+
+    @patch("/{outfit_id:str}", summary="Change an outfit")
+    async def patch_outfit(
+        self, db: Db, who: Who, outfit_id: Id, data: JSONBody[OutfitPatch], expected: Expected
+    ) -> Response[Data[Outfit]]:
+        return entity(await OUTFITS.patch(db, who, outfit_id, data, expected))
+
+    @delete("/{outfit_id:str}", summary="Delete an outfit")
+    async def delete_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected, reason: Reason = None) -> None:
+        await OUTFITS.delete(db, who, outfit_id, reason, expected)
+
+    @post("/{outfit_id:str}/restore", status_code=200, summary="Restore an outfit")
+    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Data[Outfit]]:
+        return entity(await OUTFITS.restore(db, who, outfit_id, expected))
+
+    @get("/{outfit_id:str}/thumbnails", summary="The pictures of an outfit")
+    async def list_outfit_thumbnails(self, db: Db, files: Files, outfit_id: Id) -> Data[list[Thumbnail]]:
+        outfit = await OUTFITS.read(db, outfit_id)
+        return await thumbnails_of(db, files, "outfit", outfit.outfit_id)

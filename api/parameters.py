@@ -1,0 +1,29 @@
+"""Parameters that routes share."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar.params import FromPath, QueryParameter
+
+from models.errors import Invalid
+
+Id = FromPath[UUID]
+Reason = Annotated[str | None, QueryParameter(max_length=1000, description="Why it is deleted.")]
+TagFilter = Annotated[list[str] | None, QueryParameter(name="tag", description="Has all of these tags.")]
+DateFilter = Annotated[date | None, QueryParameter(description="A day, YYYY-MM-DD.")]
+JsonFilter = Annotated[str | None, QueryParameter(max_length=10_000, description="JSON that the value contains.")]
+Hash = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{64}$", description="SHA-256, hex.")]
+
+
+def contained(text: str | None, *, field: str) -> Any:
+    """The JSON that a value must contain.
+
+    Raises:
+        Invalid: where the text is no JSON.
+    """
+    try:
+        return msgspec.json.decode(text) if text is not None else None
+    except (msgspec.DecodeError, RecursionError):
+        raise Invalid("this filter takes JSON", field=field) from None

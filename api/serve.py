@@ -1,0 +1,9 @@
+"""The application that the server's processes load."""
+
+from api.app import create_app
+from models import log
+from models.settings import load
+
+settings = load()
+log.configure(settings.log_level, "api")
+app = create_app(settings)

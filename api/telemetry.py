@@ -1,0 +1,71 @@
+"""The outermost layer: request ids, one log line a request, and its metrics."""
+
+import re
+import time
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.envelope import REQUEST_ID
+from models.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+log = structlog.get_logger("api.request")
+_VALID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_QUIET: Final = frozenset({"/health", "/health/ready", "/metrics"})
+
+
+class Telemetry:
+    """Gives each request an id, answers with it, and tells what became of the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        REQUEST_ID.set(request_id)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 500
+
+        async def tagged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_headers(request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagged)
+        finally:
+            _record(scope, status, time.perf_counter() - started)
+
+
+def _request_id(scope: Any) -> str:
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode() if _VALID.fullmatch(given) else str(uuid4())
+
+
+def _headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    return [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+
+def _record(scope: Any, status: int, seconds: float) -> None:
+    route = scope.get("path_template") or "unmatched"
+    HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()
+    HTTP_SECONDS.labels(scope["method"], route).observe(seconds)
+    if scope["path"] not in _QUIET:
+        caller = scope.get("auth")
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            caller=caller.subject if caller else None,
+        )

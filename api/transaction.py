@@ -1,0 +1,134 @@
+"""One request, one transaction: opened when a handler asks for the database, committed before the answer leaves.
+
+The answer to a write is held back until its transaction has committed, so a client is never told of something that
+did not happen; and the answer to an Idempotency-Key is stored in that same transaction.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+
+import psycopg
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from models import database, idempotency
+from models.database import Connection, Pool
+from models.errors import Invalid
+from models.idempotency import Answer
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+KEY_LIMIT: Final = 255
+_KEPT_HEADERS: Final = frozenset({"etag", "location", "content-type"})
+
+
+class Replay(Exception):
+    """The request's Idempotency-Key has its answer already."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("replayed")
+        self.answer = answer
+
+
+class Unit:
+    """The database of one request."""
+
+    def __init__(self, pool: Pool, *, writes: bool) -> None:
+        self._pool = pool
+        self._writes = writes
+        self._stack = AsyncExitStack()
+        self._connection: Connection | None = None
+        self._key: tuple[str, str] | None = None
+
+    async def connection(self) -> Connection:
+        """The request's connection, inside its transaction where the request writes."""
+        if self._connection is None:
+            self._connection = await self._stack.enter_async_context(database.connection(self._pool))
+            if self._writes:
+                await self._stack.enter_async_context(self._connection.transaction())
+        return self._connection
+
+    async def once(self, request: Request[Any, Any, Any], caller: str) -> None:
+        """Honour the request's Idempotency-Key.
+
+        Raises:
+            Replay: where it has its answer already.
+            Conflict: where it was used for another request.
+        """
+        key = request.headers.get("idempotency-key")
+        if request.method != "POST" or key is None:
+            return
+        if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+            raise Invalid(f"an Idempotency-Key has 1 to {KEY_LIMIT} printable characters", field="Idempotency-Key")
+        digest = hashlib.sha256(f"{request.url.path}\n".encode() + await request.body()).digest()
+        answer = await idempotency.reserve(await self.connection(), caller, key, digest)
+        if answer is not None:
+            raise Replay(answer)
+        self._key = (caller, key)
+
+    async def end(self, answer: Answer) -> None:
+        """Commit a success with its key, roll back anything else, give the connection back."""
+        if answer.status >= 400:  # noqa: PLR2004
+            rollback = psycopg.Rollback()
+            await self._stack.__aexit__(psycopg.Rollback, rollback, None)
+            return
+        if self._key and self._connection:
+            await idempotency.keep(self._connection, *self._key, answer)
+        await self._stack.aclose()
+
+
+class Transactions:
+    """The ASGI layer that ends each request's unit, and sends the answer only then."""
+
+    def __init__(self, app: ASGIApp, pool: Pool, failed: Callable[[Exception], list[Message]]) -> None:
+        self._app = app
+        self._pool = pool
+        self._failed = failed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+        elif scope["method"] in SAFE:
+            await self._read(scope, receive, send)
+        else:
+            await self._write(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unit = scope.setdefault("state", {})["unit"] = Unit(self._pool, writes=False)
+
+        async def release(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await unit.end(Answer(200, {}, b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, release)
+        finally:
+            await unit.end(Answer(200, {}, b""))
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unit = scope.setdefault("state", {})["unit"] = Unit(self._pool, writes=True)
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        try:
+            await self._app(scope, receive, hold)
+            await unit.end(_answer(held))
+        except Exception as error:
+            with suppress(psycopg.Error):  # the connection may be what failed
+                await unit.end(Answer(500, {}, b""))
+            held = self._failed(error)
+        for message in held:
+            await send(message)
+
+
+def _answer(held: list[Message]) -> Answer:
+    start: Any = held[0]
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    kept = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
+    body = b"".join(message.get("body", b"") for message in held[1:])  # type: ignore[misc]  # only body messages follow
+    return Answer(start["status"], kept, body)

@@ -1,0 +1,83 @@
+"""Files in: a URL that takes exactly the file that was announced."""
+
+import base64
+from typing import Any, Literal
+from uuid import uuid4
+
+from litestar import Controller, post
+from litestar.params import JSONBody
+from msgspec import UNSET, Struct, UnsetType
+
+from api.dependencies import Db, Files
+from api.envelope import Data
+from models import entities, references
+from models import files as stored_files
+from models.database import Connection
+from models.errors import TooLarge, UnsupportedMediaType
+from models.fields import Count, Name, Sha256
+from models.files import EntityType, kind_of, size_limit
+from models.jobs import DuplicateOf
+from models.references import Reference
+from models.storage import URL_SECONDS
+
+
+class NewUpload(Struct, forbid_unknown_fields=True):
+    """The file that a client is about to send; its size in bytes, its SHA-256 in hex."""
+
+    file_name: Name
+    file_type: Name
+    entity_type: EntityType
+    file_size: Count | None = None
+    sha256: Sha256 | None = None
+
+
+class Upload(Struct, rename="camel"):
+    """Where to PUT the file, with which headers, for how many seconds; and of what it is a duplicate."""
+
+    upload_url: str
+    file_reference: str
+    method: Literal["PUT"]
+    headers: dict[str, str]
+    expires_in: int
+    duplicate_of: DuplicateOf | UnsetType = UNSET
+
+
+class UploadController(Controller):
+    """Presigned uploads."""
+
+    path = "/api/v1/upload"
+    tags = ("files",)
+
+    @post("/generate-url", status_code=200, summary="Get a URL to upload a file to")
+    async def generate_url(self, db: Db, files: Files, data: JSONBody[NewUpload]) -> Data[Upload]:
+        _check(data)
+        target = Reference(files.primary, f"{data.entity_type}/{uuid4()}-{references.safe_name(data.file_name)}")
+        bound, headers = _bound(data)
+        url = files.signed_put(target, bound)
+        return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await _duplicate(db, data.sha256)))
+
+
+def _check(new: NewUpload) -> None:
+    kind = kind_of(new.file_type)
+    if kind is None or kind not in entities.kinds(new.entity_type):
+        raise UnsupportedMediaType(f"{new.entity_type} takes no files of type {new.file_type}", field="file_type")
+    limit = size_limit(kind, new.entity_type)
+    if new.file_size is not None and new.file_size > limit:
+        raise TooLarge(f"{kind} files of this kind may have {limit:,} bytes", field="file_size")
+
+
+def _bound(new: NewUpload) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the URL is bound to, by boto3's names, and the headers that a client must send for it."""
+    bound: dict[str, Any] = {"ContentType": new.file_type}
+    headers = {"Content-Type": new.file_type}
+    if new.file_size is not None:
+        bound["ContentLength"] = new.file_size  # every client sends this header by itself
+    if new.sha256 is not None:
+        bound["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(new.sha256)).decode()
+        headers["x-amz-checksum-sha256"] = bound["ChecksumSHA256"]
+    return bound, headers
+
+
+async def _duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:
+    found = await stored_files.find(db, sha256) if sha256 else None
+    return await entities.duplicate_of(db, found) if found and found.stored else UNSET

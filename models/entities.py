@@ -1,0 +1,81 @@
+"""The things that take files: which table each is, and where it keeps what the pipeline finds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from models import database
+from models.clips import CLIPS
+from models.database import Connection
+from models.episodes import EPISODES
+from models.files import EntityType, Kind, Media, Role, StoredFile, accepted
+from models.jobs import Claimed, DuplicateOf
+from models.outfits import OUTFITS
+from models.table import Table
+
+TABLES: Final[Mapping[str, Table[Any]]] = {"episode": EPISODES, "clip": CLIPS, "outfit": OUTFITS}
+ROLES: Final[Mapping[str, tuple[Role, ...]]] = {"episode": ("thumbnail", "trailer", "script")}
+
+# What a stored file sets on its entity, by entity type and role. A column that is sent by nobody is not touched.
+_ATTACH: Final[Mapping[tuple[str, Role], LiteralString]] = {
+    ("clip", "primary"): """
+        update clips set file_reference = %(file_reference)s, file_hash = %(sha256)s, file_size = %(file_size)s,
+               mime_type = %(mime_type)s, width = %(width)s, height = %(height)s,
+               duration_seconds = %(duration_seconds)s, frame_rate = %(frame_rate)s, codec = %(codec)s,
+               duplicate_of = %(duplicate_of)s, updated_by = %(actor)s
+        where clip_id = %(entity_id)s""",
+    ("outfit", "primary"): """
+        update outfits set image_reference = %(file_reference)s, updated_by = %(actor)s
+        where outfit_id = %(entity_id)s""",
+    ("episode", "thumbnail"): """
+        update episodes set thumbnail_reference = %(file_reference)s, updated_by = %(actor)s
+        where episode_id = %(entity_id)s""",
+    ("episode", "trailer"): """
+        update episodes set trailer_reference = %(file_reference)s, updated_by = %(actor)s
+        where episode_id = %(entity_id)s""",
+    ("episode", "script"): """
+        update episodes set script_file_reference = %(file_reference)s, updated_by = %(actor)s
+        where episode_id = %(entity_id)s""",
+}
+
+
+def roles(entity_type: EntityType) -> tuple[Role, ...]:
+    """The roles a file may have for an entity; the first is the default."""
+    return ROLES.get(entity_type, ("primary",))
+
+
+def kinds(entity_type: EntityType) -> frozenset[Kind]:
+    """The kinds of file that an entity takes in any role."""
+    return frozenset().union(*(accepted(entity_type, role) for role in roles(entity_type)))
+
+
+async def living(connection: Connection, entity_type: str, ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Those of ``ids`` that exist and are not deleted."""
+    table = TABLES.get(entity_type)
+    return await table.living(connection, list(ids)) if table else frozenset()
+
+
+async def duplicate_of(connection: Connection, file: StoredFile) -> DuplicateOf:
+    """What had this content first, and whether it is in the trash."""
+    alive = await living(connection, file.entity_type, [file.entity_id])
+    return DuplicateOf(file.entity_type, file.entity_id, file.file_reference, file.entity_id not in alive)
+
+
+async def attach(connection: Connection, claimed: Claimed, file: StoredFile, media: Media) -> None:
+    """Give the job's entity the file and what is known of it."""
+    duplicate = claimed.duplicate_of["entity_id"] if claimed.duplicate_of else None
+    params = {
+        "entity_id": claimed.entity_id,
+        "actor": claimed.created_by,
+        "file_reference": file.file_reference,
+        "file_size": file.file_size,
+        "sha256": file.sha256,
+        "mime_type": media.mime_type,
+        "width": media.width,
+        "height": media.height,
+        "duration_seconds": media.duration_seconds,
+        "frame_rate": media.frame_rate,
+        "codec": media.codec,
+        "duplicate_of": duplicate,
+    }
+    await database.execute(connection, _ATTACH[claimed.entity_type, claimed.role], params)
