@@ -1,5 +1,7 @@
 """What the commands do with the server, and how they show it."""
 
+import html
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,9 +127,14 @@ async def search(query: str, limit: int, *, as_json: bool) -> None:
         print(report.dump(rows))
         return
     columns = ("entity_type", "title", "snippet", "entity_id")
-    found = [[row.get(column) for column in columns] for row in rows]
+    found = [[_plain(row.get(column)) for column in columns] for row in rows]
     report.console().print(report.rows(("type", "title", "snippet", "id"), found))
     report.console().print(f"{len(rows)} of {total} found")
+
+
+def _plain(said: object) -> str:
+    """Text without the marks and escapes of HTML that a snippet has."""
+    return html.unescape(re.sub(r"</?mark>", "", str(said or "")))
 
 
 async def reindex() -> None:

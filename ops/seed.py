@@ -102,10 +102,10 @@ def _file(row: Row, path: Path) -> File:
 
 
 def _tell(results: list[Result], seconds: float) -> None:
-    failed = [result for result in results if result.error]
+    failed = [(result.file, result.error) for result in results if result.error]
     if failed:
-        first = failed[0]
-        raise CommandError(f"{len(failed)} of {len(results)} samples failed; {first.file}: {first.error}")
+        file, why = failed[0]
+        raise CommandError(f"{len(failed)} of {len(results)} samples failed; {file}: {why.message} ({why.code})")
     print(f"Sample data: 2 shows, 12 episodes, 60 clips, 24 outfits. {summary(results, seconds)}")
 
 

@@ -1,6 +1,5 @@
 """Which server a command talks to, and how it signs in there."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -9,23 +8,20 @@ from typing import Any, Final
 
 from models.issuer import RoleName, sign
 from ops.errors import CommandError
+from ops.home import read
 
 LIFETIME: Final = 3600  # seconds a signed token is valid
 RENEW_AFTER: Final = 3000  # seconds after which a long run signs a new one
 
 
-def home(environ: Mapping[str, str] = os.environ) -> Path:
+def home_of(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder of the server's data: ``EPISODES_HOME``, else ``.data``."""
     return Path(environ.get("EPISODES_HOME") or ".data")
 
 
 def running(where: Path) -> dict[str, Any]:
     """What the server that runs on a home says of itself: url, metrics_url, pid, environment. Empty if none runs."""
-    try:
-        told = json.loads((where / "server.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+    return read(where / "server.json")
 
 
 def find_server(environ: Mapping[str, str] = os.environ) -> str:
@@ -34,9 +30,9 @@ def find_server(environ: Mapping[str, str] = os.environ) -> str:
     Raises:
         CommandError: neither is there.
     """
-    url = environ.get("EPISODES_URL") or running(home(environ)).get("url")
+    url = environ.get("EPISODES_URL") or running(home_of(environ)).get("url")
     if not url:
-        raise CommandError(f"No server runs on {home(environ)}: start one with `make run`, or set EPISODES_URL.")
+        raise CommandError(f"No server runs on {home_of(environ)}: start one with `make run`, or set EPISODES_URL.")
     if not str(url).startswith(("http://", "https://")):
         raise CommandError(f"EPISODES_URL: {url} is not an http:// or https:// address.")
     return str(url).rstrip("/")
@@ -47,7 +43,7 @@ class Credentials:
 
     def __init__(self, role: RoleName, environ: Mapping[str, str] = os.environ) -> None:
         self._role = role
-        self._home = home(environ)
+        self._home = home_of(environ)
         self._given = environ.get("EPISODES_TOKEN") or None
         own = running(self._home).get("url")
         foreign = self._given is not None and find_server(environ) != own
@@ -85,9 +81,9 @@ def issue(role: RoleName, subject: str, environ: Mapping[str, str] = os.environ)
     Raises:
         CommandError: no server has made its key in the home yet.
     """
-    if not _key_of(home(environ)).exists():
-        raise CommandError(f"{home(environ)} has no issuer key: start the server on it first, or set EPISODES_HOME.")
-    return sign(home(environ), role=role, subject=subject, lifetime_seconds=LIFETIME)
+    if not _key_of(home_of(environ)).exists():
+        raise CommandError(f"{home_of(environ)} has no issuer key: start the server on it first, or set EPISODES_HOME.")
+    return sign(home_of(environ), role=role, subject=subject, lifetime_seconds=LIFETIME)
 
 
 def database_url(environ: Mapping[str, str] = os.environ) -> str:
@@ -96,9 +92,9 @@ def database_url(environ: Mapping[str, str] = os.environ) -> str:
     Raises:
         CommandError: neither is there.
     """
-    url = environ.get("DATABASE_URL") or running(home(environ)).get("environment", {}).get("DATABASE_URL")
+    url = environ.get("DATABASE_URL") or running(home_of(environ)).get("environment", {}).get("DATABASE_URL")
     if not url:
-        raise CommandError(f"No server runs on {home(environ)}, and DATABASE_URL is not set.")
+        raise CommandError(f"No server runs on {home_of(environ)}, and DATABASE_URL is not set.")
     return str(url)
 
 
