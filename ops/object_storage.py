@@ -138,6 +138,36 @@ class Guard:
             return None
 
 
+class Farewell:
+    """ASGI middleware that ends the connection when a body was announced, and refused before it came.
+
+    A client that asked first (``Expect: 100-continue``) does not send it then, and the server would take the next
+    request on that connection for it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request and its answer."""
+        if scope["type"] != "http" or "expect" not in Headers(scope=scope):
+            await self._app(scope, receive, send)
+            return
+        invited = False
+
+        async def invite() -> Message:
+            nonlocal invited
+            invited = True
+            return await receive()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and not invited:
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, invite, answer)
+
+
 def _cut(headers: MutableHeaders, found: Any) -> Response | None:
     try:
         piece = rules.cut(headers["range"], found.size)
@@ -182,7 +212,7 @@ def create_app(data: Path, credentials: Mapping[str, str], *, region: str, origi
     app = build_app(Settings(data_dir=data, region=region, credentials=StaticCredentialResolver(dict(credentials))))
     app.user_middleware.append(Middleware(Guard, data=data, storage=app.state.storage))
     return CORSMiddleware(
-        app,
+        Farewell(app),
         allow_origins=[origin.strip() for origin in origins.split(",")],
         allow_methods=["GET", "HEAD", "PUT", "POST", "DELETE"],
         allow_headers=["*"],
