@@ -338,6 +338,15 @@ async def renew(connection: Connection, claimed: Claimed) -> bool:
     return await database.execute(connection, query, [LEASE_SECONDS, claimed.job_id, claimed.fence]) == 1
 
 
+async def hold(connection: Connection, claimed: Claimed) -> bool:
+    """Lock the job for the rest of this transaction; False where it is no longer ours."""
+    query = """
+        select true from ingest_jobs
+        where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null for update
+    """
+    return await database.value(connection, query, [claimed.job_id, claimed.fence]) is True
+
+
 _FINISH: Final = """
     with ended as (
         update ingest_jobs set {sets}, lease_expires_at = null

@@ -67,21 +67,16 @@ async def truth(connection: Connection) -> Truth:
 
 def exposition(found: Truth | None) -> bytes:
     """Everything as Prometheus text; without the gauges where the database did not answer."""
-    registry = CollectorRegistry(auto_describe=True)
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package leaves it untyped
-    else:
-        registry.register(_Forward())
-    if found is not None:
-        registry.register(_Gauges(found))
-    return generate_latest(registry)
+    return generate_latest(_counters()) + (generate_latest(_Gauges(found)) if found else b"")
 
 
-class _Forward(Collector):
-    """This process's own counters."""
-
-    def collect(self) -> Iterator[Metric]:
-        return iter(REGISTRY.collect())
+def _counters() -> Collector:
+    """Of this process, or of its whole group."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    group = CollectorRegistry()
+    MultiProcessCollector(group)  # type: ignore[no-untyped-call]  # the package leaves it untyped
+    return group
 
 
 class _Gauges(Collector):

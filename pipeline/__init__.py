@@ -1,0 +1,1 @@
+"""What workers run: a chain of stages over the job ledger."""

@@ -1,0 +1,68 @@
+"""The whole chain on one screen: four actors, each of which takes a job's id and nothing else."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+import dramatiq
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+
+from models.jobs import Stage
+from pipeline import stage as stages
+from pipeline.broker import QUEUE
+from pipeline.context import Context
+from pipeline.deduplicate import deduplicate
+from pipeline.index import index
+from pipeline.ingest import ingest
+from pipeline.stage import Work
+from pipeline.thumbnail import thumbnail
+
+log = structlog.get_logger()
+
+INGEST: Final[tuple[tuple[Stage, Work], ...]] = (
+    ("ingest", ingest),
+    ("deduplicate", deduplicate),
+    ("thumbnail", thumbnail),
+    ("index", index),
+)
+
+
+class Chain:
+    """The actors of the chain on one broker.
+
+    Jobs that are nearly done go before jobs that begin: of what a process has fetched, the later stage runs first.
+    """
+
+    def __init__(self, broker: RedisBroker, context: Callable[[], Context]) -> None:
+        self._context = context
+        self._actors = {
+            name: dramatiq.Actor(
+                self._runner(name, work),
+                broker=broker,
+                actor_name=name,
+                queue_name=QUEUE,
+                priority=len(INGEST) - place,
+                options={},
+            )
+            for place, (name, work) in enumerate(INGEST)
+        }
+
+    async def hint(self, job_id: UUID, stage: Stage) -> None:
+        """Tell the workers that a stage is due; where that fails, the dispatcher will."""
+        try:
+            await asyncio.to_thread(self._actors[stage].send, str(job_id))
+        except Exception as error:
+            log.warning("hint not sent", error=str(error), job_id=str(job_id))
+
+    def _runner(self, name: Stage, work: Work) -> Callable[[str], object]:
+        async def run(job_id: str) -> None:
+            try:
+                known = UUID(job_id)
+            except (ValueError, AttributeError, TypeError):
+                log.warning("a hint without a job id")
+                return
+            await stages.run(self._context(), name, work, known, self.hint)
+
+        return run

@@ -1,0 +1,94 @@
+"""What a worker process gives its stages: database, storage, decoders, a place for files."""
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from models import database
+from models.settings import Settings
+from models.storage import Storage
+from pipeline.sandbox import Sandbox
+
+
+def decoders(settings: Settings) -> int:
+    """How many files are decoded at once: one a core."""
+    return settings.decoders or os.cpu_count() or 1
+
+
+def threads(settings: Settings) -> int:
+    """How many stages run at once: enough to fetch and store while every decoder is busy."""
+    return settings.worker_threads or decoders(settings) * 2 + 2
+
+
+class Context:
+    """The services of one worker process, opened inside the event loop that uses them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.worker: Final = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
+        self.pool: Final = database.pool(settings, size=threads(settings) + 2)
+        self.storage: Final = Storage(settings, threads=threads(settings) * 2)
+        self.sandbox: Final = Sandbox(processes=decoders(settings))
+        self._root: Final = settings.episodes_home / "scratch"
+        self._scratch = self._root
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect, and clear away what killed workers of this home left behind."""
+        await asyncio.to_thread(self._make_scratch)
+        await self.pool.open()
+
+    async def close(self) -> None:
+        """Disconnect and leave nothing behind."""
+        await self.sandbox.close()
+        await self.pool.close()
+        self.storage.close()
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Marks the current task as a stage, so that it can be stopped."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+
+    def stop_after(self, seconds: float) -> None:
+        """Cancel what still runs then."""
+        asyncio.get_running_loop().call_later(seconds, lambda: [task.cancel() for task in self._running])
+
+    def folder(self, job_id: UUID) -> Path:
+        """The job's own folder on this machine."""
+        folder = self._scratch / str(job_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop(self, job_id: UUID) -> None:
+        """Remove the job's folder, if there is one."""
+        shutil.rmtree(self._scratch / str(job_id), ignore_errors=True)
+
+    def _make_scratch(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        for left in self._root.iterdir():
+            if not _alive(left.name.partition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._root))
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return int(process) != os.getpid()

@@ -1,0 +1,154 @@
+"""The dispatcher: due work becomes hints in the broker, expired leases are given back, changes reach the search.
+
+Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
+of hints, so it may be flushed, full or gone without loss: a hint that nobody takes is sent again.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import psycopg
+import redis
+import structlog
+from dramatiq.errors import BrokerError
+from psycopg_pool import PoolTimeout
+
+from models import database, jobs, log, metrics, search
+from models.database import Pool
+from models.errors import Unavailable
+from models.jobs import MAX_ATTEMPTS
+from models.settings import Settings, SettingsError, load
+from pipeline.broker import depth, make_broker
+from pipeline.chain import Chain
+from pipeline.context import Context
+from pipeline.exposition import serve_metrics
+
+logger = structlog.get_logger()
+WINDOW: Final = 32  # hints in the broker at most; what is above stays in the database, where it can be overtaken
+POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
+BUSY_SECONDS: Final = 0.02  # between looks at a window that is full
+INDEX_SECONDS: Final = 0.25
+PAUSE_SECONDS: Final = 1.0  # after a failure
+TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, redis.RedisError, BrokerError, OSError)
+
+
+class Dispatcher:
+    """The loops of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool = database.pool(settings, size=5)
+        self._broker = make_broker(settings)
+        self._chain = Chain(self._broker, _no_context)
+        self._woken = asyncio.Event()
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections."""
+        return self._pool
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        async with self._pool:
+            logger.info("dispatcher started")
+            async with asyncio.TaskGroup() as group:
+                for loop in (self._listen, self._dispatch, self._recover, self._index):
+                    group.create_task(_for_ever(loop))
+
+    async def _listen(self) -> None:
+        """Wake the dispatch when the API has written jobs."""
+        listening = await psycopg.AsyncConnection.connect(self._settings.database_url, autocommit=True)
+        async with listening:
+            await listening.execute("listen jobs")
+            self._woken.set()
+            async for _ in listening.notifies():
+                self._woken.set()
+
+    async def _dispatch(self) -> None:
+        room = WINDOW - await asyncio.to_thread(depth, self._broker)
+        sent = await self._send(room) if room > 0 else 0
+        await self._wait(POLL_SECONDS if 0 < room > sent else BUSY_SECONDS)
+
+    async def _send(self, room: int) -> int:
+        async with database.transaction(self._pool) as connection:
+            hints = await jobs.due(connection, room)
+        for hint in hints:
+            await self._chain.hint(hint.job_id, hint.stage)
+        return len(hints)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
+
+    async def _recover(self) -> None:
+        """Take back what stopped workers held, and what a broker forgot."""
+        async with database.transaction(self._pool) as connection:
+            expired = await jobs.give_back_expired(connection)
+        for lease in expired:
+            metrics.LEASES_EXPIRED.inc()
+            if lease.attempts >= MAX_ATTEMPTS:
+                metrics.JOBS_ENDED.labels("failed", "INTERNAL").inc()
+            logger.warning("lease expired", job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
+        if await asyncio.to_thread(depth, self._broker) < WINDOW:
+            async with database.transaction(self._pool) as connection:
+                lost = await jobs.forget_lost_hints(connection, WINDOW)
+            if lost:
+                logger.info("hints sent again", number=lost)
+                self._woken.set()
+        await asyncio.sleep(POLL_SECONDS)
+
+    async def _index(self) -> None:
+        """Write what changed into the search."""
+        async with database.transaction(self._pool) as connection:
+            indexed = await search.drain_outbox(connection)
+        if not indexed:
+            await asyncio.sleep(INDEX_SECONDS)
+
+
+async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await step()
+        except TROUBLE as error:
+            logger.warning("dispatcher waits", doing=step.__name__, error=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _no_context() -> Context:
+    raise RuntimeError("the dispatcher runs no stages")
+
+
+async def run(settings: Settings) -> None:
+    """Dispatch until SIGTERM or SIGINT."""
+    dispatcher = Dispatcher(settings)
+    task = asyncio.create_task(dispatcher.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with serve_metrics(settings, dispatcher.pool, loop):
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+def main() -> int:
+    """Run; 1 and one line where a setting is wrong."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    log.configure(settings.log_level, "dispatcher")
+    asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

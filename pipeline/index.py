@@ -1,0 +1,17 @@
+"""Last stage: the entity is found as it now is."""
+
+from models import search
+from models.database import Connection
+from models.jobs import Claimed
+from pipeline.context import Context
+from pipeline.stage import Advance, Finish
+
+
+async def index(_: Context, claimed: Claimed) -> Finish:
+    """Write the search document of the job's entity."""
+
+    async def finish(connection: Connection) -> Advance:
+        await search.index(connection, claimed.entity_type, [claimed.entity_id])
+        return Advance()
+
+    return finish

@@ -1,0 +1,45 @@
+"""First stage: fetch the file, check and hash it, look inside."""
+
+from models import metrics
+from models.database import Connection
+from models.errors import Rejected
+from models.files import Media, accepted, size_limit
+from models.jobs import Claimed, Found
+from pipeline.context import Context
+from pipeline.fetching import fetch
+from pipeline.stage import Advance, Finish
+
+
+async def ingest(context: Context, claimed: Claimed) -> Finish:
+    """Learn the SHA-256, size and media of the job's source."""
+    path, written, etag = await fetch(context, claimed)
+    metrics.INGESTED_BYTES.inc(written.size)
+    if written.size == 0:
+        raise Rejected("EMPTY_FILE", "the file is empty")
+    if claimed.declared_sha256 not in (None, written.hexdigest()):
+        raise Rejected("HASH_MISMATCH", f"the file's SHA-256 is {written.hexdigest()}, not what was declared")
+    media = await context.sandbox.inspect(path, name=claimed.source_reference.rpartition("/")[2])
+    check(media, written.size, claimed)
+    found = Found(written.hexdigest(), written.size, media, etag)
+
+    async def finish(_: Connection) -> Advance:
+        return Advance(found)
+
+    return finish
+
+
+def check(media: Media, size: int, claimed: Claimed) -> None:
+    """Whether the entity takes such a file.
+
+    Raises:
+        Rejected: UNSUPPORTED_MEDIA_TYPE, FILE_TOO_LARGE
+    """
+    kinds = accepted(claimed.entity_type, claimed.role)
+    if media.kind not in kinds:
+        wanted = " or ".join(sorted(kinds))
+        noun = claimed.entity_type.replace("_", " ")
+        message = f"this is {media.mime_type}; the {claimed.role} file of a {noun} is {wanted}"
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", message)
+    limit = size_limit(media.kind, claimed.entity_type)
+    if size > limit:
+        raise Rejected("FILE_TOO_LARGE", f"the file has {size:,} bytes; the limit is {limit:,}")

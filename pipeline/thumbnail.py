@@ -1,0 +1,72 @@
+"""Third stage: the pictures. A new file is decoded; a duplicate gets copies and is not decoded again."""
+
+import asyncio
+from pathlib import Path
+
+from msgspec import convert, to_builtins
+
+from models import database, entities, files, jobs, metrics, references, thumbnails
+from models.database import Connection
+from models.errors import Fault
+from models.files import StoredFile
+from models.jobs import Claimed
+from models.thumbnails import NewThumbnail
+from pipeline.context import Context
+from pipeline.fetching import local
+from pipeline.stage import Advance, Finish
+from pipeline.thumbnails import Thumbnail
+
+
+async def thumbnail(context: Context, claimed: Claimed) -> Finish:
+    """Store the three pictures, and give the entity its file."""
+    file = await _file(context, claimed)
+    made = await _pictures(context, claimed, file)
+    context.drop(claimed.job_id)
+
+    async def finish(connection: Connection) -> Advance:
+        await entities.attach(connection, claimed, file, claimed.found)
+        if made:
+            await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
+            await files.forget_thumbnails(connection, claimed.entity_type, claimed.entity_id, keep=file.sha256)
+        if claimed.outcome == "stored":
+            await files.mark_stored(connection, file.sha256, claimed.job_id, to_builtins(made))
+            await jobs.wake_waiting(connection, file.sha256)
+        return Advance()
+
+    return finish
+
+
+async def _file(context: Context, claimed: Claimed) -> StoredFile:
+    """The file that the entity gets: its own, or for a duplicate the one that is stored."""
+    async with database.connection(context.pool) as connection:
+        file = await files.find(connection, claimed.sha256 or "")
+    if file is None:
+        raise Fault("INTERNAL", "the stored file was removed meanwhile")
+    if claimed.outcome == "stored":
+        file.file_reference = claimed.source_reference
+    return file
+
+
+async def _pictures(context: Context, claimed: Claimed, file: StoredFile) -> list[NewThumbnail]:
+    lent = convert(file.thumbnails, list[NewThumbnail])
+    if claimed.outcome == "duplicate":
+        metrics.DUPLICATES.inc()
+        if lent:
+            return list(await asyncio.gather(*(_copy(context, claimed, picture) for picture in lent)))
+    source = await local(context, claimed, references.parse(file.file_reference))
+    rendered = await context.sandbox.render(source, context.folder(claimed.job_id), claimed.found.kind)
+    return list(await asyncio.gather(*(_store(context, claimed, picture) for picture in rendered)))
+
+
+async def _copy(context: Context, claimed: Claimed, picture: NewThumbnail) -> NewThumbnail:
+    bucket = context.storage.thumbnails
+    target = thumbnails.reference(bucket, claimed.entity_type, claimed.entity_id, picture.size_variant)
+    await context.storage.copy(references.parse(picture.file_reference), target)
+    return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size)
+
+
+async def _store(context: Context, claimed: Claimed, picture: Thumbnail) -> NewThumbnail:
+    bucket = context.storage.thumbnails
+    target = thumbnails.reference(bucket, claimed.entity_type, claimed.entity_id, picture.size_variant)
+    await context.storage.put(target, Path(picture.path), "image/jpeg")
+    return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size)
