@@ -3,14 +3,17 @@
 nanio checks signatures and keeps plain files, but it takes a request it does not know for the nearest one it does:
 tags or an access list would overwrite the object. The guard stands inside its signature check, answers 501 to such
 requests, and does what nanio leaves out: conditions, ranges as S3 cuts them, checksums of what arrives, names of
-downloads, CORS. One process and one thread decide, so what happens between two awaits is atomic.
+downloads, CORS. One process serves a home.
 """
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,11 +40,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops import storage_rules as rules
 from ops.storage_body import Body
+from ops.storage_claims import Claim, Claims
 
 EXPOSED: Final = ("ETag", "Content-Length", "Content-Range", "Accept-Ranges", "Last-Modified")
 INVALID_RANGE: Final = (
     "<Error><Code>InvalidRange</Code><Message>No byte of the object is in the range.</Message></Error>"
 )
+LONG: Final = 8 * 1024 * 1024  # bytes of a body that is worth a thread
+LONG_AT_ONCE: Final = 8
 CLASHES: Final = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
@@ -52,6 +58,8 @@ class Guard:
         self._app = app
         self._data = data
         self._storage = storage
+        self._claims = Claims()
+        self._threads = ThreadPoolExecutor(LONG_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let nanio answer it."""
@@ -70,14 +78,15 @@ class Guard:
         level = "object" if key else "bucket" if bucket else "service"
         if what := rules.unknown(level, method, query, headers):
             raise NotImplemented_(f"This server does not do {what}.")
-        if method in ("PUT", "POST"):
-            receive = self._upload(bucket, key, scope, receive)
+        if level == "object" and method in ("PUT", "POST"):
+            await self._upload(bucket, key, scope, receive, send)
         elif level == "object" and method in ("GET", "HEAD") and "uploadId" not in query:
-            if (answer := self._download(bucket, key, scope)) is not None:
-                await answer(scope, receive, send)
-                return
-            send = _renamed(query, send)
-        await self._forward(scope, receive, send)
+            answer = self._download(bucket, key, scope)
+            await (
+                self._forward(scope, receive, _renamed(query, send)) if answer is None else answer(scope, receive, send)
+            )
+        else:
+            await self._forward(scope, receive, send)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -87,34 +96,41 @@ class Guard:
         except CLASHES:
             raise InvalidRequest("Here a key cannot be a folder of other keys as well.") from None
 
-    def _upload(self, bucket: str, key: str, scope: Scope, receive: Receive) -> Receive:
-        """The body to read instead: checked, and stored only if the conditions hold to the end."""
-        headers = Headers(scope=scope)
-        if not key:
-            return Body(receive, headers, lambda: None)
+    async def _upload(self, bucket: str, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the body pass, checked, and let it become an object only if the conditions hold to the end."""
         _drop_chunk_encoding(scope)
+        headers = Headers(scope=scope)
+        self._check(bucket, key, headers)  # now, to spare the client sending it all, and again before it counts
+        with self._claims.of(bucket, key) as claim:
+            body = partial(Body, headers=headers, before_commit=lambda: self._check(bucket, key, headers, claim))
+            if _is_long(scope, headers):
+                await self._apart(scope, receive, send, body)
+            else:
+                await self._forward(scope, body(receive), send)
 
-        def check() -> None:
-            self._check_place(bucket, key)
-            self._check_conditions(bucket, key, headers)
+    async def _apart(self, scope: Scope, receive: Receive, send: Send, body: Callable[[Receive], Receive]) -> None:
+        """Forward from a thread with an event loop of its own: nanio waits for the disk without letting others on."""
+        loop = asyncio.get_running_loop()
+        work = self._forward(scope, body(_across(loop, receive)), _across(loop, send))
+        await loop.run_in_executor(self._threads, asyncio.run, work)
 
-        check()  # now, to spare the client sending it all, and again before it counts
-        return Body(receive, headers, check)
-
-    def _check_place(self, bucket: str, key: str) -> None:
+    def _check(self, bucket: str, key: str, headers: Mapping[str, str], claim: Claim | None = None) -> None:
         if object_path(self._data, bucket, key).is_dir():
             raise InvalidRequest(f"The key {key} is a folder of other keys here.")
-        description = metadata_path(self._data, bucket, key)
-        description.with_suffix(f"{description.suffix}.tmp").unlink(missing_ok=True)  # of a killed run
-
-    def _check_conditions(self, bucket: str, key: str, headers: Mapping[str, str]) -> None:
         absent, present = headers.get("if-none-match"), headers.get("if-match")
         if absent is not None and absent.strip() != "*":
             raise NotImplemented_("If-None-Match of an upload can only be *.")
-        if absent is not None and self._etag(bucket, key) is not None:
+        alone = claim is None or claim.take()
+        if absent is not None and (not alone or self._is_there(bucket, key)):
             raise PreconditionFailed()
-        if present is not None and not rules.matches(present, self._existing(bucket, key).etag):
+        if present is not None and not (alone and rules.matches(present, self._existing(bucket, key).etag)):
             raise PreconditionFailed()
+        if claim is not None and alone:
+            self._clear(metadata_path(self._data, bucket, key))
+
+    def _clear(self, description: Path) -> None:
+        """Remove the draft of a description that a killed run left; it would block the key."""
+        description.with_suffix(f"{description.suffix}.tmp").unlink(missing_ok=True)
 
     def _download(self, bucket: str, key: str, scope: Scope) -> Response | None:
         """The whole answer, if the conditions or the range decide it; else cut the range as S3 does."""
@@ -131,11 +147,30 @@ class Guard:
     def _existing(self, bucket: str, key: str) -> Any:
         return self._storage.head_object(bucket, key)
 
-    def _etag(self, bucket: str, key: str) -> str | None:
+    def _is_there(self, bucket: str, key: str) -> bool:
         try:
-            return str(self._existing(bucket, key).etag)
+            self._existing(bucket, key)
         except NoSuchKey:
-            return None
+            return False
+        return True
+
+
+def _is_long(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Whether a request keeps the disk busy for long: a large body, a copy, or the joining of parts."""
+    joins = scope["method"] == "POST" and b"uploadId" in scope["query_string"]
+    return joins or "x-amz-copy-source" in headers or int(headers.get("content-length", LONG)) >= LONG
+
+
+def _across(loop: asyncio.AbstractEventLoop, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The same function for another thread's event loop."""
+
+    async def on_the_first_loop(*arguments: Any) -> Any:
+        return await call(*arguments)
+
+    async def from_here(*arguments: Any) -> Any:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(on_the_first_loop(*arguments), loop))
+
+    return from_here
 
 
 class Farewell:
