@@ -238,9 +238,9 @@ async def enqueue(connection: Connection, actor: Actor, new: list[NewJob], batch
             insert into ingest_jobs (batch_id, entity_type, entity_id, role, source_reference, declared_sha256,
                                      on_duplicate, priority, request_id, created_by)
             select %s, entity_type, entity_id, role, source_reference, sha256, on_duplicate, priority, %s, %s
-            from jsonb_to_recordset(%s::jsonb) with ordinality as wanted (entity_type text, entity_id uuid, role text,
-                source_reference text, sha256 text, on_duplicate text, priority text, position bigint)
-            order by position
+            from rows from (jsonb_to_recordset(%s::jsonb) as (entity_type text, entity_id uuid, role text,
+                source_reference text, sha256 text, on_duplicate text, priority text)) with ordinality as wanted
+            order by ordinality
             returning job_id
         ), woken as (select pg_notify('jobs', ''))
         select array_agg(job_id order by job_id) from made, woken

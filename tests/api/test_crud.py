@@ -1,0 +1,228 @@
+"""What holds for every resource."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from tests.resources import CLIP, EPISODE, RESOURCES, SHOW, Resource, create
+
+every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
+
+
+def errors(answer: httpx2.Response) -> set[tuple[str, str | None]]:
+    """Code and field of each error."""
+    return {(error["code"], error.get("field")) for error in answer.json()["errors"]}
+
+
+@every
+def test_a_new_row_has_its_fields_a_location_and_a_tag(editor: httpx2.Client, resource: Resource) -> None:
+    body = resource.body(editor)
+    answer = editor.post(resource.path, json=body)
+    row = answer.json()["data"]
+    assert answer.status_code == 201
+    assert {name: row[name] for name in body} == body
+    assert (row["version"], row["created_by"], row["deleted_at"]) == (1, "tester", None)
+    assert answer.headers["Location"] == f"{resource.path}/{row[resource.key]}"
+    assert answer.headers["ETag"] == '"1"'
+    again = editor.get(answer.headers["Location"])
+    assert again.json()["data"] == row
+    assert again.headers["ETag"] == '"1"'
+
+
+@every
+def test_a_patch_changes_only_what_is_sent_and_null_clears(editor: httpx2.Client, resource: Resource) -> None:
+    row = create(editor, resource)
+    answer = editor.patch(f"{resource.path}/{row[resource.key]}", json=resource.patch)
+    changed = answer.json()["data"]
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == '"2"'
+    expected = row | resource.patch | {"version": 2, "updated_at": changed["updated_at"]}
+    assert changed == expected
+    assert changed["updated_at"] > row["updated_at"]
+
+
+@every
+def test_an_empty_patch_changes_nothing(editor: httpx2.Client, resource: Resource) -> None:
+    row = create(editor, resource)
+    assert editor.patch(f"{resource.path}/{row[resource.key]}", json={}).json()["data"] == row
+
+
+@every
+def test_each_wrong_field_is_named(editor: httpx2.Client, resource: Resource) -> None:
+    answer = editor.post(resource.path, json=resource.body(editor) | resource.wrong | {"surprise": 1})
+    assert answer.status_code == 400
+    named = {(field or "").partition("[")[0] for _, field in errors(answer)}
+    assert named == {*resource.wrong, "surprise"}
+    assert {code for code, _ in errors(answer)} == {"VALIDATION_ERROR"}
+
+
+@every
+def test_a_missing_required_field_is_named(editor: httpx2.Client, resource: Resource) -> None:
+    answer = editor.post(resource.path, json={})
+    assert ("VALIDATION_ERROR", resource.title) in errors(answer)
+
+
+@every
+def test_a_deleted_row_is_gone_for_all_but_admins_and_comes_back(
+    editor: httpx2.Client, admin: httpx2.Client, resource: Resource
+) -> None:
+    row = create(editor, resource)
+    path = f"{resource.path}/{row[resource.key]}"
+    assert editor.delete(path, params={"reason": "a mistake"}).status_code == 204
+    assert editor.get(path).status_code == 404
+    assert editor.patch(path, json=resource.patch).status_code == 404
+    assert editor.delete(path).status_code == 404
+    assert editor.get(path, params={"include_deleted": True}).status_code == 403
+    deleted = admin.get(path, params={"include_deleted": True}).json()["data"]
+    assert (deleted["deleted_by"], deleted["deleted_reason"]) == ("tester", "a mistake")
+    assert editor.post(f"{path}/restore").status_code == 403
+    restored = admin.post(f"{path}/restore")
+    assert restored.status_code == 200
+    assert restored.json()["data"]["deleted_at"] is None
+    assert restored.json()["data"]["restored_by"] == "tester"
+    assert editor.get(path).json()["data"] == restored.json()["data"]
+    assert admin.post(f"{path}/restore").status_code == 409
+
+
+@every
+def test_a_change_that_saw_an_older_version_is_refused(editor: httpx2.Client, resource: Resource) -> None:
+    path = f"{resource.path}/{create(editor, resource)[resource.key]}"
+    stale = {"If-Match": '"1"'}
+    assert editor.patch(path, json=resource.patch, headers=stale).status_code == 200
+    answer = editor.patch(path, json=resource.patch, headers=stale)
+    assert answer.status_code == 412
+    assert errors(answer) == {("PRECONDITION_FAILED", None)}
+    assert editor.delete(path, headers=stale).status_code == 412
+    assert editor.delete(path, headers={"If-Match": "nonsense"}).status_code == 412
+    assert editor.delete(path, headers={"If-Match": '"2"'}).status_code == 204
+
+
+@every
+def test_a_list_walks_by_cursor_while_rows_are_added(editor: httpx2.Client, resource: Resource) -> None:
+    made = [create(editor, resource)[resource.key] for _ in range(5)]
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 2, "sort": "-created_at"}
+    while True:
+        page = editor.get(resource.path, params=params).json()
+        seen += [row[resource.key] for row in page["data"]]
+        create(editor, resource)
+        params["cursor"] = page["metadata"]["pagination"]["nextCursor"]
+        if set(made) <= set(seen) or params["cursor"] is None:
+            break
+    assert len(seen) == len(set(seen))
+    assert [key for key in seen if key in made] == list(reversed(made))
+
+
+@every
+def test_a_list_sorts_by_its_columns_and_no_others(editor: httpx2.Client, resource: Resource) -> None:
+    for sort in ("created_at", "-updated_at", resource.title, f"-{resource.title}"):
+        column = sort.removeprefix("-")
+        rows = editor.get(resource.path, params={"sort": sort, "limit": 100}).json()["data"]
+        values = [row[column] for row in rows]
+        assert values == sorted(values, reverse=sort.startswith("-"))
+    answer = editor.get(resource.path, params={"sort": "version"})
+    assert errors(answer) == {("VALIDATION_ERROR", "sort")}
+
+
+@every
+def test_a_list_finds_text_in_titles_without_accents(editor: httpx2.Client, resource: Resource) -> None:
+    word = uuid4().hex
+    made = create(editor, resource, **{resource.title: f"Défilé {word} 100%"})
+    found = editor.get(resource.path, params={"q": f"defile {word} 100%"}).json()
+    assert [row[resource.key] for row in found["data"]] == [made[resource.key]]
+    assert found["metadata"]["pagination"] == {"limit": 50, "total": 1, "nextCursor": None}
+    assert editor.get(resource.path, params={"q": f"{word}%%"}).json()["data"] == []
+
+
+@every
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"cursor": "nonsense"}, "cursor"),
+        (
+            {"cursor": "WyItY3JlYXRlZF9hdCIsIm5vIGRhdGUiLCIwMWEyMDMzOC02YTM4LTdiMzgtOTQyYy03ZDNkZDc1NzE0N2UiXQ"},
+            "cursor",
+        ),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_parameter_is_named(
+    editor: httpx2.Client, resource: Resource, params: dict[str, Any], field: str
+) -> None:
+    answer = editor.get(resource.path, params=params)
+    assert answer.status_code == 400
+    assert errors(answer) == {("VALIDATION_ERROR", field)}
+
+
+@every
+def test_what_was_never_there_is_not_found(editor: httpx2.Client, admin: httpx2.Client, resource: Resource) -> None:
+    path = f"{resource.path}/{uuid4()}"
+    assert editor.get(path).status_code == 404
+    assert editor.patch(path, json=resource.patch).status_code == 404
+    assert editor.delete(path).status_code == 404
+    assert admin.post(f"{path}/restore").status_code == 404
+    assert editor.get(f"{path}/thumbnails").status_code == 404
+    assert errors(editor.get(f"{resource.path}/not-an-id")) == {("VALIDATION_ERROR", resource.key)}
+
+
+def test_a_name_is_taken_among_the_living_only(editor: httpx2.Client, admin: httpx2.Client) -> None:
+    name = f"One and only {uuid4()}"
+    first = create(editor, SHOW, name=name)
+    clash = editor.post(SHOW.path, json={"name": name})
+    assert clash.status_code == 409
+    assert errors(clash) == {("CONFLICT", "name")}
+    editor.delete(f"{SHOW.path}/{first['show_id']}")
+    create(editor, SHOW, name=name)
+    back = admin.post(f"{SHOW.path}/{first['show_id']}/restore")
+    assert back.status_code == 409
+    assert errors(back) == {("CONFLICT", "name")}
+
+
+def test_an_episode_number_is_taken_within_its_season(editor: httpx2.Client) -> None:
+    first = create(editor, EPISODE)
+    same = {name: first[name] for name in ("show_id", "season_number", "episode_number", "title")}
+    assert errors(editor.post(EPISODE.path, json=same)) == {("CONFLICT", "episode_number")}
+    assert editor.post(EPISODE.path, json=same | {"season_number": 3}).status_code == 201
+
+
+def test_a_reference_to_something_missing_or_deleted_is_named(editor: httpx2.Client) -> None:
+    episode = create(editor, EPISODE)
+    editor.delete(f"{EPISODE.path}/{episode['episode_id']}")
+    for missing in (episode["episode_id"], str(uuid4())):
+        answer = editor.post(CLIP.path, json={"title": "Stray", "episode_id": missing})
+        assert answer.status_code == 400
+        assert errors(answer) == {("VALIDATION_ERROR", "episode_id")}
+    clip = create(editor, CLIP)
+    answer = editor.patch(f"{CLIP.path}/{clip['clip_id']}", json={"episode_id": str(uuid4())})
+    assert errors(answer) == {("VALIDATION_ERROR", "episode_id")}
+
+
+def test_filters_narrow_a_list(editor: httpx2.Client) -> None:
+    tags = [uuid4().hex, uuid4().hex]
+    episode = create(editor, EPISODE, tags=tags)
+    found = editor.get(
+        EPISODE.path, params={"tag": tags, "show_id": episode["show_id"], "publish_date_from": "2026-03-01"}
+    )
+    assert [row["episode_id"] for row in found.json()["data"]] == [episode["episode_id"]]
+    assert editor.get(EPISODE.path, params={"tag": [*tags, "other"]}).json()["data"] == []
+    assert editor.get(EPISODE.path, params={"tag": tags, "publish_date_to": "2026-02-01"}).json()["data"] == []
+    clip = create(editor, CLIP, tags=tags, episode_id=episode["episode_id"])
+    assert len(editor.get(CLIP.path, params={"tag": tags[0], "unassigned": False}).json()["data"]) == 1
+    assert editor.get(CLIP.path, params={"tag": tags[0], "unassigned": True}).json()["data"] == []
+    assert editor.get(CLIP.path, params={"episode_id": clip["episode_id"]}).json()["data"][0] == clip
+
+
+def test_outfits_are_found_by_what_they_contain(editor: httpx2.Client) -> None:
+    mark = uuid4().hex
+    outfit = create(
+        editor, RESOURCES[3], top={"item": "coat", "mark": mark}, accessories=[{"item": "belt", "mark": mark}]
+    )
+    for params in ({"top": f'{{"mark":"{mark}"}}'}, {"accessories": f'[{{"mark":"{mark}"}}]'}):
+        found = editor.get("/api/v1/outfits", params=params).json()["data"]
+        assert [row["outfit_id"] for row in found] == [outfit["outfit_id"]]
+    assert errors(editor.get("/api/v1/outfits", params={"top": "{"})) == {("VALIDATION_ERROR", "top")}

@@ -1,0 +1,79 @@
+"""What tests stand on: real PostgreSQL, Redis and S3 processes, and a real API, worker and dispatcher."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ops.services import Services
+from tests.stack import Stack, running
+
+SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+
+
+def pytest_report_header() -> str:
+    """So that a failure on random data can be repeated."""
+    return f"random seed: {SEED} (repeat with TEST_SEED={SEED})"
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of embedded services that live as long as the session."""
+    running_services = Services(tmp_path_factory.mktemp("services"), {})
+    try:
+        yield running_services.start()
+    finally:
+        running_services.stop()
+
+
+@pytest.fixture(scope="session")
+def server(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests that leave it as it was."""
+    with running(services, tmp_path_factory.mktemp("server")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def new_stack(services: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks that a test may break; not started yet."""
+    made: list[Stack] = []
+
+    def make(**settings: str) -> Stack:
+        home = tmp_path / f"stack-{len(made)}"
+        home.mkdir()
+        made.append(Stack(services, home, **settings))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def editor(server: Stack) -> Iterator[httpx2.Client]:
+    """Signed in as an editor."""
+    with server.client("editor") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def viewer(server: Stack) -> Iterator[httpx2.Client]:
+    """Signed in as a viewer."""
+    with server.client("viewer") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def admin(server: Stack) -> Iterator[httpx2.Client]:
+    """Signed in as an admin."""
+    with server.client("admin") as client:
+        yield client
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Random data that the printed seed repeats."""
+    return random.Random(SEED)
