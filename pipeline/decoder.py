@@ -99,11 +99,15 @@ def main(work: Callable[[Task], Done] = perform) -> None:
     _die_with(limits.parent)
     answers = _own_output()
     _limit(limits)
+    _say(answers, Done())  # ready
     for line in sys.stdin.buffer:
         _allow_cpu(limits.cpu_seconds)
-        task = msgspec.json.decode(line, type=Task)
-        answers.write(msgspec.json.encode(answer(task, work)) + b"\n")
-        answers.flush()
+        _say(answers, answer(msgspec.json.decode(line, type=Task), work))
+
+
+def _say(answers: BinaryIO, what: Answer) -> None:
+    answers.write(msgspec.json.encode(what) + b"\n")
+    answers.flush()
 
 
 def _die_with(parent: int) -> None:

@@ -24,6 +24,7 @@ from pipeline.thumbnails import Thumbnail
 PROGRAM: Final = (sys.executable, "-P", "-m", "pipeline.decoder")
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # of our environment, in a decoder's
 TASKS: Final = 200  # a decoder is replaced after so many, whatever a library may leak
+START_SECONDS: Final = 30.0  # for a decoder to be ready, on a machine that is busy
 LONGEST_LINE: Final = MB
 
 _answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
@@ -107,8 +108,13 @@ class Sandbox:
         try:
             decoder = _Decoder(await self._spawn())
         except OSError as error:
-            raise Fault("INTERNAL", "The program that decodes files could not be started on our side.") from error
+            raise _not_started() from error
         self._all.add(decoder)
+        try:
+            await decoder.ready()
+        except BaseException:
+            await self._discard(decoder)
+            raise
         return decoder
 
     async def _spawn(self) -> Process:
@@ -138,24 +144,36 @@ class _Decoder:
         self.tasks = 0
         self._process = process
 
+    async def ready(self) -> None:
+        """Wait for its first line: what goes wrong before it is not the fault of any file."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._read()
+        except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
+            raise _not_started() from error
+
     async def ask(self, task: Task, seconds: float) -> Answer:
         self.tasks += 1
         try:
             async with asyncio.timeout(seconds):
-                return _answers.decode(await self._exchange(msgspec.json.encode(task) + b"\n"))
+                await self._write(msgspec.json.encode(task) + b"\n")
+                return await self._read()
         except TimeoutError:
             message = f"Decoding the file took longer than {seconds:g} seconds and was stopped."
             raise Fault("TIMEOUT", message) from None
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             raise _killed("died") from error
 
-    async def _exchange(self, line: bytes) -> bytes:
-        reader, writer = self._process.stdout, self._process.stdin
-        if reader is None or writer is None:
-            raise OSError("a decoder without pipes")
-        writer.write(line)
-        await writer.drain()
-        return await reader.readuntil(b"\n")
+    async def _write(self, line: bytes) -> None:
+        if self._process.stdin is None:
+            raise OSError("a decoder without a pipe for tasks")
+        self._process.stdin.write(line)
+        await self._process.stdin.drain()
+
+    async def _read(self) -> Answer:
+        if self._process.stdout is None:
+            raise OSError("a decoder without a pipe for answers")
+        return _answers.decode(await self._process.stdout.readuntil(b"\n"))
 
     async def kill(self) -> None:
         """End the decoder and all that it may have started, and wait until nothing is left of it."""
@@ -165,6 +183,10 @@ class _Decoder:
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
+
+
+def _not_started() -> Fault:
+    return Fault("INTERNAL", "The program that decodes files could not be started on our side.")
 
 
 def _killed(how: str) -> Fault:

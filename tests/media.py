@@ -399,3 +399,18 @@ HOSTILE: Final[dict[str, Maker]] = {
     "phone.heic": lambda: noise(box(b"ftyp", b"heic\0\0\0\0mif1heic")),
     "photoshop.psd": lambda: noise(b"8BPS\0\1"),
 }
+
+
+def damaged(seed: int) -> dict[str, bytes]:
+    """Every sample picture with some bytes changed, or a piece taken out."""
+    rng = Random(seed)
+    return {name: _damage(rng, bytearray(make())) for name, make in PICTURES.items()}
+
+
+def _damage(rng: Random, data: bytearray) -> bytes:
+    for _ in range(rng.randint(1, 12)):
+        data[rng.randrange(4, len(data))] = rng.randrange(256)
+    if rng.randrange(4) == 0:
+        start = rng.randrange(4, len(data))
+        del data[start : start + rng.randint(1, 400)]
+    return bytes(data)

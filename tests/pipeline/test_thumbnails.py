@@ -96,7 +96,9 @@ def test_sixteen_bits_of_grey_become_eight(tmp_path: Path) -> None:
 def test_floating_point_pixels_are_spread_over_black_to_white(tmp_path: Path) -> None:
     ramp = Image.linear_gradient("L").convert("F").point(lambda value: value / 255)
     image = made(tmp_path, media.encoded(ramp, "TIFF"))["primary"]
-    assert image.convert("L").getextrema() == (pytest.approx(40, abs=40), pytest.approx(215, abs=40))
+    tones = image.convert("L").tobytes()
+    assert min(tones) < 80
+    assert max(tones) > 175
 
 
 def test_black_and_white_pixels_become_grey(tmp_path: Path) -> None:

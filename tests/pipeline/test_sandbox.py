@@ -1,0 +1,260 @@
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from models.errors import Fault, JobError, Rejected
+from models.files import MB
+from pipeline import sandbox as module
+from pipeline.sandbox import Sandbox
+from tests import media
+
+MISBEHAVING = (sys.executable, str(Path(__file__).parent / "misbehaving_decoder.py"))
+QUICK = 3.0  # seconds within which a hostile file is done with
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The real decoders, as workers have them."""
+    decoders = Sandbox(processes=2)
+    yield decoders
+    await decoders.close()
+
+
+@pytest.fixture
+async def wild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    """One decoder that misbehaves when the file's name asks for it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    decoder = Sandbox(
+        processes=1, cpu_seconds=1, wall_seconds=20, memory_bytes=1024 * MB, file_bytes=4 * MB, program=MISBEHAVING
+    )
+    yield decoder
+    await decoder.close()
+
+
+async def told(decoder: Sandbox) -> tuple[int, str]:
+    """The number of the decoder's process, and the names in its environment."""
+    seen = await decoder.inspect(Path("tell"))
+    return int(seen.mime_type), seen.codec or ""
+
+
+def gone(process: int, seconds: float = 5.0) -> bool:
+    """Whether a process has ended, or ends within some seconds."""
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
+
+
+async def failure(decoder: Sandbox, deed: str) -> JobError:
+    with pytest.raises(JobError) as caught:
+        await decoder.inspect(Path(deed))
+    return caught.value
+
+
+async def test_a_picture_goes_through(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "look").write_bytes(media.jpeg(orientation=6))
+    seen = await sandbox.inspect(tmp_path / "look", name="look.jpg")
+    assert (seen.mime_type, seen.width, seen.height) == ("image/jpeg", 640, 360)
+    written = await sandbox.render(tmp_path / "look", tmp_path, "image")
+    assert [(one.size_variant, one.width, one.height) for one in written] == [
+        ("primary", 1280, 720),
+        ("medium", 640, 360),
+        ("small", 320, 180),
+    ]
+
+
+async def test_a_clip_goes_through(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = media.clip(tmp_path / "clip.mp4", media.flat(6) + media.moving(6))
+    assert (await sandbox.inspect(path)).codec == "h264"
+    assert len(await sandbox.render(path, tmp_path, "video")) == 3
+
+
+@pytest.mark.parametrize("name", media.HOSTILE)
+async def test_a_hostile_file_is_refused_quickly(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(media.HOSTILE[name]())
+    start = perf_counter()
+    with pytest.raises(Rejected) as caught:
+        await sandbox.render(path, tmp_path, (await sandbox.inspect(path, name=name)).kind)
+    assert perf_counter() - start < QUICK
+    assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_damage_to_a_good_file_kills_a_decoder(sandbox: Sandbox, tmp_path: Path, seed: int) -> None:
+    for name, data in media.damaged(seed).items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with suppress(Rejected):  # a Fault would say that a decoder died
+            await sandbox.render(path, tmp_path, (await sandbox.inspect(path)).kind)
+
+
+async def test_a_missing_file_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        await sandbox.inspect(tmp_path / "gone")
+    assert caught.value.code == "INTERNAL"
+
+
+@pytest.mark.parametrize("deed", ["spin", "segfault", "write", "leave"])
+async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, deed: str) -> None:
+    first, _ = await told(wild)
+    error = await failure(wild, deed)
+    assert isinstance(error, Fault)
+    assert error.code == "DECODER_KILLED"
+    assert gone(first)
+    second, _ = await told(wild)
+    assert second != first
+
+
+async def test_what_is_written_without_end_is_cut_off(wild: Sandbox, tmp_path: Path) -> None:
+    await failure(wild, "write")
+    assert (tmp_path / "endless").stat().st_size == 4 * MB
+
+
+async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> None:
+    error = await failure(wild, "allocate")
+    assert isinstance(error, Rejected)
+    assert error.code == "CORRUPT_FILE"
+    assert "memory" in error.message
+    assert (await told(wild))[0]
+
+
+async def test_too_many_open_files_are_our_fault(wild: Sandbox) -> None:
+    error = await failure(wild, "open_many")
+    assert (type(error), error.code) == (Fault, "INTERNAL")
+
+
+async def test_a_decoder_that_hangs_is_stopped_by_the_wall_clock(tmp_path: Path) -> None:
+    decoder = Sandbox(processes=1, wall_seconds=0.5, program=MISBEHAVING)
+    first, _ = await told(decoder)
+    error = await failure(decoder, "hang")
+    assert (type(error), error.code) == (Fault, "TIMEOUT")
+    assert gone(first)
+    assert (await told(decoder))[0] != first
+    await decoder.close()
+
+
+async def test_what_a_decoder_started_dies_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    decoder = Sandbox(processes=1, wall_seconds=1.5, program=MISBEHAVING)
+    await failure(decoder, "breed")
+    assert gone(int((tmp_path / "grandchild").read_text()))
+    await decoder.close()
+
+
+async def test_a_library_that_prints_does_not_spoil_the_answers(wild: Sandbox) -> None:
+    first, _ = await told(wild)
+    assert (await wild.inspect(Path("babble"))).mime_type == "text/plain"
+    assert (await told(wild))[0] == first
+
+
+async def test_cancelling_kills_the_decoder_and_frees_its_place(wild: Sandbox) -> None:
+    first, _ = await told(wild)
+    work = asyncio.create_task(wild.inspect(Path("hang")))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert gone(first)
+    assert (await told(wild))[0] != first
+
+
+async def test_the_cpu_limit_is_each_tasks_own(wild: Sandbox) -> None:
+    first, _ = await told(wild)
+    path = Path(__file__)
+    for _ in range(100):
+        await wild.inspect(path, name="test.txt")
+    assert (await told(wild))[0] == first
+
+
+async def test_no_secret_reaches_a_decoder(wild: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://hush")
+    _, names = await told(wild)
+    assert "PATH" in names
+    assert "AWS" not in names
+    assert "DATABASE" not in names
+
+
+async def test_a_decoder_is_replaced_after_its_share(wild: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TASKS", 3)
+    numbers = [(await told(wild))[0] for _ in range(4)]
+    assert len(set(numbers[:3])) == 1
+    assert numbers[0] != numbers[3]
+    assert gone(numbers[0])
+
+
+async def test_no_more_decoders_run_than_asked_for(tmp_path: Path) -> None:
+    decoders = Sandbox(processes=2, program=MISBEHAVING)
+    numbers = {number for number, _ in await asyncio.gather(*(told(decoders) for _ in range(12)))}
+    assert len(numbers) == 2
+    await decoders.close()
+    assert all(map(gone, numbers))
+
+
+async def test_closing_leaves_no_zombie() -> None:
+    decoders = Sandbox(processes=1, program=MISBEHAVING)
+    number, _ = await told(decoders)
+    await decoders.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)  # a zombie would still be there to be signalled
+
+
+@pytest.mark.parametrize("program", [("/nowhere/decoder",), (sys.executable, "-c", "import nothing_of_this_name")])
+async def test_a_program_that_cannot_start_is_our_fault(program: tuple[str, ...]) -> None:
+    decoders = Sandbox(processes=1, program=program)
+    with pytest.raises(Fault) as caught:
+        await decoders.inspect(Path("tell"))
+    assert caught.value.code == "INTERNAL"
+
+
+def test_it_works_on_a_loop_in_another_thread(tmp_path: Path) -> None:
+    (tmp_path / "look").write_bytes(media.jpeg())
+    widths: list[int | None] = []
+
+    async def use() -> None:
+        decoders = Sandbox(processes=1)
+        widths.append((await decoders.inspect(tmp_path / "look")).width)
+        await decoders.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(use(),))
+    thread.start()
+    thread.join()
+    assert widths == [640]
+
+
+ORPHAN = """
+import asyncio, sys
+from pathlib import Path
+from pipeline.sandbox import Sandbox
+
+async def main():
+    decoders = Sandbox(processes=1, program=sys.argv[1:])
+    print((await decoders.inspect(Path("tell"))).mime_type, flush=True)
+    await decoders.inspect(Path("spin"))
+
+asyncio.run(main())
+"""
+
+
+def test_no_decoder_outlives_a_worker_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHAN, *MISBEHAVING], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        decoder = int(worker.stdout.readline())
+        assert not gone(decoder, 0)
+        worker.send_signal(signal.SIGKILL)
+    assert gone(decoder)
