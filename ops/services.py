@@ -22,6 +22,7 @@ from ops.children import Child, Program, StartFailed, await_leftovers
 PROJECT: Final = Path(__file__).parents[1]
 DEFAULT_BUCKETS: Final = {"S3_PRIMARY_BUCKET": "episodes-media", "S3_THUMBNAIL_BUCKET": "episodes-thumbnails"}
 EXTERNAL: Final = {"DATABASE_URL": 5432, "REDIS_URL": 6379, "S3_ENDPOINT_URL": 443}
+EXTERNAL_PATIENCE: Final = 10.0  # seconds
 VALKEY_SETTINGS: Final = """\
 bind 127.0.0.1
 port {port}
@@ -40,7 +41,7 @@ class Services:
 
     A service whose URL is in ``environ`` (``DATABASE_URL``, ``REDIS_URL``, ``S3_ENDPOINT_URL``) is used instead.
     ``postgres``, ``redis`` and ``storage`` are the processes (``pid``, ``stop()``, ``start()``, ``restart()``),
-    None for a service that is not ours.
+    None for a service that is not ours; ``environment`` is what ``start()`` returned.
     """
 
     def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
@@ -49,6 +50,7 @@ class Services:
         self.postgres: Child | None = None
         self.redis: Child | None = None
         self.storage: Child | None = None
+        self.environment: dict[str, str] = {}
 
     @property
     def children(self) -> list[Child]:
@@ -71,6 +73,7 @@ class Services:
         environment["REDIS_URL"] = self._broker(known)
         environment["S3_ENDPOINT_URL"] = self._object_storage(known, environment)
         self._await_all(environment)
+        self.environment = environment
         return environment
 
     def supervise(self) -> None:
@@ -238,7 +241,7 @@ def _await_external(name: str, url: str, default: int) -> None:
     address = urlsplit(url)
     host = address.hostname or ports.HOST
     port = address.port or (80 if address.scheme == "http" else default)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + EXTERNAL_PATIENCE
     while not ports.answers(port, host):
         if time.monotonic() > deadline:
             raise StartFailed(f"{name}: nothing accepts connections at {host}:{port}")
