@@ -24,10 +24,11 @@ set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
 
 
-def pool(settings: Settings, *, size: int | None = None) -> Pool:
+def pool(settings: Settings, *, size: int | None = None, checked: bool = True) -> Pool:
     """A pool not yet open: open it after a fork, inside the loop that uses it.
 
-    Connections autocommit, so that a read costs one round trip; writes open a transaction.
+    Connections autocommit, so that a read costs one round trip; writes open a transaction. A ``checked`` pool asks
+    each connection whether it still lives before it is given out, so that a restart of PostgreSQL reaches no caller.
     """
     size = size or settings.database_pool_max
     return AsyncConnectionPool(
@@ -38,9 +39,9 @@ def pool(settings: Settings, *, size: int | None = None) -> Pool:
         kwargs={
             "autocommit": True,
             "application_name": "episodes",
-            "options": "-c pg_trgm.word_similarity_threshold=0.4",
+            "options": "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4",
         },
-        check=AsyncConnectionPool.check_connection,
+        check=AsyncConnectionPool.check_connection if checked else None,
         open=False,
     )
 

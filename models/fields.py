@@ -4,15 +4,16 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+# ``$(?!\n)``: in Python, ``$`` alone also matches before a newline at the end.
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Title = Annotated[str, Meta(min_length=1, max_length=500)]
 Text = Annotated[str, Meta(max_length=1_000_000)]
 Label = Annotated[str, Meta(max_length=100)]
 Reference = Annotated[str, Meta(max_length=1024)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
-Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$(?!\n)", max_length=35)]
 Ordinal = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 Seconds = Annotated[int, Meta(ge=0, le=2_147_483_647)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Json = dict[str, Any]
 Count = Annotated[int, Meta(ge=0, le=2**53)]

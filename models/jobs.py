@@ -1,8 +1,9 @@
 """The job ledger: PostgreSQL is the queue of record, and every step of a job is one statement here.
 
 A worker *claims* a stage: the attempt is counted, the fence raised, a lease taken on the database's clock. It
-*renews* the lease while it works. It *finishes* with ``advance``, ``succeed``, ``fail``, ``retry_later`` or
-``postpone``, each of which does nothing and says so where the fence has moved on: then somebody else owns the job.
+*renews* the lease while it works. It *finishes* with ``advance`` (which claims the next stage too), ``succeed``,
+``fail``, ``retry_later`` or ``postpone``, each of which does nothing and says so where the fence has moved on: then
+somebody else owns the job.
 """
 
 from datetime import datetime
@@ -142,6 +143,13 @@ class Claimed(Struct):
     def found(self) -> Media:
         """What probing found; only after the ingest stage."""
         return convert(self.media, Media)
+
+
+_CLAIMED: Final = """
+    job_id, stage, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate, declared_sha256,
+    sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
+    extract(epoch from started_at - created_at)::float8, extract(epoch from clock_timestamp() - created_at)::float8
+"""
 
 
 class Found(Struct):
@@ -319,14 +327,10 @@ async def claim(connection: Connection, job_id: UUID, stage: Stage, worker: str)
             insert into ingest_attempts (job_id, fence, stage, attempt, worker)
             select job_id, fence, stage, attempts, %(worker)s from claimed
         )
-        select job_id, stage, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
-               declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
-               extract(epoch from started_at - created_at)::float8,
-               extract(epoch from clock_timestamp() - created_at)::float8
-        from claimed
+        select {columns} from claimed
     """
     params = {"job_id": job_id, "stage": stage, "worker": worker, "lease": LEASE_SECONDS}
-    return await database.row(connection, Claimed, query, params)
+    return await database.row(connection, Claimed, query.replace("{columns}", _CLAIMED).encode(), params)
 
 
 async def renew(connection: Connection, claimed: Claimed) -> bool:
@@ -336,15 +340,6 @@ async def renew(connection: Connection, claimed: Claimed) -> bool:
         where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null
     """
     return await database.execute(connection, query, [LEASE_SECONDS, claimed.job_id, claimed.fence]) == 1
-
-
-async def hold(connection: Connection, claimed: Claimed) -> bool:
-    """Lock the job for the rest of this transaction; False where it is no longer ours."""
-    query = """
-        select true from ingest_jobs
-        where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null for update
-    """
-    return await database.value(connection, query, [claimed.job_id, claimed.fence]) is True
 
 
 _FINISH: Final = """
@@ -367,22 +362,55 @@ async def _finish(
     return await database.execute(connection, _FINISH.replace("{sets}", sets).encode(), params) == 1
 
 
-async def advance(connection: Connection, claimed: Claimed, following: Stage, found: Found | None = None) -> bool:
-    """End a stage and name the next one; its hint is to follow the commit."""
-    sets = "stage = %(following)s, attempts = 0, run_at = clock_timestamp(), hinted_at = clock_timestamp()"
-    learnt: dict[str, Any] = {}
-    if found:
-        sets += ", sha256 = %(sha256)s, file_size = %(file_size)s, media = %(media)s::jsonb, source_etag = %(etag)s"
-        media = json.encode(found.media).decode()
-        learnt = {"sha256": found.sha256, "file_size": found.file_size, "media": media, "etag": found.source_etag}
-    return await _finish(connection, claimed, sets, "succeeded", following=following, **learnt)
+class Verdict(Struct):
+    """What deduplication decided."""
+
+    outcome: Outcome
+    duplicate_of: DuplicateOf | None = None
 
 
-async def decide(connection: Connection, claimed: Claimed, outcome: Outcome, of: DuplicateOf | None) -> None:
-    """Record what deduplication found; part of the transaction that advances."""
-    query = "update ingest_jobs set outcome = %s, duplicate_of = %s::jsonb where job_id = %s and fence = %s"
-    duplicate = json.encode(of).decode() if of else None
-    await database.execute(connection, query, [outcome, duplicate, claimed.job_id, claimed.fence])
+async def advance(
+    connection: Connection, claimed: Claimed, following: Stage, worker: str, learnt: Found | Verdict | None = None
+) -> Claimed | None:
+    """End a stage and claim the next one in the same breath; None where the job is no longer ours."""
+    sets, params = _learnt(learnt)
+    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "worker": worker}
+    query = _ADVANCE.replace("{sets}", sets).replace("{columns}", _CLAIMED).encode()
+    return await database.row(connection, Claimed, query, params | {"lease": LEASE_SECONDS})
+
+
+_ADVANCE: Final = """
+    with claimed as (
+        update ingest_jobs
+        set stage = %(stage)s, fence = fence + 1, attempts = 1, {sets}
+            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
+        returning *
+    ), ended as (
+        update ingest_attempts set finished_at = clock_timestamp(), result = 'succeeded'
+        from claimed where ingest_attempts.job_id = claimed.job_id and ingest_attempts.fence = %(fence)s
+    ), begun as (
+        insert into ingest_attempts (job_id, fence, stage, attempt, worker)
+        select job_id, fence, stage, attempts, %(worker)s from claimed
+    )
+    select {columns} from claimed
+"""
+
+
+def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:
+    if isinstance(learnt, Found):
+        sets = "sha256 = %(sha256)s, file_size = %(file_size)s, media = %(media)s::jsonb, source_etag = %(etag)s,"
+        media = json.encode(learnt.media).decode()
+        return sets, {
+            "sha256": learnt.sha256,
+            "file_size": learnt.file_size,
+            "media": media,
+            "etag": learnt.source_etag,
+        }
+    if isinstance(learnt, Verdict):
+        of = json.encode(learnt.duplicate_of).decode() if learnt.duplicate_of else None
+        return "outcome = %(outcome)s, duplicate_of = %(of)s::jsonb,", {"outcome": learnt.outcome, "of": of}
+    return "", {}
 
 
 async def succeed(connection: Connection, claimed: Claimed) -> bool:

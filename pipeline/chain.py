@@ -1,14 +1,17 @@
 """The whole chain on one screen: four actors, each of which takes a job's id and nothing else."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from uuid import UUID
 
 import dramatiq
+import psycopg
 import structlog
 from dramatiq.brokers.redis import RedisBroker
+from psycopg_pool import PoolTimeout
 
+from models.errors import Unavailable
 from models.jobs import Stage
 from pipeline import stage as stages
 from pipeline.broker import QUEUE
@@ -21,12 +24,12 @@ from pipeline.thumbnail import thumbnail
 
 log = structlog.get_logger()
 
-INGEST: Final[tuple[tuple[Stage, Work], ...]] = (
-    ("ingest", ingest),
-    ("deduplicate", deduplicate),
-    ("thumbnail", thumbnail),
-    ("index", index),
-)
+INGEST: Final[Mapping[Stage, Work]] = {
+    "ingest": ingest,
+    "deduplicate": deduplicate,
+    "thumbnail": thumbnail,
+    "index": index,
+}
 
 
 class Chain:
@@ -39,14 +42,14 @@ class Chain:
         self._context = context
         self._actors = {
             name: dramatiq.Actor(
-                self._runner(name, work),
+                self._runner(name),
                 broker=broker,
                 actor_name=name,
                 queue_name=QUEUE,
                 priority=len(INGEST) - place,
                 options={},
             )
-            for place, (name, work) in enumerate(INGEST)
+            for place, name in enumerate(INGEST)
         }
 
     async def hint(self, job_id: UUID, stage: Stage) -> None:
@@ -56,13 +59,16 @@ class Chain:
         except Exception as error:
             log.warning("hint not sent", error=str(error), job_id=str(job_id))
 
-    def _runner(self, name: Stage, work: Work) -> Callable[[str], object]:
+    def _runner(self, name: Stage) -> Callable[[str], object]:
         async def run(job_id: str) -> None:
             try:
                 known = UUID(job_id)
             except (ValueError, AttributeError, TypeError):
                 log.warning("a hint without a job id")
                 return
-            await stages.run(self._context(), name, work, known, self.hint)
+            try:
+                await stages.run(self._context(), INGEST, name, known)
+            except (psycopg.Error, PoolTimeout, Unavailable) as error:
+                log.warning("the database is away", error=str(error), job_id=job_id)
 
         return run

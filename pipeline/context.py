@@ -32,7 +32,7 @@ class Context:
 
     def __init__(self, settings: Settings) -> None:
         self.worker: Final = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
-        self.pool: Final = database.pool(settings, size=threads(settings) + 2)
+        self.pool: Final = database.pool(settings, size=threads(settings) + 2, checked=False)
         self.storage: Final = Storage(settings, threads=threads(settings) * 2)
         self.sandbox: Final = Sandbox(processes=decoders(settings))
         self._root: Final = settings.episodes_home / "scratch"

@@ -44,7 +44,9 @@ def _meaning(error: Exception, what: str) -> JobError:
     if _ours(error):
         return Fault("INTERNAL", f"The {what} could not be read or its thumbnails not written on our side.")
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return Rejected("CORRUPT_FILE", f"The {what} asks for more memory than any we take: it is damaged or harmful.")
+        return Rejected(
+            "CORRUPT_FILE", f"The {what} asks for more memory than we give: it is damaged, or far too large."
+        )
     return Rejected("CORRUPT_FILE", f"The {what} is damaged or incomplete and cannot be opened.")
 
 

@@ -2,22 +2,21 @@
 
 from msgspec import to_builtins
 
-from models import entities, files, jobs
+from models import entities, files
 from models.database import Connection
 from models.errors import Rejected
 from models.files import StoredFile
-from models.jobs import Claimed
+from models.jobs import Claimed, Verdict
 from pipeline.context import Context
-from pipeline.stage import Advance, Finish, Postpone, Step
+from pipeline.stage import Finish, Postpone, Step
 
 
 async def deduplicate(_: Context, claimed: Claimed) -> Finish:
     """Claim the content, or find whose it is."""
 
     async def finish(connection: Connection) -> Step:
-        if await files.claim_content(connection, _file(claimed)):
-            await jobs.decide(connection, claimed, "stored", None)
-            return Advance()
+        if await files.claim_content(connection, content(claimed)):
+            return Verdict("stored")
         first = await files.find(connection, claimed.sha256 or "")
         if first is None or not (first.stored or first.job_id == claimed.job_id):
             return Postpone()  # the first of them is still being proved; it wakes us when that is settled
@@ -26,19 +25,18 @@ async def deduplicate(_: Context, claimed: Claimed) -> Finish:
     return finish
 
 
-async def _duplicate(connection: Connection, claimed: Claimed, first: StoredFile) -> Advance:
+async def _duplicate(connection: Connection, claimed: Claimed, first: StoredFile) -> Verdict:
     if (first.entity_type, first.entity_id, first.role) == (claimed.entity_type, claimed.entity_id, claimed.role):
-        await jobs.decide(connection, claimed, "stored", None)  # the same file sent to the same place again
-        return Advance()
+        return Verdict("stored")  # the same file sent to the same place again
     of = await entities.duplicate_of(connection, first)
     if claimed.on_duplicate == "reject":
         where = " (in the trash)" if of.deleted else ""
         raise Rejected("DUPLICATE", f"the same file is stored already, with {of.entity_type} {of.entity_id}{where}")
-    await jobs.decide(connection, claimed, "stored" if claimed.on_duplicate == "keep" else "duplicate", of)
-    return Advance()
+    return Verdict("stored" if claimed.on_duplicate == "keep" else "duplicate", of)
 
 
-def _file(claimed: Claimed) -> StoredFile:
+def content(claimed: Claimed) -> StoredFile:
+    """The job's file as the row of a content."""
     return StoredFile(
         sha256=claimed.sha256 or "",
         file_reference=claimed.source_reference,

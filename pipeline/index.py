@@ -4,14 +4,13 @@ from models import search
 from models.database import Connection
 from models.jobs import Claimed
 from pipeline.context import Context
-from pipeline.stage import Advance, Finish
+from pipeline.stage import Finish
 
 
 async def index(_: Context, claimed: Claimed) -> Finish:
     """Write the search document of the job's entity."""
 
-    async def finish(connection: Connection) -> Advance:
+    async def finish(connection: Connection) -> None:
         await search.index(connection, claimed.entity_type, [claimed.entity_id])
-        return Advance()
 
     return finish

@@ -7,7 +7,7 @@ from models.files import Media, accepted, size_limit
 from models.jobs import Claimed, Found
 from pipeline.context import Context
 from pipeline.fetching import fetch
-from pipeline.stage import Advance, Finish
+from pipeline.stage import Finish
 
 
 async def ingest(context: Context, claimed: Claimed) -> Finish:
@@ -22,8 +22,8 @@ async def ingest(context: Context, claimed: Claimed) -> Finish:
     check(media, written.size, claimed)
     found = Found(written.hexdigest(), written.size, media, etag)
 
-    async def finish(_: Connection) -> Advance:
-        return Advance(found)
+    async def finish(_: Connection) -> Found:
+        return found
 
     return finish
 

@@ -7,8 +7,8 @@ delivery of the same hint claims nothing; a worker that lost its lease writes no
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -19,18 +19,14 @@ from psycopg_pool import PoolTimeout
 from models import database, jobs, metrics
 from models.database import Connection
 from models.errors import Fault, JobError, Rejected, Unavailable
-from models.jobs import LEASE_SECONDS, MAX_ATTEMPTS, RETRY_PAUSES, STAGES, Claimed, Found, Stage
+from models.jobs import LEASE_SECONDS, MAX_ATTEMPTS, RETRY_PAUSES, STAGES, Claimed, Found, Stage, Verdict
 from pipeline.context import Context
 
 log = structlog.get_logger()
 LIMIT_SECONDS: Final = 3600.0  # of one attempt of one stage
 RENEW_SECONDS: Final = LEASE_SECONDS / 3
-
-
-class Advance(Struct):
-    """The stage is done; the next one is due."""
-
-    found: Found | None = None
+RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
+T = TypeVar("T")
 
 
 class Postpone(Struct):
@@ -39,37 +35,39 @@ class Postpone(Struct):
     seconds: float = jobs.POSTPONE_SECONDS
 
 
-Step = Advance | Postpone
+Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
 Work = Callable[[Context, Claimed], Awaitable[Finish]]
-Hint = Callable[[UUID, Stage], Awaitable[None]]
 
 
 class LostLease(Exception):
     """Somebody else owns the job now, or it was cancelled: what was done here does not count."""
 
 
-async def run(context: Context, stage: Stage, work: Work, job_id: UUID, hint: Hint) -> None:
-    """One attempt of one stage of one job; nothing where it is not to be had."""
+async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_id: UUID) -> None:
+    """A stage of a job, and while all goes well those after it; nothing where the stage is not to be had.
+
+    The transaction that ends a stage claims the next one for this same worker, which has the file at hand. Where the
+    worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives.
+    """
     async with database.connection(context.pool) as connection:
         claimed = await jobs.claim(connection, job_id, stage, context.worker)
-    if claimed is None:
-        return
-    with (
-        context.working(),
-        structlog.contextvars.bound_contextvars(
-            request_id=claimed.request_id, job_id=str(job_id), stage=stage, attempt=claimed.attempts
-        ),
-    ):
-        await _attempt(context, claimed, work, hint)
+    if claimed is not None and claimed.stage == STAGES[0] and claimed.attempts == 1:
+        metrics.JOB_WAIT.observe(claimed.waited_seconds)
+    with context.working():
+        while claimed is not None:
+            with structlog.contextvars.bound_contextvars(
+                request_id=claimed.request_id, job_id=str(job_id), stage=claimed.stage, attempt=claimed.attempts
+            ):
+                claimed = await _attempt(context, claimed, chain[claimed.stage])
 
 
-async def _attempt(context: Context, claimed: Claimed, work: Work, hint: Hint) -> None:
-    _started(claimed)
+async def _attempt(context: Context, claimed: Claimed, work: Work) -> Claimed | None:
+    """One attempt; the next stage where it went well and there is one."""
     started = time.perf_counter()
     try:
         finish = await _leased(context, claimed, _limited(work(context, claimed)))
-        await _finish(context, claimed, finish, hint)
+        return await _finish(context, claimed, finish)
     except LostLease:
         log.warning("lease lost")
         context.drop(claimed.job_id)
@@ -80,12 +78,7 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, hint: Hint) -
         await _failed(context, claimed, _sorted(error))
     finally:
         metrics.STAGE_SECONDS.labels(claimed.stage).observe(time.perf_counter() - started)
-
-
-def _started(claimed: Claimed) -> None:
-    if claimed.stage == STAGES[0] and claimed.attempts == 1:
-        metrics.JOB_WAIT.observe(claimed.waited_seconds)
-    log.info("stage started")
+    return None
 
 
 async def _limited(work: Awaitable[Finish]) -> Finish:
@@ -125,30 +118,52 @@ async def _renew(context: Context, claimed: Claimed) -> None:
             log.warning("lease not renewed", error=str(error))
 
 
-async def _finish(context: Context, claimed: Claimed, finish: Finish, hint: Hint) -> None:
-    following = _following(claimed.stage)
-    async with database.transaction(context.pool) as connection:
-        if not await jobs.hold(connection, claimed):
-            raise LostLease
+async def _finish(context: Context, claimed: Claimed, finish: Finish) -> Claimed | None:
+    async def write(connection: Connection) -> tuple[Step, Claimed | None]:
         step = await finish(connection)
-        if isinstance(step, Postpone):
-            await jobs.postpone(connection, claimed, step.seconds)
-        elif following:
-            await jobs.advance(connection, claimed, following, step.found)
-        else:
-            await jobs.succeed(connection, claimed)
+        return step, await _step(connection, claimed, step, context.worker)
+
+    step, following = await _recorded(context, write)
     if isinstance(step, Postpone):
         log.info("stage postponed", seconds=step.seconds)
-    elif following:
-        log.info("stage succeeded")
-        await hint(claimed.job_id, following)
-    else:
+    elif following is None:
         _succeeded(claimed)
+    else:
+        log.info("stage succeeded")
+    return following
 
 
-def _following(stage: Stage) -> Stage | None:
-    place = STAGES.index(stage) + 1
-    return STAGES[place] if place < len(STAGES) else None
+async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]]) -> T:
+    """Write in one transaction, again while the database is away: the fence makes a repetition harmless."""
+    for pause in RECORD_PAUSES:
+        try:
+            async with database.transaction(context.pool) as connection:
+                return await write(connection)
+        except (psycopg.OperationalError, PoolTimeout, Unavailable) as error:
+            log.warning("not recorded yet", error=str(error))
+            await asyncio.sleep(pause)
+    async with database.transaction(context.pool) as connection:
+        return await write(connection)
+
+
+async def _step(connection: Connection, claimed: Claimed, step: Step, worker: str) -> Claimed | None:
+    """End the stage as ``step`` says; the next stage, where it is ours at once.
+
+    Raises:
+        LostLease
+    """
+    place = STAGES.index(claimed.stage) + 1
+    following = None
+    if isinstance(step, Postpone):
+        ours = await jobs.postpone(connection, claimed, step.seconds)
+    elif place == len(STAGES):
+        ours = await jobs.succeed(connection, claimed)
+    else:
+        following = await jobs.advance(connection, claimed, STAGES[place], worker, step)
+        ours = following is not None
+    if not ours:
+        raise LostLease
+    return following
 
 
 def _succeeded(claimed: Claimed) -> None:
@@ -160,15 +175,16 @@ def _succeeded(claimed: Claimed) -> None:
 async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
     """Record the failure; where even that fails, the lease runs out and the stage is given back."""
     final = isinstance(error, Rejected) or claimed.attempts >= MAX_ATTEMPTS
-    async with database.transaction(context.pool) as connection:
+
+    async def write(connection: Connection) -> bool:
         if final:
-            ours = await jobs.fail(connection, claimed, error)
-        else:
-            ours = await jobs.retry_later(connection, claimed, error, _pause(claimed.attempts))
+            return await jobs.fail(connection, claimed, error)
+        return await jobs.retry_later(connection, claimed, error, _pause(claimed.attempts))
+
+    if await _recorded(context, write):
+        _told(claimed, error, final=final)
     if final:
         context.drop(claimed.job_id)
-    if ours:
-        _told(claimed, error, final=final)
 
 
 def _told(claimed: Claimed, error: JobError, *, final: bool) -> None:
@@ -195,5 +211,4 @@ def _sorted(error: Exception) -> JobError:
 
 async def _give_back(context: Context, claimed: Claimed) -> None:
     """The process stops: the stage is due again at once, and this attempt does not count."""
-    async with database.transaction(context.pool) as connection:
-        await jobs.postpone(connection, claimed, 0)
+    await _recorded(context, lambda connection: jobs.postpone(connection, claimed, 0))

@@ -12,8 +12,9 @@ from models.files import StoredFile
 from models.jobs import Claimed
 from models.thumbnails import NewThumbnail
 from pipeline.context import Context
+from pipeline.deduplicate import content
 from pipeline.fetching import local
-from pipeline.stage import Advance, Finish
+from pipeline.stage import Finish
 from pipeline.thumbnails import Thumbnail
 
 
@@ -23,7 +24,7 @@ async def thumbnail(context: Context, claimed: Claimed) -> Finish:
     made = await _pictures(context, claimed, file)
     context.drop(claimed.job_id)
 
-    async def finish(connection: Connection) -> Advance:
+    async def finish(connection: Connection) -> None:
         await entities.attach(connection, claimed, file, claimed.found)
         if made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
@@ -31,19 +32,18 @@ async def thumbnail(context: Context, claimed: Claimed) -> Finish:
         if claimed.outcome == "stored":
             await files.mark_stored(connection, file.sha256, claimed.job_id, to_builtins(made))
             await jobs.wake_waiting(connection, file.sha256)
-        return Advance()
 
     return finish
 
 
 async def _file(context: Context, claimed: Claimed) -> StoredFile:
     """The file that the entity gets: its own, or for a duplicate the one that is stored."""
+    if claimed.outcome == "stored":
+        return content(claimed)
     async with database.connection(context.pool) as connection:
         file = await files.find(connection, claimed.sha256 or "")
     if file is None:
         raise Fault("INTERNAL", "the stored file was removed meanwhile")
-    if claimed.outcome == "stored":
-        file.file_reference = claimed.source_reference
     return file
 
 
