@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,7 @@ from pipeline.sandbox import Sandbox
 from tests import media
 
 MISBEHAVING = (sys.executable, str(Path(__file__).parent / "misbehaving_decoder.py"))
-QUICK = 3.0  # seconds within which a hostile file is done with
+QUICK = 5.0  # seconds within which a hostile file is done with
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,20 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await decoders.close()
 
 
-@pytest.fixture
-async def wild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where misbehaving decoders leave things; our environment also holds secrets that they must not see."""
+    folder = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+        patch.setenv("DATABASE_URL", "postgresql://hush")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+async def wild(scratch: Path) -> AsyncIterator[Sandbox]:
     """One decoder that misbehaves when the file's name asks for it."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     decoder = Sandbox(
         processes=1, cpu_seconds=1, wall_seconds=20, memory_bytes=1024 * MB, file_bytes=4 * MB, program=MISBEHAVING
     )
@@ -110,19 +120,15 @@ async def test_a_missing_file_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("deed", ["spin", "segfault", "write", "leave"])
-async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, deed: str) -> None:
+async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, scratch: Path, deed: str) -> None:
     first, _ = await told(wild)
     error = await failure(wild, deed)
     assert isinstance(error, Fault)
     assert error.code == "DECODER_KILLED"
     assert gone(first)
-    second, _ = await told(wild)
-    assert second != first
-
-
-async def test_what_is_written_without_end_is_cut_off(wild: Sandbox, tmp_path: Path) -> None:
-    await failure(wild, "write")
-    assert (tmp_path / "endless").stat().st_size == 4 * MB
+    assert (await told(wild))[0] != first
+    if deed == "write":
+        assert (scratch / "endless").stat().st_size == 4 * MB
 
 
 async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> None:
@@ -138,21 +144,13 @@ async def test_too_many_open_files_are_our_fault(wild: Sandbox) -> None:
     assert (type(error), error.code) == (Fault, "INTERNAL")
 
 
-async def test_a_decoder_that_hangs_is_stopped_by_the_wall_clock(tmp_path: Path) -> None:
-    decoder = Sandbox(processes=1, wall_seconds=0.5, program=MISBEHAVING)
+async def test_a_decoder_that_hangs_is_stopped_by_the_wall_clock(scratch: Path) -> None:
+    decoder = Sandbox(processes=1, wall_seconds=1.5, program=MISBEHAVING)
     first, _ = await told(decoder)
-    error = await failure(decoder, "hang")
+    error = await failure(decoder, "breed")
     assert (type(error), error.code) == (Fault, "TIMEOUT")
     assert gone(first)
-    assert (await told(decoder))[0] != first
-    await decoder.close()
-
-
-async def test_what_a_decoder_started_dies_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    decoder = Sandbox(processes=1, wall_seconds=1.5, program=MISBEHAVING)
-    await failure(decoder, "breed")
-    assert gone(int((tmp_path / "grandchild").read_text()))
+    assert gone(int((scratch / "grandchild").read_text())), "what it had started dies with it"
     await decoder.close()
 
 
@@ -181,9 +179,7 @@ async def test_the_cpu_limit_is_each_tasks_own(wild: Sandbox) -> None:
     assert (await told(wild))[0] == first
 
 
-async def test_no_secret_reaches_a_decoder(wild: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    monkeypatch.setenv("DATABASE_URL", "postgresql://hush")
+async def test_no_secret_reaches_a_decoder(wild: Sandbox) -> None:
     _, names = await told(wild)
     assert "PATH" in names
     assert "AWS" not in names
@@ -191,27 +187,20 @@ async def test_no_secret_reaches_a_decoder(wild: Sandbox, monkeypatch: pytest.Mo
 
 
 async def test_a_decoder_is_replaced_after_its_share(wild: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TASKS", 3)
-    numbers = [(await told(wild))[0] for _ in range(4)]
-    assert len(set(numbers[:3])) == 1
-    assert numbers[0] != numbers[3]
-    assert gone(numbers[0])
+    monkeypatch.setattr(module, "TASKS", 1)
+    numbers = [(await told(wild))[0] for _ in range(3)]
+    assert numbers[1] != numbers[2]
+    assert gone(numbers[1])
 
 
-async def test_no_more_decoders_run_than_asked_for(tmp_path: Path) -> None:
+async def test_no_more_decoders_run_than_asked_for_and_closing_leaves_no_zombie() -> None:
     decoders = Sandbox(processes=2, program=MISBEHAVING)
     numbers = {number for number, _ in await asyncio.gather(*(told(decoders) for _ in range(12)))}
     assert len(numbers) == 2
     await decoders.close()
-    assert all(map(gone, numbers))
-
-
-async def test_closing_leaves_no_zombie() -> None:
-    decoders = Sandbox(processes=1, program=MISBEHAVING)
-    number, _ = await told(decoders)
-    await decoders.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(number, 0)  # a zombie would still be there to be signalled
+    for number in numbers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)  # a zombie would still be there to be signalled
 
 
 @pytest.mark.parametrize("program", [("/nowhere/decoder",), (sys.executable, "-c", "import nothing_of_this_name")])
