@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ops.children import StartFailed
 
@@ -36,15 +36,22 @@ def locked(home: Path) -> Iterator[None]:
     """Have a home for oneself; the lock goes with the process, however it ends.
 
     Raises:
-        StartFailed: when another process has it, naming that process and its address.
+        StartFailed: when another process has it, naming that process and its address, or when it cannot be written.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a") as file:
+    with _lock_file(home) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StartFailed(_occupied(home)) from None
         yield
+
+
+def _lock_file(home: Path) -> IO[str]:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return (home / "lock").open("a")
+    except OSError as error:
+        raise StartFailed(f"EPISODES_HOME: {home} cannot be written: {error.strerror}") from error
 
 
 def _occupied(home: Path) -> str:

@@ -208,6 +208,15 @@ def test_a_bad_setting_is_one_line_that_names_it(
     assert re.fullmatch(line, refused.printed)
 
 
+def test_a_home_that_cannot_be_written_is_one_line_that_names_the_setting(
+    run: Callable[..., Run], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    refused = run(tmp_path, EPISODES_HOME=str(tmp_path / "file" / "home"))
+    assert refused.process.wait(20) == 1
+    assert refused.printed == f"EPISODES_HOME: {tmp_path}/file/home cannot be written: Not a directory\n"
+
+
 def test_failing_migrations_end_the_start_with_their_log(run: Callable[..., Run]) -> None:
     failed = run(FAIL_MIGRATIONS="column missing")
     assert failed.process.wait(30) == 1
