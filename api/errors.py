@@ -11,9 +11,8 @@ from litestar.types import ExceptionHandlersMap, Message
 from psycopg_pool import PoolTimeout
 
 from api.envelope import ErrorBody, ErrorEntry, failure
-from api.requests import UnknownParameters
 from api.transaction import Replay
-from api.validation import CODE, body_errors, entry
+from api.validation import CODE, WrongFields, entry
 from models.errors import Conflict, Invalid, JobError, Problem, Unauthorized, Unavailable
 
 log = structlog.get_logger()
@@ -45,7 +44,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911  (a table i
         case psycopg.OperationalError() | PoolTimeout():
             return Unavailable("the database does not answer; try again")
         case psycopg.DataError():
-            return Invalid("a value cannot be stored; text must not contain NUL")
+            return Invalid("a value cannot be stored")
     return None
 
 
@@ -63,8 +62,13 @@ def answer(error: Exception) -> Response[ErrorBody]:
     if problem is None:
         log.error("request failed", exc_info=error)
         return failure(500, [ErrorEntry("SERVER_ERROR", "something went wrong on our side; it has been logged")])
-    names = problem.names if isinstance(problem, UnknownParameters) else [problem.field]
-    return failure(problem.status, [ErrorEntry(problem.code, problem.message, name) for name in names], _extra(problem))
+    return failure(problem.status, _entries(problem), _extra(problem))
+
+
+def _entries(problem: Problem) -> list[ErrorEntry]:
+    if isinstance(problem, WrongFields):
+        return problem.entries
+    return [ErrorEntry(problem.code, problem.message, problem.field)]
 
 
 def _extra(problem: Problem) -> dict[str, str]:
@@ -95,28 +99,19 @@ def on_replay(_: AnyRequest, error: Replay) -> Response[bytes]:
     return Response(error.answer.body, status_code=error.answer.status, headers=headers, media_type="application/json")
 
 
-def on_validation(request: AnyRequest, error: ClientException) -> Response[ErrorBody]:
-    """A body, a path or a query that does not fit its types."""
-    found = _parameter_errors(error) + _body_errors(request)
+def on_validation(error: ClientException) -> Response[ErrorBody]:
+    """A path, a query or a header that does not fit its type."""
+    details: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
+    found = [entry(str(item["message"]), item["key"]) for item in details if "key" in item]
     return failure(400, found or [ErrorEntry(CODE, error.detail)])
 
 
-def _parameter_errors(error: ClientException) -> list[ErrorEntry]:
-    details: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
-    return [entry(str(item["message"]), item["key"]) for item in details if item.get("key") not in (None, "data")]
-
-
-def _body_errors(request: AnyRequest) -> list[ErrorEntry]:
-    kind = request.route_handler.parsed_fn_signature.parameters.get("data")
-    return body_errors(request.scope["state"]["body"], kind.annotation) if kind is not None else []
-
-
-def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
+def on_http(_: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
     """What Litestar itself refuses."""
     if error.status_code >= 500:  # noqa: PLR2004
         return answer(error)
     if isinstance(error, ClientException) and error.status_code == 400:  # noqa: PLR2004
-        return on_validation(request, error)
+        return on_validation(error)
     code, message = _HTTP.get(error.status_code, (CODE, error.detail))
     status = error.status_code if error.status_code in _HTTP else 400
     allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}

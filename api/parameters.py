@@ -14,7 +14,7 @@ Reason = Annotated[str | None, QueryParameter(max_length=1000, description="Why 
 TagFilter = Annotated[list[str] | None, QueryParameter(name="tag", description="Has all of these tags.")]
 DateFilter = Annotated[date | None, QueryParameter(description="A day, YYYY-MM-DD.")]
 JsonFilter = Annotated[str | None, QueryParameter(max_length=10_000, description="JSON that the value contains.")]
-Hash = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{64}$", description="SHA-256, hex.")]
+Hash = Annotated[str | None, QueryParameter(pattern=r"^[0-9a-f]{64}$(?!\n)", description="SHA-256, hex.")]
 
 
 def contained(text: str | None, *, field: str) -> Any:

@@ -1,4 +1,4 @@
-"""What is checked of every request before its handler: the kind of body, and that no parameter is unknown."""
+"""What is checked of every request before its handler: its body whole, and that no parameter is unknown."""
 
 from functools import lru_cache
 from typing import Any, cast
@@ -7,25 +7,34 @@ from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
-from models.errors import Invalid, UnsupportedMediaType
+from api.envelope import ErrorEntry
+from api.validation import CODE, WrongFields, check_body
+from models.errors import UnsupportedMediaType
 
 AnyRequest = Request[Any, Any, Any]
 
 
 async def check_request(request: AnyRequest) -> None:
-    """Refuse a body that is not JSON, and query parameters that the route does not know.
+    """Refuse a body that is not JSON or not what the route takes, and query parameters that it does not know.
 
     Raises:
-        UnsupportedMediaType, Invalid
+        UnsupportedMediaType, WrongFields
     """
-    if request.method in ("POST", "PUT", "PATCH"):
-        _check_body(request)
-        request.scope["state"]["body"] = await request.body()  # kept for the error that names what is wrong in it
     if request.scope["query_string"] and not request.scope["path"].startswith("/schema"):
         _check_query(request)
+    if request.method in ("POST", "PUT", "PATCH"):
+        _check_kind(request)
+        await _check_body(request)
 
 
-def _check_body(request: AnyRequest) -> None:
+async def _check_body(request: AnyRequest) -> None:
+    """Litestar would decode it leniently ("1" for a number) and tell only the first of its errors."""
+    data = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if data is not None:
+        check_body(await request.body(), data.annotation)
+
+
+def _check_kind(request: AnyRequest) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     sent = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     if sent and kind != "application/json":
@@ -35,16 +44,14 @@ def _check_body(request: AnyRequest) -> None:
 def _check_query(request: AnyRequest) -> None:
     known = _known(request.app, request.scope["path_template"], request.method)
     unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        raise UnknownParameters(unknown)
+    wrong = [ErrorEntry(CODE, "this parameter is not known", name) for name in unknown]
+    wrong += [ErrorEntry(CODE, "text must not contain NUL", name) for name in _with_nul(request) if name in known]
+    if wrong:
+        raise WrongFields(wrong)
 
 
-class UnknownParameters(Invalid):
-    """Query parameters that the route does not know, one entry each."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__("this parameter is not known", field=names[0])
-        self.names = names
+def _with_nul(request: AnyRequest) -> list[str]:
+    return [name for name, value in request.query_params.multi_items() if "\x00" in value]
 
 
 @lru_cache(maxsize=512)

@@ -1,24 +1,58 @@
 """Every field that is wrong: msgspec stops at the first, so an invalid body is looked at field by field."""
 
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from api.envelope import ErrorEntry
+from models.errors import Invalid
 
 CODE: Final = "VALIDATION_ERROR"
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class WrongFields(Invalid):
+    """Fields or parameters that are wrong, one entry each."""
+
+    def __init__(self, entries: list[ErrorEntry]) -> None:
+        super().__init__(entries[0].message, field=entries[0].field)
+        self.entries = entries
+
+
+def check_body(raw: bytes, kind: Any) -> None:
+    """Refuse a JSON body that is no ``kind``, or that the database cannot hold.
+
+    Raises:
+        WrongFields
+    """
+    try:
+        body = _decoder(kind).decode(raw)
+    except _NOT_JSON:
+        raise WrongFields(body_errors(raw, kind)) from None
+    unstorable = _unstorable(raw, body)
+    if unstorable:
+        raise WrongFields(unstorable)
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def body_errors(raw: bytes, kind: Any) -> list[ErrorEntry]:
-    """What is wrong with a JSON body that should be a ``kind``; empty where nothing is."""
+    """What is wrong with a JSON body that is no ``kind``."""
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        return [ErrorEntry(CODE, "the body is nested too deeply")]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return [ErrorEntry(CODE, f"the body is not valid JSON: {error}")]
-    return value_errors(body, kind)
+    return value_errors(body, kind) or [ErrorEntry(CODE, "the body is not valid")]
 
 
 def value_errors(body: Any, kind: Any) -> list[ErrorEntry]:
@@ -53,3 +87,32 @@ def entry(message: str, name: str = "") -> ErrorEntry:
     parts = [name, below, named["name"] if named else ""]
     where = ".".join(part for part in parts if part).replace(".[", "[")
     return ErrorEntry(CODE, text[:1].lower() + text[1:], where or None)
+
+
+def _unstorable(raw: bytes, body: msgspec.Struct) -> list[ErrorEntry]:
+    """What is valid JSON, but no text or no time of PostgreSQL's."""
+    fields = msgspec.structs.asdict(body)
+    times = [name for name, value in fields.items() if isinstance(value, datetime) and _beyond_the_calendar(value)]
+    texts = [name for name, value in fields.items() if _has_nul(value)] if b"\\u0000" in raw else []
+    return [ErrorEntry(CODE, "this time is out of range", name) for name in times] + [
+        ErrorEntry(CODE, "text must not contain NUL", name) for name in texts
+    ]
+
+
+def _beyond_the_calendar(value: datetime) -> bool:
+    try:
+        value.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return True
+    return False
+
+
+def _has_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" in value
+        case list():
+            return any(map(_has_nul, value))
+        case dict():
+            return any(map(_has_nul, (*value, *value.values())))
+    return False
