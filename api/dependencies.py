@@ -4,8 +4,8 @@ import re
 from typing import Annotated, Any, Final
 
 from litestar import Request
-from litestar.di import Provide
-from litestar.params import Dependency, HeaderParameter, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 
 from api.auth import Caller
 from api.envelope import REQUEST_ID
@@ -20,13 +20,13 @@ from models.table import Actor
 AnyRequest = Request[Any, Any, Any]
 
 # The types in which a handler asks for these; they are ours, so Litestar need not check them.
-Db = Annotated[Connection, Dependency(skip_validation=True)]
-Who = Annotated[Actor, Dependency(skip_validation=True)]
-Files = Annotated[Storage, Dependency(skip_validation=True)]
-Config = Annotated[Settings, Dependency(skip_validation=True)]
-Paging = Annotated[PageQuery, Dependency(skip_validation=True)]
-Expected = Annotated[int | None, Dependency(skip_validation=True)]
-Trash = Annotated[bool, Dependency(skip_validation=True)]
+Db = NamedDependency[SkipValidation[Connection]]
+Who = NamedDependency[SkipValidation[Actor]]
+Files = NamedDependency[SkipValidation[Storage]]
+Config = NamedDependency[SkipValidation[Settings]]
+Paging = NamedDependency[SkipValidation[PageQuery]]
+Expected = NamedDependency[SkipValidation[int | None]]
+Trash = NamedDependency[SkipValidation[bool]]
 
 _VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
 
