@@ -7,9 +7,8 @@ import redis.asyncio
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
 
-from api import errors
+from api import documentation, errors
 from api.auth import Authenticator, authorize
 from api.clips import ClipController
 from api.dependencies import PROVIDERS
@@ -55,7 +54,7 @@ def create_app(settings: Settings) -> Litestar:
             allow_origins=[origin.strip() for origin in settings.allowed_origins.split(",")],
             expose_headers=["ETag", "Location", "X-Request-ID", "Idempotency-Replayed", "Retry-After"],
         ),
-        openapi_config=OpenAPIConfig("Episodes", VERSION, path="/schema"),
+        openapi_config=documentation.config(VERSION),
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
     )
