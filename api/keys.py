@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any, Final
 
 import jwt
@@ -47,10 +47,25 @@ class Keys:
     async def _refresh(self) -> None:
         self._asked = time.monotonic()
         try:
-            found = await asyncio.to_thread(self._fetch)
-            self._keys = {key["kid"]: jwt.PyJWK(key) for key in found["keys"] if key.get("kty") == "RSA"}
-        except (OSError, urllib.error.URLError, msgspec.DecodeError, KeyError, TypeError, jwt.PyJWTError) as error:
+            self._keys = _usable(await asyncio.to_thread(self._fetch)) or self._keys
+        except (OSError, HTTPException, ValueError, msgspec.DecodeError) as error:
             log.warning("issuer keys not fetched", error=str(error))
+
+
+def _usable(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+    """The RSA keys of a key set that sign; providers list keys of other kinds beside them."""
+    found: Any = document.get("keys")
+    entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    return {entry["kid"]: key for entry in entries if (key := _signing(entry))}
+
+
+def _signing(entry: dict[str, Any]) -> jwt.PyJWK | None:
+    if entry.get("kty") != "RSA" or entry.get("use") == "enc" or not isinstance(entry.get("kid"), str):
+        return None
+    try:
+        return jwt.PyJWK(entry, algorithm="RS256")
+    except jwt.PyJWTError:
+        return None
 
 
 def keys_of(settings: Settings) -> Keys:
