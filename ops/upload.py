@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Final
 
 import httpx2
@@ -75,17 +74,21 @@ class Uploads:
     async def _put(self, item: Item, ticket: Ticket) -> tuple[int, str]:
         headers = {"Content-Length": str(item.size), **ticket.headers}
         try:
-            answer = await self._http.put(ticket.upload_url, content=self._chunks(item.file.path), headers=headers)
-        except httpx2.LocalProtocolError as error:
-            raise Failed("FILE_CHANGED", "The file changed while it was sent.") from error
+            answer = await self._http.put(ticket.upload_url, content=self._chunks(item), headers=headers)
         except httpx2.TransportError as error:
             return 0, str(error) or type(error).__name__
         except OSError as error:
             raise Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
         return answer.status_code, ""
 
-    async def _chunks(self, path: Path) -> AsyncIterator[bytes]:
-        with path.open("rb") as stream:
+    async def _chunks(self, item: Item) -> AsyncIterator[bytes]:
+        left = item.size
+        with item.file.path.open("rb") as stream:
             while chunk := await asyncio.to_thread(stream.read, CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    break
                 yield chunk
                 self._sent(len(chunk))
+        if left:
+            raise Failed("FILE_CHANGED", "The file changed while it was sent.")

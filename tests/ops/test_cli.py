@@ -1,0 +1,161 @@
+"""The command line against a running server, as a user would call it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+
+from models.issuer import key, sign
+from ops.errors import CommandError
+from ops.sign_in import Credentials, find_server
+from tests.stack import Stack
+
+
+def episodes(environ: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from ops.cli import main; main()", *args]
+    return subprocess.run(command, env=dict(environ), capture_output=True, text=True, timeout=120, check=False)
+
+
+def answer(environ: Mapping[str, str], *args: str) -> Any:
+    done = episodes(environ, *args)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def alone(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {"PATH": "", "EPISODES_HOME": str(tmp_path), **more}
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    done = episodes(alone(tmp_path), "--help")
+    assert done.returncode == 0
+    commands = ("token", "ingest", "seed", "migrate", "reindex", "jobs", "search")
+    assert [word for word in commands if word not in done.stdout] == []
+
+
+@pytest.mark.parametrize("args", [("jobs", "list"), ("search", "scarf"), ("reindex",), ("seed",), ("migrate",)])
+def test_without_a_server_there_is_one_clear_line(tmp_path: Path, args: Sequence[str]) -> None:
+    key(tmp_path)
+    done = episodes(alone(tmp_path), *args)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "No server runs on" in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
+    key(tmp_path)
+    done = episodes(alone(tmp_path, EPISODES_URL="http://127.0.0.1:9"), "jobs", "list")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "The server at http://127.0.0.1:9 does not answer" in done.stderr
+
+
+def test_without_a_key_or_token_nobody_signs_in(tmp_path: Path) -> None:
+    done = episodes(alone(tmp_path, EPISODES_URL="http://127.0.0.1:9"), "jobs", "list")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "EPISODES_TOKEN is not set" in done.stderr
+
+
+def test_no_token_is_made_for_a_home_without_a_server(tmp_path: Path) -> None:
+    done = episodes(alone(tmp_path), "token", "--role", "admin")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert not (tmp_path / "issuer").exists()
+
+
+def test_a_token_carries_its_role_and_subject(tmp_path: Path) -> None:
+    key(tmp_path)
+    done = episodes(alone(tmp_path), "token", "--role", "viewer", "--subject", "maria")
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert (claims["cognito:groups"], claims["sub"]) == (["viewer"], "maria")
+
+
+def test_an_unknown_role_is_a_wrong_call(tmp_path: Path) -> None:
+    assert episodes(alone(tmp_path), "token", "--role", "king").returncode != 0
+
+
+def test_the_running_server_of_the_home_is_found(tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:3210/"}')
+    assert find_server(alone(tmp_path)) == "http://127.0.0.1:3210"
+    assert find_server(alone(tmp_path, EPISODES_URL="http://other:1")) == "http://other:1"
+    with pytest.raises(CommandError, match="not an http"):
+        find_server(alone(tmp_path, EPISODES_URL="other:1"))
+
+
+def test_the_token_of_the_environment_is_for_other_servers(tmp_path: Path) -> None:
+    key(tmp_path)
+    (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:3210"}')
+    given = sign(tmp_path, role="viewer", subject="given")
+    own = Credentials("editor", alone(tmp_path, EPISODES_TOKEN=given))
+    other = Credentials("editor", alone(tmp_path, EPISODES_TOKEN=given, EPISODES_URL="https://example.org"))
+    assert own.token() != given
+    assert other.token() == given
+
+
+def test_a_long_run_signs_a_new_token_when_one_is_refused(tmp_path: Path) -> None:
+    key(tmp_path)
+    credentials = Credentials("editor", alone(tmp_path))
+    first = credentials.token()
+    assert credentials.token() == first
+    assert credentials.token(fresh=True) != first
+
+
+def test_the_server_takes_the_token_that_is_printed(server: Stack) -> None:
+    token = episodes(server.environ, "token", "--role", "viewer").stdout.strip()
+    elsewhere = {**server.environ, "EPISODES_HOME": "nowhere", "EPISODES_TOKEN": token}
+    assert isinstance(answer(elsewhere, "jobs", "list", "--json"), list)
+
+
+def test_a_refused_token_is_one_clear_line(server: Stack) -> None:
+    elsewhere = {**server.environ, "EPISODES_HOME": "nowhere", "EPISODES_TOKEN": "nonsense"}
+    done = episodes(elsewhere, "jobs", "list")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "UNAUTHORIZED" in done.stderr
+
+
+def test_a_list_that_is_piped_has_no_control_codes(server: Stack) -> None:
+    done = episodes(server.environ, "jobs", "list", "--limit", "3")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_job_is_listed_shown_and_cannot_be_cancelled_after_its_end(server: Stack, tmp_path: Path) -> None:
+    (tmp_path / "fake.jpg").write_bytes(b"not a picture " + uuid4().bytes)
+    done = episodes(server.environ, "ingest", str(tmp_path / "fake.jpg"), "--create", "--json")
+    (result,) = json.loads(done.stdout)
+    listed = answer(server.environ, "jobs", "list", "--entity-id", result["entity_id"], "--status", "failed", "--json")
+    assert [job["job_id"] for job in listed] == [result["job_id"]]
+    assert (
+        answer(server.environ, "jobs", "show", result["job_id"], "--json")["error"]["code"] == result["error"]["code"]
+    )
+    assert "thumbnail" in episodes(server.environ, "jobs", "show", result["job_id"]).stdout
+    refused = episodes(server.environ, "jobs", "cancel", result["job_id"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+
+
+def test_a_failed_job_is_run_again(server: Stack, tmp_path: Path) -> None:
+    (tmp_path / "fake.png").write_bytes(b"not a picture " + uuid4().bytes)
+    (result,) = json.loads(episodes(server.environ, "ingest", str(tmp_path / "fake.png"), "--create", "--json").stdout)
+    assert answer(server.environ, "jobs", "retry", result["job_id"], "--json")["status"] in ("queued", "running")
+
+
+def test_an_unknown_job_is_one_clear_line(server: Stack) -> None:
+    done = episodes(server.environ, "jobs", "show", str(uuid4()))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "NOT_FOUND" in done.stderr
+
+
+def test_what_is_searched_for_is_printed(server: Stack) -> None:
+    assert answer(server.environ, "search", "nothingiscalledlikethis", "--json") == []
+    assert "0 of 0 found" in episodes(server.environ, "search", "nothingiscalledlikethis").stdout
+
+
+def test_a_migrated_database_can_be_migrated_again(server: Stack) -> None:
+    assert episodes(server.environ, "migrate").returncode == 0
+
+
+def test_reindexing_says_how_much_is_queued(server: Stack) -> None:
+    assert episodes(server.environ, "reindex").stdout.endswith(" queued\n")
