@@ -17,8 +17,8 @@ from api.validation import value_errors
 from models import database, entities, jobs, references
 from models.database import Connection, Pool
 from models.errors import ErrorCode, Invalid
-from models.files import EntityType
 from models.jobs import Job, JobFilter, NewJob, Stage, Status
+from models.media import EntityType
 from models.paging import decode_cursor, encode_cursor
 from models.storage import Storage
 

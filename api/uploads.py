@@ -15,8 +15,8 @@ from models import files as stored_files
 from models.database import Connection
 from models.errors import TooLarge, UnsupportedMediaType
 from models.fields import Count, Name, Sha256
-from models.files import EntityType, kind_of, size_limit
 from models.jobs import DuplicateOf
+from models.media import EntityType, kind_of, size_limit
 from models.references import Reference
 from models.storage import URL_SECONDS
 

@@ -8,8 +8,9 @@ from models import database
 from models.clips import CLIPS
 from models.database import Connection
 from models.episodes import EPISODES
-from models.files import EntityType, Kind, Media, Role, StoredFile, accepted
+from models.files import StoredFile
 from models.jobs import Claimed, DuplicateOf
+from models.media import EntityType, Kind, Media, Role, accepted
 from models.outfits import OUTFITS
 from models.table import Table
 
@@ -59,6 +60,12 @@ async def duplicate_of(connection: Connection, file: StoredFile) -> DuplicateOf:
     """What had this content first, and whether it is in the trash."""
     alive = await living(connection, file.entity_type, [file.entity_id])
     return DuplicateOf(file.entity_type, file.entity_id, file.file_reference, file.entity_id not in alive)
+
+
+async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:
+    """Whether somebody chose the episode's picture, so that its trailer must not replace it."""
+    query = "select thumbnail_reference is not null from episodes where episode_id = %s"
+    return await database.value(connection, query, [episode_id]) is True
 
 
 async def attach(connection: Connection, claimed: Claimed, file: StoredFile, media: Media) -> None:

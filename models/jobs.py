@@ -16,7 +16,7 @@ from models import database
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, JobError, NotFound
 from models.fields import Reference, Sha256
-from models.files import EntityType, Media, Role
+from models.media import EntityType, Media, Role
 from models.table import Actor
 
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
@@ -28,7 +28,6 @@ Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
 MAX_ATTEMPTS: Final = 3
-LEASE_SECONDS: Final = 30
 RETRY_PAUSES: Final = (1.0, 5.0)  # seconds before the second and the third attempt, each jittered by half
 POSTPONE_SECONDS: Final = 2.0  # how long a job waits for another's file unless that one wakes it
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
@@ -143,6 +142,13 @@ class Claimed(Struct):
     def found(self) -> Media:
         """What probing found; only after the ingest stage."""
         return convert(self.media, Media)
+
+
+class Holder(Struct, frozen=True):
+    """Who claims, and for how long unless renewed."""
+
+    worker: str
+    lease_seconds: float
 
 
 _CLAIMED: Final = """
@@ -312,7 +318,7 @@ async def version(connection: Connection, job_id: UUID) -> int | None:
     return found
 
 
-async def claim(connection: Connection, job_id: UUID, stage: Stage, worker: str) -> Claimed | None:
+async def claim(connection: Connection, job_id: UUID, stage: Stage, holder: Holder) -> Claimed | None:
     """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had."""
     query = """
         with claimed as (
@@ -329,17 +335,17 @@ async def claim(connection: Connection, job_id: UUID, stage: Stage, worker: str)
         )
         select {columns} from claimed
     """
-    params = {"job_id": job_id, "stage": stage, "worker": worker, "lease": LEASE_SECONDS}
+    params = {"job_id": job_id, "stage": stage, "worker": holder.worker, "lease": holder.lease_seconds}
     return await database.row(connection, Claimed, query.replace("{columns}", _CLAIMED).encode(), params)
 
 
-async def renew(connection: Connection, claimed: Claimed) -> bool:
+async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> bool:
     """Hold the lease for longer; False where the job is no longer ours."""
     query = """
         update ingest_jobs set lease_expires_at = clock_timestamp() + make_interval(secs => %s)
         where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null
     """
-    return await database.execute(connection, query, [LEASE_SECONDS, claimed.job_id, claimed.fence]) == 1
+    return await database.execute(connection, query, [holder.lease_seconds, claimed.job_id, claimed.fence]) == 1
 
 
 _FINISH: Final = """
@@ -370,13 +376,13 @@ class Verdict(Struct):
 
 
 async def advance(
-    connection: Connection, claimed: Claimed, following: Stage, worker: str, learnt: Found | Verdict | None = None
+    connection: Connection, claimed: Claimed, following: Stage, holder: Holder, learnt: Found | Verdict | None = None
 ) -> Claimed | None:
     """End a stage and claim the next one in the same breath; None where the job is no longer ours."""
     sets, params = _learnt(learnt)
-    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "worker": worker}
+    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "worker": holder.worker}
     query = _ADVANCE.replace("{sets}", sets).replace("{columns}", _CLAIMED).encode()
-    return await database.row(connection, Claimed, query, params | {"lease": LEASE_SECONDS})
+    return await database.row(connection, Claimed, query, params | {"lease": holder.lease_seconds})
 
 
 _ADVANCE: Final = """

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     worker_id: str | None = None
+    lease_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30.0
 
     @property
     def embedded_issuer(self) -> bool:

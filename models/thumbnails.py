@@ -8,7 +8,7 @@ import msgspec
 
 from models import database
 from models.database import Connection
-from models.files import EntityType
+from models.media import EntityType
 from models.references import Reference
 
 Variant = Literal["primary", "medium", "small"]

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from PIL import Image, ImageDraw
 
 from models.errors import Rejected
-from models.files import Media
+from models.media import Media
 from pipeline.decoding import decoding
 from pipeline.thumbnails import PRIMARY, Thumbnail, write_thumbnails
 from pipeline.video import open_container, seconds_of

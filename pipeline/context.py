@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from models import database
+from models.jobs import Holder
 from models.settings import Settings
 from models.storage import Storage
 from pipeline.sandbox import Sandbox
@@ -31,7 +32,8 @@ class Context:
     """The services of one worker process, opened inside the event loop that uses them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.worker: Final = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
+        name = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
+        self.holder: Final = Holder(name, settings.lease_seconds)
         self.pool: Final = database.pool(settings, size=threads(settings) + 2, checked=False)
         self.storage: Final = Storage(settings, threads=threads(settings) * 2)
         self.sandbox: Final = Sandbox(processes=decoders(settings))
@@ -43,6 +45,7 @@ class Context:
         """Connect, and clear away what killed workers of this home left behind."""
         await asyncio.to_thread(self._make_scratch)
         await self.pool.open()
+        await self.sandbox.warm()
 
     async def close(self) -> None:
         """Disconnect and leave nothing behind."""

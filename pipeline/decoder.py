@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from models.errors import ErrorCode, Fault, Rejected
-from models.files import Kind, Media
+from models.media import Kind, Media
 from pipeline.decoding import decoding
 from pipeline.inspect import inspect
 from pipeline.render import render

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from models.errors import Rejected
-from models.files import Media
+from models.media import Media
 
 TAIL: Final = 2048  # bytes in which a PDF's end mark stands
 

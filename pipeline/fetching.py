@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from models.errors import Rejected
-from models.files import accepted, size_limit
 from models.jobs import Claimed
+from models.media import accepted, size_limit
 from models.references import Reference, parse
 from pipeline.context import Context
 from pipeline.hashing import HashingWriter

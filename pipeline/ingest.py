@@ -3,8 +3,8 @@
 from models import metrics
 from models.database import Connection
 from models.errors import Rejected
-from models.files import Media, accepted, size_limit
 from models.jobs import Claimed, Found
+from models.media import Media, accepted, size_limit
 from pipeline.context import Context
 from pipeline.fetching import fetch
 from pipeline.stage import Finish

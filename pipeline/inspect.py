@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from models.errors import Rejected
-from models.files import Kind, Media, kind_of
+from models.media import Kind, Media, kind_of
 from pipeline.audio import probe_audio
 from pipeline.containers import broken_off
 from pipeline.decoding import decoding

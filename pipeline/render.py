@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.files import Kind
+from models.media import Kind
 from pipeline.audio import audio_thumbnails
 from pipeline.signatures import HEAD, media_type
 from pipeline.thumbnails import Thumbnail, thumbnails

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from models.errors import Fault, Rejected
-from models.files import MB, Kind, Media
+from models.media import MB, Kind, Media
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Refused, Render, Task
 from pipeline.thumbnails import Thumbnail
 
@@ -51,9 +51,15 @@ class Sandbox:
         )
         self._wall_seconds = wall_seconds
         self._program = program
-        self._places = asyncio.Semaphore(processes or os.cpu_count() or 1)
+        self._processes = processes or os.cpu_count() or 1
+        self._places = asyncio.Semaphore(self._processes)
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
+
+    async def warm(self) -> None:
+        """Start every decoder now, so that the first files need not wait for one."""
+        while len(self._all) < self._processes:
+            self._idle.append(await self._start())
 
     async def inspect(self, path: Path, *, name: str = "") -> Media:
         """`pipeline.inspect.inspect` in a decoder.

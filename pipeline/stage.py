@@ -19,12 +19,12 @@ from psycopg_pool import PoolTimeout
 from models import database, jobs, metrics
 from models.database import Connection
 from models.errors import Fault, JobError, Rejected, Unavailable
-from models.jobs import LEASE_SECONDS, MAX_ATTEMPTS, RETRY_PAUSES, STAGES, Claimed, Found, Stage, Verdict
+from models.jobs import MAX_ATTEMPTS, RETRY_PAUSES, STAGES, Claimed, Found, Holder, Stage, Verdict
 from pipeline.context import Context
 
 log = structlog.get_logger()
 LIMIT_SECONDS: Final = 3600.0  # of one attempt of one stage
-RENEW_SECONDS: Final = LEASE_SECONDS / 3
+RENEWALS: Final = 3  # in the time of one lease
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_i
     worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives.
     """
     async with database.connection(context.pool) as connection:
-        claimed = await jobs.claim(connection, job_id, stage, context.worker)
+        claimed = await jobs.claim(connection, job_id, stage, context.holder)
     if claimed is not None and claimed.stage == STAGES[0] and claimed.attempts == 1:
         metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
@@ -106,14 +106,15 @@ async def _leased(context: Context, claimed: Claimed, work: Coroutine[Any, Any, 
 
 async def _renew(context: Context, claimed: Claimed) -> None:
     """Ends where the lease is lost, or could not be renewed for as long as it lasts."""
-    held_until = time.monotonic() + LEASE_SECONDS
+    lease = context.holder.lease_seconds
+    held_until = time.monotonic() + lease
     while time.monotonic() < held_until:
-        await asyncio.sleep(RENEW_SECONDS)
+        await asyncio.sleep(lease / RENEWALS)
         try:
             async with database.connection(context.pool) as connection:
-                if not await jobs.renew(connection, claimed):
+                if not await jobs.renew(connection, claimed, context.holder):
                     return
-            held_until = time.monotonic() + LEASE_SECONDS
+            held_until = time.monotonic() + lease
         except (psycopg.Error, PoolTimeout, Unavailable) as error:
             log.warning("lease not renewed", error=str(error))
 
@@ -121,7 +122,7 @@ async def _renew(context: Context, claimed: Claimed) -> None:
 async def _finish(context: Context, claimed: Claimed, finish: Finish) -> Claimed | None:
     async def write(connection: Connection) -> tuple[Step, Claimed | None]:
         step = await finish(connection)
-        return step, await _step(connection, claimed, step, context.worker)
+        return step, await _step(connection, claimed, step, context.holder)
 
     step, following = await _recorded(context, write)
     if isinstance(step, Postpone):
@@ -146,7 +147,7 @@ async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]
         return await write(connection)
 
 
-async def _step(connection: Connection, claimed: Claimed, step: Step, worker: str) -> Claimed | None:
+async def _step(connection: Connection, claimed: Claimed, step: Step, holder: Holder) -> Claimed | None:
     """End the stage as ``step`` says; the next stage, where it is ours at once.
 
     Raises:
@@ -159,7 +160,7 @@ async def _step(connection: Connection, claimed: Claimed, step: Step, worker: st
     elif place == len(STAGES):
         ours = await jobs.succeed(connection, claimed)
     else:
-        following = await jobs.advance(connection, claimed, STAGES[place], worker, step)
+        following = await jobs.advance(connection, claimed, STAGES[place], holder, step)
         ours = following is not None
     if not ours:
         raise LostLease

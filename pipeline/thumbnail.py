@@ -21,7 +21,7 @@ from pipeline.thumbnails import Thumbnail
 async def thumbnail(context: Context, claimed: Claimed) -> Finish:
     """Store the three pictures, and give the entity its file."""
     file = await _file(context, claimed)
-    made = await _pictures(context, claimed, file)
+    made = await _pictures(context, claimed, file) if await _wanted(context, claimed) else []
     context.drop(claimed.job_id)
 
     async def finish(connection: Connection) -> None:
@@ -34,6 +34,13 @@ async def thumbnail(context: Context, claimed: Claimed) -> Finish:
             await jobs.wake_waiting(connection, file.sha256)
 
     return finish
+
+
+async def _wanted(context: Context, claimed: Claimed) -> bool:
+    if claimed.role != "trailer":
+        return True
+    async with database.connection(context.pool) as connection:
+        return not await entities.has_chosen_picture(connection, claimed.entity_id)
 
 
 async def _file(context: Context, claimed: Claimed) -> StoredFile:

@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
 from models.errors import Rejected
-from models.files import Media
+from models.media import Media
 from pipeline.decoding import decoding
 from pipeline.images import MAX_PIXELS, SIDEWAYS
 from pipeline.posters import Look, look_at
