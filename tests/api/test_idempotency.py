@@ -1,0 +1,163 @@
+"""Idempotency-Key: the same request twice has one effect and one answer."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from tests.resources import CLIP, SHOW, create
+from tests.stack import Stack
+
+JOB_PATHS = ("/api/v1/ingest", "/api/v1/ingest/batch")
+
+
+def key() -> dict[str, str]:
+    """A header with a key that nobody used."""
+    return {"Idempotency-Key": str(uuid4())}
+
+
+def total(client: httpx2.Client, path: str, **params: Any) -> int:
+    """How many there are."""
+    number: int = client.get(path, params=params).json()["metadata"]["pagination"]["total"]
+    return number
+
+
+def test_the_same_request_is_answered_again_and_done_once(editor: httpx2.Client) -> None:
+    headers, body = key(), {"title": f"Once {uuid4()}"}
+    first = editor.post(CLIP.path, json=body, headers=headers)
+    again = editor.post(CLIP.path, json=body, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert {name: again.headers[name] for name in ("ETag", "Location")} == {
+        name: first.headers[name] for name in ("ETag", "Location")
+    }
+    assert again.headers["Content-Type"] == first.headers["Content-Type"]
+    assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert total(editor, CLIP.path, q=body["title"]) == 1
+
+
+def test_without_a_key_each_request_counts(editor: httpx2.Client) -> None:
+    body = {"title": f"Twice {uuid4()}"}
+    for _ in range(2):
+        assert "Idempotency-Replayed" not in editor.post(CLIP.path, json=body).headers
+    assert total(editor, CLIP.path, q=body["title"]) == 2
+
+
+def test_another_body_or_path_with_the_same_key_is_a_conflict(editor: httpx2.Client) -> None:
+    headers, title = key(), f"Mine {uuid4()}"
+    assert editor.post(CLIP.path, json={"title": title}, headers=headers).status_code == 201
+    for path, body in ((CLIP.path, {"title": "Other"}), (SHOW.path, {"name": title})):
+        answer = editor.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "CONFLICT")
+    assert editor.post(CLIP.path, json={"title": title}, headers=headers).headers["Idempotency-Replayed"] == "true"
+
+
+def test_many_at_once_have_one_effect(server: Stack, editor: httpx2.Client) -> None:
+    headers, body = key(), {"title": f"Race {uuid4()}"}
+    with server.client("editor") as other, ThreadPoolExecutor(8) as threads:
+        clients = [editor, other] * 4
+        answers = list(threads.map(lambda client: client.post(CLIP.path, json=body, headers=headers), clients))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert total(editor, CLIP.path, q=body["title"]) == 1
+
+
+def test_different_bodies_at_once_have_one_effect(editor: httpx2.Client) -> None:
+    headers, mark = key(), uuid4().hex
+    bodies = [{"title": f"Race {mark} {number}"} for number in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda body: editor.post(CLIP.path, json=body, headers=headers), bodies))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+    assert total(editor, CLIP.path, q=mark) == 1
+
+
+def test_a_failed_request_stores_nothing(editor: httpx2.Client) -> None:
+    headers, name = key(), f"Second try {uuid4()}"
+    assert editor.post(SHOW.path, json={"name": ""}, headers=headers).status_code == 400
+    taken = create(editor, SHOW)["name"]
+    assert editor.post(SHOW.path, json={"name": taken}, headers=headers).status_code == 409
+    answer = editor.post(SHOW.path, json={"name": name}, headers=headers)
+    assert answer.status_code == 201
+    assert "Idempotency-Replayed" not in answer.headers
+
+
+def test_another_callers_key_is_another_key(server: Stack, editor: httpx2.Client) -> None:
+    headers, body = key(), {"title": f"Each their own {uuid4()}"}
+    first = editor.post(CLIP.path, json=body, headers=headers)
+    with server.client("editor", subject="somebody-else") as other:
+        second = other.post(CLIP.path, json=body, headers=headers)
+    assert second.status_code == 201
+    assert second.json()["data"]["clip_id"] != first.json()["data"]["clip_id"]
+    assert second.json()["data"]["created_by"] == "somebody-else"
+
+
+def test_a_key_is_forgotten_after_a_day(server: Stack, editor: httpx2.Client) -> None:
+    headers, title = key(), f"Tomorrow {uuid4()}"
+    editor.post(CLIP.path, json={"title": title}, headers=headers)
+    age = "update idempotency_keys set created_at = created_at - %s::interval where key = %s"
+    server.sql(age, "23 hours 59 minutes", headers["Idempotency-Key"])
+    assert "Idempotency-Replayed" in editor.post(CLIP.path, json={"title": title}, headers=headers).headers
+    server.sql(age, "1 minute", headers["Idempotency-Key"])
+    changed = editor.post(CLIP.path, json={"title": f"{title} again"}, headers=headers)
+    assert changed.status_code == 201
+    assert "Idempotency-Replayed" not in changed.headers
+    assert total(editor, CLIP.path, q=title) == 2
+
+
+@pytest.mark.parametrize("value", ["", "k" * 256, "a\tb"])
+def test_a_key_that_cannot_be_kept_is_refused(editor: httpx2.Client, value: str) -> None:
+    answer = editor.post(CLIP.path, json={"title": "No key"}, headers={"Idempotency-Key": value})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_a_key_does_not_open_what_is_closed(server: Stack, editor: httpx2.Client, viewer: httpx2.Client) -> None:
+    headers, body = key(), {"title": f"Closed {uuid4()}"}
+    assert editor.post(CLIP.path, json=body, headers=headers).status_code == 201
+    assert viewer.post(CLIP.path, json=body, headers=headers).status_code == 403
+    nobody = httpx2.post(f"{server.url}{CLIP.path}", json=body, headers=headers, trust_env=False)
+    assert nobody.status_code == 401
+
+
+def test_a_replayed_restore_is_a_success_again(editor: httpx2.Client, admin: httpx2.Client) -> None:
+    path = f"{CLIP.path}/{create(editor, CLIP)['clip_id']}"
+    editor.delete(path)
+    headers = key()
+    answers = [admin.post(f"{path}/restore", headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+
+
+def job(editor: httpx2.Client) -> dict[str, Any]:
+    """A job for a new clip; its object is missing, which only its first stage finds."""
+    clip = create(editor, CLIP)
+    reference = f"s3://episodes-media/clip/{uuid4()}-missing.jpg"
+    return {"entity_type": "clip", "entity_id": clip["clip_id"], "source_reference": reference}
+
+
+@pytest.mark.parametrize("path", JOB_PATHS)
+def test_a_job_posted_twice_runs_once(editor: httpx2.Client, path: str) -> None:
+    headers, new = key(), job(editor)
+    body: dict[str, Any] = {"jobs": [new]} if path.endswith("batch") else new
+    first, again = (editor.post(path, json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers.get("Location") == first.headers.get("Location")
+    assert total(editor, "/api/v1/ingest", entity_id=new["entity_id"]) == 1
+
+
+@pytest.mark.parametrize("path", JOB_PATHS)
+def test_jobs_posted_at_once_with_one_key_are_one_job(editor: httpx2.Client, path: str) -> None:
+    headers, new = key(), job(editor)
+    body: dict[str, Any] = {"jobs": [new]} if path.endswith("batch") else new
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: editor.post(path, json=body, headers=headers), range(6)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    assert total(editor, "/api/v1/ingest", entity_id=new["entity_id"]) == 1
