@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from models.files import EntityType
+from models.media import EntityType
 from ops.client import AWAY, Client
 from ops.errors import ApiError, CommandError
 from ops.jobs import Batches, Job, Watch, jobs, unfinished

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.files import EntityType, Role, accepted, kind_of, size_limit
+from models.media import EntityType, Role, accepted, kind_of, size_limit
 from ops.errors import CommandError
 from ops.outcome import Failed
 

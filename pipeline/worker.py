@@ -73,6 +73,7 @@ def run(settings: Settings) -> None:
     logger.info("worker stops")
     worker.stop(timeout=(GRACE_SECONDS + 2) * 1000)
     broker.close()
+    logger.info("worker stopped")
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,23 @@ class Stack:
 
 def own_database(url: str) -> str:
     """A new migrated database on the same server."""
+    return _create(url, _migrated(url))
+
+
+@cache
+def _migrated(url: str) -> str:
+    """The name of a database that new ones are copied from."""
+    made = _create(url, "template1")
+    upgrade(made)
+    return made.rpartition("/")[2]
+
+
+def _create(url: str, template: str) -> str:
     name = f"test_{uuid4().hex}"
+    create = sql.SQL("create database {} template {}")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    own = f"{url.rpartition('/')[0]}/{name}"
-    upgrade(own)
-    return own
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.files import Media
+from models.media import Media
 from pipeline.decoder import Done, Inspect, Task, main, perform
 
 

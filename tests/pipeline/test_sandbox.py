@@ -13,7 +13,7 @@ from time import perf_counter
 import pytest
 
 from models.errors import Fault, JobError, Rejected
-from models.files import MB
+from models.media import MB
 from pipeline import sandbox as module
 from pipeline.sandbox import Sandbox
 from tests import media

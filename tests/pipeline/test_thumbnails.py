@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from models.errors import Fault, Rejected
-from models.files import Kind
+from models.media import Kind
 from pipeline.render import render
 from pipeline.thumbnails import thumbnails
 from tests import media
