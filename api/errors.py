@@ -11,6 +11,7 @@ from litestar.types import ExceptionHandlersMap, Message
 from psycopg_pool import PoolTimeout
 
 from api.envelope import ErrorBody, ErrorEntry, failure
+from api.requests import sent_name
 from api.transaction import Replay
 from api.validation import CODE, WrongFields, entry
 from models.errors import Conflict, Invalid, JobError, Problem, Unauthorized, Unavailable
@@ -99,19 +100,19 @@ def on_replay(_: AnyRequest, error: Replay) -> Response[bytes]:
     return Response(error.answer.body, status_code=error.answer.status, headers=headers, media_type="application/json")
 
 
-def on_validation(error: ClientException) -> Response[ErrorBody]:
+def on_validation(request: AnyRequest, error: ClientException) -> Response[ErrorBody]:
     """A path, a query or a header that does not fit its type."""
     details: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
-    found = [entry(str(item["message"]), item["key"]) for item in details if "key" in item]
+    found = [entry(str(item["message"]), sent_name(request, item["key"])) for item in details if "key" in item]
     return failure(400, found or [ErrorEntry(CODE, error.detail)])
 
 
-def on_http(_: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
+def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
     """What Litestar itself refuses."""
     if error.status_code >= 500:  # noqa: PLR2004
         return answer(error)
     if isinstance(error, ClientException) and error.status_code == 400:  # noqa: PLR2004
-        return on_validation(error)
+        return on_validation(request, error)
     code, message = _HTTP.get(error.status_code, (CODE, error.detail))
     status = error.status_code if error.status_code in _HTTP else 400
     allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}

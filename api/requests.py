@@ -1,7 +1,7 @@
 """What is checked of every request before its handler: its body whole, and that no parameter is unknown."""
 
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
@@ -12,6 +12,7 @@ from api.validation import CODE, WrongFields, check_body
 from models.errors import UnsupportedMediaType
 
 AnyRequest = Request[Any, Any, Any]
+Kind = Literal["query", "header"]
 
 
 async def check_request(request: AnyRequest) -> None:
@@ -42,7 +43,7 @@ def _check_kind(request: AnyRequest) -> None:
 
 
 def _check_query(request: AnyRequest) -> None:
-    known = _known(request.app, request.scope["path_template"], request.method)
+    known = _known(request)
     unknown = sorted(set(request.query_params) - known)
     wrong = [ErrorEntry(CODE, "this parameter is not known", name) for name in unknown]
     wrong += [ErrorEntry(CODE, "text must not contain NUL", name) for name in _with_nul(request) if name in known]
@@ -54,11 +55,26 @@ def _with_nul(request: AnyRequest) -> list[str]:
     return [name for name, value in request.query_params.multi_items() if "\x00" in value]
 
 
-@lru_cache(maxsize=512)
-def _known(app: Litestar, template: str, method: str) -> frozenset[str]:
+def _known(request: AnyRequest) -> frozenset[str]:
     """The query parameters of a route and of its dependencies."""
+    return frozenset(_sent_names(request, "query").values())
+
+
+def sent_name(request: AnyRequest, name: str) -> str:
+    """What a client calls the parameter that our code calls ``name``."""
+    return (_sent_names(request, "header") | _sent_names(request, "query")).get(name, name)
+
+
+def _sent_names(request: AnyRequest, kind: Kind) -> dict[str, str]:
+    return _sent_names_of(request.app, request.scope["path_template"], request.method, kind)
+
+
+@lru_cache(maxsize=512)
+def _sent_names_of(app: Litestar, template: str, method: str, kind: Kind) -> dict[str, str]:
+    """Our name → the client's name of each parameter of a route and of its dependencies."""
     for route in app.routes:
         if isinstance(route, HTTPRoute) and route.path_format == template and method in route.route_handler_map:
             _, model = route.route_handler_map[cast("Method", method)]
-            return frozenset(parameter.field_alias for parameter in model.expected_query_params)
-    return frozenset()
+            found = model.expected_query_params if kind == "query" else model.expected_header_params
+            return {parameter.field_name: parameter.field_alias for parameter in found}
+    return {}

@@ -4,7 +4,7 @@ A document's vector holds each word as written and as stemmed, accents folded. A
 nothing matches, titles that look alike do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -13,6 +13,7 @@ import msgspec
 
 from models import database
 from models.database import Connection
+from models.errors import Invalid
 from models.paging import decode_cursor, encode_cursor
 
 # How each kind is found: its living rows as (id, title, description, the rest of its text, tags, status, show).
@@ -174,7 +175,7 @@ _PAGE: Final = """
         select * from ranked where {after} order by rank desc, entity_id desc limit %(limit)s
     )
     select entity_type, entity_id, found.title,
-           ts_headline('folded_english', left(body, 20000), ({words}), %(marks)s), rank, tags, show_id,
+           ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''), ({words}), %(marks)s), rank, tags, show_id,
            (select file_reference from thumbnails
             where thumbnails.entity_type = found.entity_type and thumbnails.entity_id = found.entity_id
               and size_variant = 'small')
@@ -184,16 +185,27 @@ _MARKS: Final = "StartSel=\x02, StopSel=\x03, MaxFragments=2, MaxWords=20, MinWo
 
 
 async def search(connection: Connection, wanted: SearchQuery) -> Results:
-    """What matches by words; where nothing does, what looks alike."""
-    ways = [_BY_WORDS, _BY_LIKENESS] if wanted.q.strip() else [_ALL]
+    """What matches by words; where nothing does, what looks alike.
+
+    Raises:
+        Invalid: naming ``cursor``.
+    """
     params = await _params(connection, wanted)
-    for match, rank in ways:
+    for match, rank in _ways(wanted.q):
         where = " and ".join([match, *_filters(wanted)])
         summary = await database.row(connection, _Summary, _SUMMARY.format(where=where).encode(), params)
         if summary and summary.total:
             hits = await _page(connection, where, rank, params)
             return _results(hits, summary, wanted)
     return Results([], 0, {}, {}, None)
+
+
+def _ways(text: str) -> Sequence[tuple[LiteralString, LiteralString]]:
+    """A phrase or an exclusion is meant to the letter; only plain words may be mistyped."""
+    if not text.strip():
+        return (_ALL,)
+    meant = '"' in text or any(word.startswith("-") for word in text.split())
+    return (_BY_WORDS,) if meant else (_BY_WORDS, _BY_LIKENESS)
 
 
 def _filters(wanted: SearchQuery) -> list[str]:
@@ -212,8 +224,10 @@ async def _params(connection: Connection, wanted: SearchQuery) -> dict[str, Any]
     if last:
         query = "select regexp_replace(websearch_to_tsquery('folded', %s)::text, '''$', ''':*')"
         params["prefix"] = await database.value(connection, query, [wanted.q])
-    if wanted.cursor:
+    if wanted.cursor is not None:
         position = decode_cursor(wanted.cursor, "-rank")
+        if not isinstance(position.value, float):
+            raise Invalid("this is not a cursor that a search returned", field="cursor")
         params |= {"after": position.value, "after_id": position.id}
     return params
 
