@@ -1,7 +1,7 @@
 """Files in: a URL that takes exactly the file that was announced."""
 
 import base64
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from litestar import Controller, post
@@ -52,8 +52,8 @@ class UploadController(Controller):
     async def generate_url(self, db: Db, files: Files, data: JSONBody[NewUpload]) -> Data[Upload]:
         _check(data)
         target = Reference(files.primary, f"{data.entity_type}/{uuid4()}-{references.safe_name(data.file_name)}")
-        bound, headers = _bound(data)
-        url = files.signed_put(target, bound)
+        headers = _headers(data)
+        url = files.signed_put(target, _bound(data, headers))
         return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await _duplicate(db, data.sha256)))
 
 
@@ -66,16 +66,17 @@ def _check(new: NewUpload) -> None:
         raise TooLarge(f"{kind} files of this kind may have {limit:,} bytes", field="file_size")
 
 
-def _bound(new: NewUpload) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the URL is bound to, by boto3's names, and the headers that a client must send for it."""
-    bound: dict[str, Any] = {"ContentType": new.file_type}
-    headers = {"Content-Type": new.file_type}
-    if new.file_size is not None:
-        bound["ContentLength"] = new.file_size  # every client sends this header by itself
+def _headers(new: NewUpload) -> dict[str, str]:
+    """What a client must send with the file; the object is written once and never replaced."""
+    headers = {"Content-Type": new.file_type, "If-None-Match": "*"}
     if new.sha256 is not None:
-        bound["ChecksumSHA256"] = base64.b64encode(bytes.fromhex(new.sha256)).decode()
-        headers["x-amz-checksum-sha256"] = bound["ChecksumSHA256"]
-    return bound, headers
+        headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(new.sha256)).decode()
+    return headers
+
+
+def _bound(new: NewUpload, headers: dict[str, str]) -> dict[str, str]:
+    """What the URL is bound to: those headers, and the length that every client sends by itself."""
+    return headers if new.file_size is None else headers | {"Content-Length": str(new.file_size)}
 
 
 async def _duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:
