@@ -48,19 +48,45 @@ async def find(connection: Connection, sha256: str) -> StoredFile | None:
     return await database.row(connection, StoredFile, f"{_FILE} where sha256 = %s", [sha256])
 
 
-async def mark_stored(connection: Connection, sha256: str, job_id: UUID, thumbnails: list[dict[str, object]]) -> None:
-    """The content decodes: from now on others may be its duplicates."""
-    query = """
-        update files set stored_at = coalesce(stored_at, clock_timestamp()), thumbnails = %s::jsonb
-        where sha256 = %s and job_id = %s
+async def settle(
+    connection: Connection, file: StoredFile, job_id: UUID, shown_by: tuple[EntityType, UUID], thumbnails: list[object]
+) -> None:
+    """The content decodes: from now on others may be its duplicates, and those that wait for it go on.
+
+    ``shown_by`` is the entity whose pictures show it now, so that earlier contents of it can no longer lend theirs.
     """
-    await database.execute(connection, query, [msgspec.json.encode(thumbnails).decode(), sha256, job_id])
+    query = """
+        with settled as (
+            update files set stored_at = coalesce(stored_at, clock_timestamp()), thumbnails = %(thumbnails)s::jsonb
+            where sha256 = %(sha256)s and job_id = %(job_id)s
+        ), overwritten as (
+            update files set thumbnails = '[]'
+            where entity_type = %(entity_type)s and entity_id = %(entity_id)s and sha256 <> %(sha256)s
+              and thumbnails <> '[]' and %(thumbnails)s <> '[]'
+        ), woken as (
+            update ingest_jobs set run_at = clock_timestamp()
+            where sha256 = %(sha256)s and stage = 'deduplicate' and status in ('queued', 'running')
+              and lease_expires_at is null and run_at > clock_timestamp()
+            returning job_id
+        )
+        select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
+    """
+    pictures = msgspec.json.encode(thumbnails).decode()
+    params = {"sha256": file.sha256, "job_id": job_id, "thumbnails": pictures}
+    await database.execute(connection, query, params | {"entity_type": shown_by[0], "entity_id": shown_by[1]})
 
 
-async def forget_thumbnails(connection: Connection, entity_type: EntityType, entity_id: UUID, keep: str) -> None:
-    """The entity's pictures show another content now: its earlier files can no longer lend theirs."""
+async def release(connection: Connection, job_id: UUID) -> None:
+    """Give up the content that a job claimed and never proved, so that a waiting twin may take its place."""
     query = """
-        update files set thumbnails = '[]'
-        where entity_type = %s and entity_id = %s and sha256 <> %s and thumbnails <> '[]'
+        with released as (
+            delete from files where job_id = %s and stored_at is null returning sha256
+        ), woken as (
+            update ingest_jobs set run_at = clock_timestamp() from released
+            where ingest_jobs.sha256 = released.sha256 and stage = 'deduplicate' and status in ('queued', 'running')
+              and lease_expires_at is null and run_at > clock_timestamp()
+            returning ingest_jobs.job_id
+        )
+        select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
     """
-    await database.execute(connection, query, [entity_type, entity_id, keep])
+    await database.execute(connection, query, [job_id])

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct, convert, json
 
-from models import database
+from models import database, files
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, JobError, NotFound
 from models.fields import Reference, Sha256
@@ -432,7 +432,7 @@ async def fail(connection: Connection, claimed: Claimed, error: JobError) -> boo
     )
     if not await _finish(connection, claimed, sets, "failed", error):
         return False
-    await release_file(connection, claimed.job_id)
+    await files.release(connection, claimed.job_id)
     return True
 
 
@@ -449,28 +449,6 @@ async def postpone(connection: Connection, claimed: Claimed, seconds: float) -> 
     """Put the stage off without counting the attempt: it waits for another job, not for luck."""
     sets = "attempts = attempts - 1, run_at = clock_timestamp() + make_interval(secs => %(seconds)s)"
     return await _finish(connection, claimed, sets, "postponed", seconds=seconds)
-
-
-async def release_file(connection: Connection, job_id: UUID) -> None:
-    """Give up the file that a job claimed and never proved, so that a waiting twin may take its place."""
-    query = "delete from files where job_id = %s and stored_at is null returning sha256"
-    sha256 = await database.value(connection, query, [job_id])
-    if sha256:
-        await wake_waiting(connection, sha256)
-
-
-async def wake_waiting(connection: Connection, sha256: str) -> None:
-    """Let the jobs that wait for this content go on now."""
-    query = """
-        with woken as (
-            update ingest_jobs set run_at = clock_timestamp()
-            where sha256 = %s and stage = 'deduplicate' and status in ('queued', 'running')
-              and lease_expires_at is null and run_at > clock_timestamp()
-            returning job_id
-        )
-        select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
-    """
-    await database.execute(connection, query, [sha256])
 
 
 async def due(connection: Connection, limit: int) -> list[Hint]:
@@ -538,7 +516,7 @@ async def give_back_expired(connection: Connection, limit: int = 100) -> list[Ex
     found = await database.rows(connection, Expired, query, {"limit": limit, "most": MAX_ATTEMPTS})
     for expired in found:
         if expired.attempts >= MAX_ATTEMPTS:
-            await release_file(connection, expired.job_id)
+            await files.release(connection, expired.job_id)
     return found
 
 
@@ -579,7 +557,7 @@ async def cancel(connection: Connection, job_id: UUID) -> Job:
         raise Conflict(
             f"this job has ended: it {current.status}" if current.status != "cancelled" else "already cancelled"
         )
-    await release_file(connection, job_id)
+    await files.release(connection, job_id)
     return await read(connection, job_id)
 
 

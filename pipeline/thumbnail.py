@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from msgspec import convert, to_builtins
+from msgspec import convert
 
-from models import database, entities, files, jobs, metrics, references, thumbnails
+from models import database, entities, files, metrics, references, thumbnails
 from models.database import Connection
 from models.errors import Fault
 from models.files import StoredFile
@@ -28,10 +28,7 @@ async def thumbnail(context: Context, claimed: Claimed) -> Finish:
         await entities.attach(connection, claimed, file, claimed.found)
         if made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
-            await files.forget_thumbnails(connection, claimed.entity_type, claimed.entity_id, keep=file.sha256)
-        if claimed.outcome == "stored":
-            await files.mark_stored(connection, file.sha256, claimed.job_id, to_builtins(made))
-            await jobs.wake_waiting(connection, file.sha256)
+        await files.settle(connection, file, claimed.job_id, (claimed.entity_type, claimed.entity_id), list(made))
 
     return finish
 

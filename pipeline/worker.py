@@ -18,7 +18,7 @@ from pipeline.context import Context, threads
 from pipeline.exposition import serve_metrics
 
 logger = structlog.get_logger()
-POLL_MILLISECONDS = 50  # an idle worker sees a hint this soon
+POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
 GRACE_SECONDS = 5  # what stages have to end in when the process is told to stop
 
 
