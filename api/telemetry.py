@@ -14,6 +14,7 @@ from models.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 log = structlog.get_logger("api.request")
 _VALID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are made up
 _QUIET: Final = frozenset({"/health", "/health/ready", "/metrics"})
 
 
@@ -57,8 +58,9 @@ def _headers(request_id: str) -> list[tuple[bytes, bytes]]:
 
 def _record(scope: Any, status: int, seconds: float) -> None:
     route = scope.get("path_template") or "unmatched"
-    HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()
-    HTTP_SECONDS.labels(scope["method"], route).observe(seconds)
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    HTTP_REQUESTS.labels(method, route, str(status)).inc()
+    HTTP_SECONDS.labels(method, route).observe(seconds)
     if scope["path"] not in _QUIET:
         caller = scope.get("auth")
         log.info(

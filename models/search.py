@@ -175,7 +175,8 @@ _PAGE: Final = """
         select * from ranked where {after} order by rank desc, entity_id desc limit %(limit)s
     )
     select entity_type, entity_id, found.title,
-           ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''), ({words}), %(marks)s), rank, tags, show_id,
+           ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''), ({words}), %(marks)s),
+           rank, tags, show_id,
            (select file_reference from thumbnails
             where thumbnails.entity_type = found.entity_type and thumbnails.entity_id = found.entity_id
               and size_variant = 'small')
