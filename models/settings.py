@@ -3,16 +3,24 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Final, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
 AppEnv = Literal["development", "test", "staging", "production"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Url = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9+.-]*://\S+$")]
+WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")]
+DatabaseUrl = Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://\S+$")]
+RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://\S+$")]
+BrokerUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix|amqps?)://\S+$")]
 Bucket = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+LARGEST_PORT: Final = 65535
+DEFAULT_PASSWORDS: Final = frozenset({"episodes", "postgres", "redis", "guest", "admin", "password", "changeme"})
 
 
 class SettingsError(ValueError):
@@ -30,19 +38,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str = ""
     allowed_origins: str = "*"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    database_url: Url
+    database_url: DatabaseUrl
     database_pool_min: Count = 2
-    database_pool_max: Count = 10
-    redis_url: Url
-    broker_url: Url | None = None
+    database_pool_max: Annotated[int, msgspec.Meta(ge=1)] = 10
+    redis_url: RedisUrl
+    broker_url: BrokerUrl | None = None
     aws_region: NonEmpty = "us-east-1"
-    s3_endpoint_url: Url | None = None
+    s3_endpoint_url: WebUrl | None = None
     s3_primary_bucket: Bucket = "episodes-media"
     s3_thumbnail_bucket: Bucket = "episodes-thumbnails"
     cognito_region: str | None = None
     cognito_user_pool_id: str | None = None
     cognito_client_id: str | None = None
-    jwks_url: Url | None = None
+    jwks_url: WebUrl | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     rate_limit_per_minute: Count = 0
@@ -78,6 +86,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     if "log_level" in present:
         present["log_level"] = present["log_level"].upper()
     settings = _convert(present)
+    if settings.metrics > LARGEST_PORT:
+        raise SettingsError(f"METRICS_PORT: {settings.metrics} (PORT + 1000) is no port; set METRICS_PORT")
     _refuse_unsafe(settings)
     return settings
 
@@ -103,5 +113,6 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsError("JWKS_URL: production needs an identity provider (JWKS_URL or COGNITO_USER_POOL_ID)")
     if "*" in settings.allowed_origins:
         raise SettingsError("ALLOWED_ORIGINS: production does not allow '*'")
-    if any(f":{word}@" in settings.database_url for word in ("episodes", "postgres", "password")):
-        raise SettingsError("DATABASE_URL: production refuses a default password")
+    for name in ("database_url", "redis_url", "broker_url"):
+        if urlsplit(getattr(settings, name) or "").password in DEFAULT_PASSWORDS:
+            raise SettingsError(f"{name.upper()}: production refuses a default password")

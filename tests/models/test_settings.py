@@ -1,0 +1,181 @@
+"""Settings: each is read, and a bad one is one line that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.settings import Settings, SettingsError, load
+
+NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
+PRODUCTION = NEEDED | {
+    "APP_ENV": "production",
+    "COGNITO_REGION": "eu-west-1",
+    "COGNITO_USER_POOL_ID": "eu-west-1_Abc",
+    "COGNITO_CLIENT_ID": "studio",
+    "ALLOWED_ORIGINS": "https://studio.example",
+}
+PROGRAMS = ("api", "pipeline.worker", "pipeline.dispatcher")
+
+
+def refusal(**environ: str) -> str:
+    """Why these settings are refused, beside those that are needed."""
+    with pytest.raises(SettingsError) as error:
+        load(NEEDED | environ)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("APP_ENV", "staging", "staging"),
+        ("PORT", "8080", 8080),
+        ("ALLOWED_ORIGINS", "https://a.example,https://b.example", "https://a.example,https://b.example"),
+        ("LOG_LEVEL", "warning", "WARNING"),
+        ("DATABASE_URL", "postgres://other/db", "postgres://other/db"),
+        ("DATABASE_POOL_MIN", "3", 3),
+        ("DATABASE_POOL_MAX", "30", 30),
+        ("REDIS_URL", "rediss://other:6380/1", "rediss://other:6380/1"),
+        ("BROKER_URL", "amqp://queue:5672/", "amqp://queue:5672/"),
+        ("AWS_REGION", "eu-west-1", "eu-west-1"),
+        ("S3_ENDPOINT_URL", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("S3_PRIMARY_BUCKET", "studio-media", "studio-media"),
+        ("S3_THUMBNAIL_BUCKET", "studio-thumbs", "studio-thumbs"),
+        ("COGNITO_REGION", "eu-west-1", "eu-west-1"),
+        ("COGNITO_USER_POOL_ID", "eu-west-1_Abc", "eu-west-1_Abc"),
+        ("COGNITO_CLIENT_ID", "studio", "studio"),
+        ("JWKS_URL", "https://id.example/keys", "https://id.example/keys"),
+        ("JWT_ISSUER", "https://id.example/", "https://id.example/"),
+        ("JWT_AUDIENCE", "episodes", "episodes"),
+        ("RATE_LIMIT_PER_MINUTE", "600", 600),
+        ("METRICS_PORT", "9100", 9100),
+        ("METRICS_TOKEN", "secret", "secret"),
+        ("EPISODES_HOME", "/var/lib/episodes", Path("/var/lib/episodes")),
+    ],
+)
+def test_each_variable_is_read(name: str, text: str, value: Any) -> None:
+    assert getattr(load(NEEDED | {name: text}), name.lower()) == value
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    found = load(NEEDED)
+    assert (found.app_env, found.port, found.metrics, found.rate_limit_per_minute) == ("development", 3000, 4000, 0)
+    assert found.broker == NEEDED["REDIS_URL"]
+    assert found.episodes_home == Path(".data")
+    assert found.embedded_issuer
+
+
+def test_the_broker_may_be_another_server() -> None:
+    assert load(NEEDED | {"BROKER_URL": "amqp://queue"}).broker == "amqp://queue"
+
+
+def test_the_workers_metrics_are_a_thousand_ports_above_the_api() -> None:
+    assert load(NEEDED | {"PORT": "3100"}).metrics == 4100
+    assert load(NEEDED | {"PORT": "3100", "METRICS_PORT": "9100"}).metrics == 9100
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert load(NEEDED | {"PORT": "", "JWKS_URL": "", "S3_ENDPOINT_URL": "", "LOG_LEVEL": ""}) == load(NEEDED)
+
+
+def test_variables_of_others_do_not_matter() -> None:
+    assert load(NEEDED | {"PATH": "/bin", "PORTS": "x", "DATABASE": "y"}) == load(NEEDED)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load({other: value for other, value in NEEDED.items() if other != name})
+    assert str(error.value) == f"{name}: this setting is required"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("APP_ENV", "prod"),
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("PORT", "-1"),
+        ("PORT", "80.5"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_URL", "db:5432/episodes"),
+        ("DATABASE_URL", "mysql://db/episodes"),
+        ("DATABASE_URL", "postgresql://db/epi sodes"),
+        ("DATABASE_POOL_MIN", "-1"),
+        ("DATABASE_POOL_MAX", "0"),
+        ("DATABASE_POOL_MAX", "many"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost:6379"),
+        ("BROKER_URL", "localhost"),
+        ("BROKER_URL", "kafka://queue"),
+        ("S3_ENDPOINT_URL", "localhost:9000"),
+        ("S3_ENDPOINT_URL", "s3://bucket"),
+        ("S3_PRIMARY_BUCKET", "Not_A_Bucket"),
+        ("S3_THUMBNAIL_BUCKET", "x"),
+        ("JWKS_URL", "id.example/keys"),
+        ("JWKS_URL", "file:///etc/passwd"),
+        ("RATE_LIMIT_PER_MINUTE", "-5"),
+        ("RATE_LIMIT_PER_MINUTE", "unlimited"),
+        ("METRICS_PORT", "metrics"),
+        ("METRICS_PORT", "65536"),
+    ],
+)
+def test_a_malformed_setting_is_named_in_one_line(name: str, text: str) -> None:
+    said = refusal(**{name: text})
+    assert said.startswith(f"{name}: ")
+    assert "\n" not in said
+
+
+def test_a_port_so_high_that_the_metrics_have_none_is_refused() -> None:
+    assert refusal(PORT="65000").startswith("METRICS_PORT: ")
+    assert load(NEEDED | {"PORT": "65000", "METRICS_PORT": "4000"}).metrics == 4000
+
+
+def test_production_starts_with_what_it_needs() -> None:
+    assert load(PRODUCTION).app_env == "production"
+    own = {"COGNITO_USER_POOL_ID": "", "JWKS_URL": "https://id.example/keys", "JWT_ISSUER": "https://id.example/"}
+    assert not load(PRODUCTION | own).embedded_issuer
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({"COGNITO_USER_POOL_ID": ""}, "JWKS_URL"),
+        ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS"),
+        ({"ALLOWED_ORIGINS": ""}, "ALLOWED_ORIGINS"),
+        ({"ALLOWED_ORIGINS": "https://studio.example, *"}, "ALLOWED_ORIGINS"),
+        ({"ALLOWED_ORIGINS": "https://*.example"}, "ALLOWED_ORIGINS"),
+        ({"DATABASE_URL": "postgresql://episodes:episodes@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://postgres:postgres@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://app:password@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://app:changeme@db/episodes"}, "DATABASE_URL"),
+        ({"REDIS_URL": "redis://:password@cache/0"}, "REDIS_URL"),
+        ({"BROKER_URL": "amqp://guest:guest@queue/"}, "BROKER_URL"),
+    ],
+)
+def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, str], name: str) -> None:
+    assert refusal(**PRODUCTION | environ).startswith(f"{name}: ")
+    assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
+
+
+def test_a_refusal_tells_no_secret() -> None:
+    for environ in (
+        {"DATABASE_URL": "mysql://app:s3cr3t@db/x"},
+        {"REDIS_URL": "http://:s3cr3t@cache"},
+        {"BROKER_URL": "kafka://u:s3cr3t@q"},
+    ):
+        assert "s3cr3t" not in refusal(**environ)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_with_a_bad_setting_stops_with_one_line(program: str) -> None:
+    environ = {"PATH": os.environ["PATH"], **NEEDED, "PORT": "http"}
+    command = [sys.executable, "-m", program]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith("PORT: ")
