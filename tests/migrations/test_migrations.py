@@ -1,0 +1,123 @@
+"""The database's history: forward from nothing, back step by step, forward again, and by two at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+import migrations
+from migrations.upgrade import HEAD, downgrade, upgrade
+
+STEPS = sorted(path.name.split("_")[0] for path in Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
+SCHEMA = b"""
+    select 'column', table_name || '.' || column_name,
+           concat_ws(' ', data_type, is_nullable, column_default, generation_expression)
+    from information_schema.columns where table_schema = 'public'
+    union all
+    select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+    from pg_constraint where connamespace = 'public'::regnamespace
+    union all
+    select 'index', indexname, indexdef from pg_indexes where schemaname = 'public'
+    union all
+    select 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+    union all
+    select 'function', oid::regprocedure::text, pg_get_functiondef(oid) from pg_proc
+    where pronamespace = 'public'::regnamespace and prokind = 'f'
+      and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
+    union all
+    select 'extension', extname, '' from pg_extension
+    union all
+    select 'configuration', cfgname,
+           (select string_agg(concat_ws(' ', maptokentype, mapseqno, mapdict::regdictionary), ',' order by 1)
+            from pg_ts_config_map where mapcfg = pg_ts_config.oid)
+    from pg_ts_config where cfgnamespace = 'public'::regnamespace
+    order by 1, 2, 3
+"""
+Schema = list[tuple[str, str, str]]
+
+
+@pytest.fixture
+def empty(services: dict[str, str]) -> str:
+    """The URL of a database with nothing in it."""
+    url, name = services["DATABASE_URL"], f"migrated_{uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+def schema(url: str) -> Schema:
+    """Everything in the database, in words; alembic's own table apart."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(SCHEMA).fetchall()
+    return [(kind, name, text) for kind, name, text in found if "alembic_version" not in name]
+
+
+def revision(url: str) -> str | None:
+    """Where the database is in its history."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute("select version_num from alembic_version").fetchone()
+    return str(found[0]) if found else None
+
+
+def test_the_history_is_one_line() -> None:
+    assert [f"{number:04}" for number in range(1, len(STEPS) + 1)] == STEPS
+    assert STEPS[-1] == HEAD
+
+
+def test_every_step_has_its_way_back_and_forth_again(empty: str) -> None:
+    nothing = schema(empty)
+    before: list[Schema] = [nothing]
+    for step in STEPS:
+        upgrade(empty, step)
+        assert revision(empty) == step
+        before.append(schema(empty))
+    assert len(set(map(str, before))) == len(before)
+    for step, expected in zip([*reversed(STEPS[:-1]), "base"], reversed(before[:-1]), strict=True):
+        downgrade(empty, step)
+        assert schema(empty) == expected
+    assert revision(empty) is None
+    upgrade(empty)
+    assert schema(empty) == before[-1]
+    assert revision(empty) == HEAD
+
+
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(empty: str) -> None:
+    upgrade(empty)
+    once = schema(empty)
+    upgrade(empty)
+    assert schema(empty) == once
+
+
+def test_two_upgrades_at_once_both_succeed(empty: str) -> None:
+    command = [sys.executable, "-m", "migrations"]
+    environ = {"PATH": os.environ["PATH"], "DATABASE_URL": empty}
+    both = [subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert revision(empty) == HEAD
+
+
+def test_without_a_database_url_the_command_says_so() -> None:
+    command = [sys.executable, "-m", "migrations"]
+    ended = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "DATABASE_URL: this setting is required\n")
+
+
+def test_a_failed_step_leaves_nothing_of_itself(empty: str) -> None:
+    upgrade(empty, STEPS[0])
+    before = schema(empty)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("create table episodes (in_the_way boolean)")
+    with pytest.raises(Exception, match="already exists"):
+        upgrade(empty, STEPS[1])
+    assert revision(empty) == STEPS[0]
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("drop table episodes")
+    assert schema(empty) == before
+    upgrade(empty)
+    assert revision(empty) == HEAD
