@@ -116,7 +116,7 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing(stack: Stack) -> None
         late = stack.worker
         held = "select 1 from ingest_attempts where result = 'lost'"
         eventually(lambda: stack.sql(held), within=20)
-        stack.worker = stack._child("pipeline.worker", METRICS_PORT="0", WORKER_ID="second")
+        stack.worker = stack.child("pipeline.worker", METRICS_PORT="0", WORKER_ID="second")
         stack.worker.spawn()
         assert all_ended(stack) == {"succeeded": 20}
         assert late.pid
