@@ -150,16 +150,19 @@ class _Summary(msgspec.Struct):
     tags: dict[str, int]
 
 
-_WORDS: Final = (
-    "websearch_to_tsquery('folded', %(q)s) || websearch_to_tsquery('folded_english', %(q)s)"
-    " || %(prefix)s::text::tsquery"
-)
-_BY_WORDS: Final = (f"vector @@ ({_WORDS})", f"ts_rank_cd(vector, {_WORDS})::float8")
+# The query, read once for all rows.
+_ASKED: Final = """asked as materialized (
+        select websearch_to_tsquery('folded', %(q)s) || websearch_to_tsquery('folded_english', %(q)s)
+            || %(prefix)s::text::tsquery as query
+    )"""
+# How close the words stand to each other counts, but for a query of many words that would take milliseconds a row.
+_RANK: Final = "(case when numnode(query) > 60 then ts_rank(vector, query) else ts_rank_cd(vector, query) end)::float8"
+_BY_WORDS: Final = ("vector @@ query", _RANK)
 _BY_LIKENESS: Final = ("fold(%(q)s) <%% fold(title)", "word_similarity(fold(%(q)s), fold(title))::float8")
 _ALL: Final = ("true", "0::float8")
 
 _SUMMARY: Final = """
-    with matching as materialized (select entity_type, tags from search_documents where {where})
+    with {asked}, matching as materialized (select entity_type, tags from search_documents, asked where {where})
     select (select count(*) from matching),
            (select coalesce(jsonb_object_agg(entity_type, number), '{{}}')
             from (select entity_type, count(*) as number from matching group by 1) as counted),
@@ -168,14 +171,15 @@ _SUMMARY: Final = """
              group by 1 order by 2 desc, 1 limit 50) as counted)
 """
 _PAGE: Final = """
-    with ranked as (
+    with {asked}, ranked as (
         select entity_type, entity_id, title, body, tags, show_id, {rank} as rank
-        from search_documents where {where}
+        from search_documents, asked where {where}
     ), found as (
         select * from ranked where {after} order by rank desc, entity_id desc limit %(limit)s
     )
     select entity_type, entity_id, found.title,
-           ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''), ({words}), %(marks)s),
+           ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''),
+                       (select query from asked), %(marks)s),
            rank, tags, show_id,
            (select file_reference from thumbnails
             where thumbnails.entity_type = found.entity_type and thumbnails.entity_id = found.entity_id
@@ -194,7 +198,7 @@ async def search(connection: Connection, wanted: SearchQuery) -> Results:
     params = await _params(connection, wanted)
     for match, rank in _ways(wanted.q):
         where = " and ".join([match, *_filters(wanted)])
-        summary = await database.row(connection, _Summary, _SUMMARY.format(where=where).encode(), params)
+        summary = await database.row(connection, _Summary, _SUMMARY.format(asked=_ASKED, where=where).encode(), params)
         if summary and summary.total:
             hits = await _page(connection, where, rank, params)
             return _results(hits, summary, wanted)
@@ -245,7 +249,7 @@ def prefix_of(text: str) -> str:
 
 async def _page(connection: Connection, where: str, rank: str, params: Mapping[str, Any]) -> list[Hit]:
     after = "true" if params["after"] is None else "(rank, entity_id) < (%(after)s::float8, %(after_id)s)"
-    query = _PAGE.format(rank=rank, where=where, after=after, words=_WORDS)
+    query = _PAGE.format(asked=_ASKED, rank=rank, where=where, after=after)
     return await database.rows(connection, Hit, query.encode(), params)
 
 

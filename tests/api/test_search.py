@@ -1,6 +1,7 @@
 """Finding things: soon after they are written, by words, with what a person types."""
 
 import re
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, SHOW, create
+from tests.stack import Stack
 
 PATH = "/api/v1/search"
 SOON = 2.0  # seconds; what the contract promises
@@ -306,6 +308,24 @@ def test_whatever_is_typed_is_answered(editor: httpx2.Client, query: str) -> Non
         assert answer.status_code == 200, (text, answer.text)
 
 
+def test_a_query_of_many_words_over_many_documents_does_not_keep_others_waiting(
+    server: Stack, editor: httpx2.Client
+) -> None:
+    mark = word()
+    server.sql(
+        "insert into search_documents (entity_type, entity_id, title, body, tags, vector)"
+        " select 'clip', uuidv7(), %s, '', '{}', document_vector(%s, repeat('summer pier walking ', 50), '{}', '')"
+        " from generate_series(1, 2000)",
+        mark,
+        mark,
+    )
+    for query in (f"{mark} " + "walk summer pier " * 28, f"{mark} " + "-qq " * 115, f"{mark} " + "e-f-g-h-i " * 45):
+        started = time.monotonic()
+        search(editor, query[:500].strip(), limit=1)
+        assert time.monotonic() - started < 1.5
+    server.sql("delete from search_documents where title = %s", mark)
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -342,7 +362,7 @@ def test_a_hit_shows_its_picture(editor: httpx2.Client) -> None:
     assert picture.content.startswith(b"\xff\xd8")
 
 
-def test_a_reindex_brings_back_what_was_lost(server: Any, editor: httpx2.Client, admin: httpx2.Client) -> None:
+def test_a_reindex_brings_back_what_was_lost(server: Stack, editor: httpx2.Client, admin: httpx2.Client) -> None:
     mark = word()
     show = create(editor, SHOW, name=f"Lost {mark}")["show_id"]
     findable(editor, show, mark)
