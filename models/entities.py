@@ -5,11 +5,12 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from models import database
+from models.claims import Claimed
 from models.clips import CLIPS
 from models.database import Connection
 from models.episodes import EPISODES
 from models.files import StoredFile
-from models.jobs import Claimed, DuplicateOf
+from models.jobs import DuplicateOf
 from models.media import EntityType, Kind, Media, Role, accepted
 from models.outfits import OUTFITS
 from models.table import Table

@@ -1,9 +1,6 @@
-"""The job ledger: PostgreSQL is the queue of record, and every step of a job is one statement here.
+"""The job ledger as its clients see it: PostgreSQL is the queue of record.
 
-A worker *claims* a stage: the attempt is counted, the fence raised, a lease taken on the database's clock. It
-*renews* the lease while it works. It *finishes* with ``advance`` (which claims the next stage too), ``succeed``,
-``fail``, ``retry_later`` or ``postpone``, each of which does nothing and says so where the fence has moved on: then
-somebody else owns the job.
+How a worker holds a stage is in ``claims``; what is due, in ``dispatch``.
 """
 
 from datetime import datetime
@@ -14,9 +11,9 @@ from msgspec import Struct, convert, json
 
 from models import database, files
 from models.database import Connection
-from models.errors import Conflict, ErrorCode, JobError, NotFound
+from models.errors import Conflict, ErrorCode, NotFound
 from models.fields import Reference, Sha256
-from models.media import EntityType, Media, Role
+from models.media import EntityType, Role
 from models.table import Actor
 
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
@@ -27,10 +24,6 @@ Priority = Literal["interactive", "batch", "backfill"]
 Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
-MAX_ATTEMPTS: Final = 3
-RETRY_PAUSES: Final = (1.0, 5.0)  # seconds before the second and the third attempt, each jittered by half
-POSTPONE_SECONDS: Final = 2.0  # how long a job waits for another's file unless that one wakes it
-HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
 
 
 class NewJob(Struct, forbid_unknown_fields=True):
@@ -112,66 +105,6 @@ class Attempt(Struct):
     result: Literal["succeeded", "failed", "postponed", "lost"] | None
     error_code: ErrorCode | None
     error_message: str | None
-
-
-class Claimed(Struct):
-    """A stage that is ours as long as the fence stands."""
-
-    job_id: UUID
-    stage: Stage
-    fence: int
-    attempts: int
-    entity_type: EntityType
-    entity_id: UUID
-    role: Role
-    source_reference: str
-    on_duplicate: OnDuplicate
-    declared_sha256: str | None
-    sha256: str | None
-    file_size: int | None
-    media: dict[str, Any] | None
-    source_etag: str | None
-    outcome: Outcome | None
-    duplicate_of: dict[str, Any] | None
-    request_id: str
-    created_by: str
-    waited_seconds: float  # from the job's creation to its first start
-    age_seconds: float  # since the job's creation
-
-    @property
-    def found(self) -> Media:
-        """What probing found; only after the ingest stage."""
-        return convert(self.media, Media)
-
-
-class Holder(Struct, frozen=True):
-    """Who claims, and for how long unless renewed."""
-
-    worker: str
-    lease_seconds: float
-
-
-_CLAIMED: Final = """
-    job_id, stage, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate, declared_sha256,
-    sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
-    extract(epoch from started_at - created_at)::float8, extract(epoch from clock_timestamp() - created_at)::float8
-"""
-
-
-class Found(Struct):
-    """What the ingest stage learns of a file."""
-
-    sha256: str
-    file_size: int
-    media: Media
-    source_etag: str
-
-
-class Hint(Struct):
-    """A stage that is due."""
-
-    job_id: UUID
-    stage: Stage
 
 
 _JOB: Final = """
@@ -318,208 +251,6 @@ async def version(connection: Connection, job_id: UUID) -> int | None:
     return found
 
 
-async def claim(connection: Connection, job_id: UUID, stage: Stage, holder: Holder) -> Claimed | None:
-    """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had."""
-    query = """
-        with claimed as (
-            update ingest_jobs
-            set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
-                started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
-                lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
-            where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
-              and lease_expires_at is null and run_at <= clock_timestamp()
-            returning *
-        ), counted as (
-            insert into ingest_attempts (job_id, fence, stage, attempt, worker)
-            select job_id, fence, stage, attempts, %(worker)s from claimed
-        )
-        select {columns} from claimed
-    """
-    params = {"job_id": job_id, "stage": stage, "worker": holder.worker, "lease": holder.lease_seconds}
-    return await database.row(connection, Claimed, query.replace("{columns}", _CLAIMED).encode(), params)
-
-
-async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> bool:
-    """Hold the lease for longer; False where the job is no longer ours."""
-    query = """
-        update ingest_jobs set lease_expires_at = clock_timestamp() + make_interval(secs => %s)
-        where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null
-    """
-    return await database.execute(connection, query, [holder.lease_seconds, claimed.job_id, claimed.fence]) == 1
-
-
-_FINISH: Final = """
-    with ended as (
-        update ingest_jobs set {sets}, lease_expires_at = null
-        where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
-        returning job_id, fence
-    )
-    update ingest_attempts as attempt
-    set finished_at = clock_timestamp(), result = %(result)s, error_code = %(code)s, error_message = %(message)s
-    from ended where attempt.job_id = ended.job_id and attempt.fence = ended.fence
-"""
-
-
-async def _finish(
-    connection: Connection, claimed: Claimed, sets: str, result: str, error: JobError | None = None, **params: Any
-) -> bool:
-    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "result": result}
-    params |= {"code": error.code if error else None, "message": error.message if error else None}
-    return await database.execute(connection, _FINISH.replace("{sets}", sets).encode(), params) == 1
-
-
-class Verdict(Struct):
-    """What deduplication decided."""
-
-    outcome: Outcome
-    duplicate_of: DuplicateOf | None = None
-
-
-async def advance(
-    connection: Connection, claimed: Claimed, following: Stage, holder: Holder, learnt: Found | Verdict | None = None
-) -> Claimed | None:
-    """End a stage and claim the next one in the same breath; None where the job is no longer ours."""
-    sets, params = _learnt(learnt)
-    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "worker": holder.worker}
-    query = _ADVANCE.replace("{sets}", sets).replace("{columns}", _CLAIMED).encode()
-    return await database.row(connection, Claimed, query, params | {"lease": holder.lease_seconds})
-
-
-_ADVANCE: Final = """
-    with claimed as (
-        update ingest_jobs
-        set stage = %(stage)s, fence = fence + 1, attempts = 1, {sets}
-            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
-        where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
-        returning *
-    ), ended as (
-        update ingest_attempts set finished_at = clock_timestamp(), result = 'succeeded'
-        from claimed where ingest_attempts.job_id = claimed.job_id and ingest_attempts.fence = %(fence)s
-    ), begun as (
-        insert into ingest_attempts (job_id, fence, stage, attempt, worker)
-        select job_id, fence, stage, attempts, %(worker)s from claimed
-    )
-    select {columns} from claimed
-"""
-
-
-def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:
-    if isinstance(learnt, Found):
-        sets = "sha256 = %(sha256)s, file_size = %(file_size)s, media = %(media)s::jsonb, source_etag = %(etag)s,"
-        media = json.encode(learnt.media).decode()
-        return sets, {
-            "sha256": learnt.sha256,
-            "file_size": learnt.file_size,
-            "media": media,
-            "etag": learnt.source_etag,
-        }
-    if isinstance(learnt, Verdict):
-        of = json.encode(learnt.duplicate_of).decode() if learnt.duplicate_of else None
-        return "outcome = %(outcome)s, duplicate_of = %(of)s::jsonb,", {"outcome": learnt.outcome, "of": of}
-    return "", {}
-
-
-async def succeed(connection: Connection, claimed: Claimed) -> bool:
-    """End the job well."""
-    return await _finish(connection, claimed, "status = 'succeeded', finished_at = clock_timestamp()", "succeeded")
-
-
-async def fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
-    """End the job with an error that stays until somebody retries it."""
-    sets = (
-        "status = 'failed', finished_at = clock_timestamp(),"
-        " outcome = null, error_code = %(code)s, error_message = %(message)s"
-    )
-    if not await _finish(connection, claimed, sets, "failed", error):
-        return False
-    await files.release(connection, claimed.job_id)
-    return True
-
-
-async def retry_later(connection: Connection, claimed: Claimed, error: JobError, seconds: float) -> bool:
-    """Put the stage off; the error stays visible until it starts again."""
-    sets = (
-        "status = 'queued', run_at = clock_timestamp() + make_interval(secs => %(seconds)s),"
-        " error_code = %(code)s, error_message = %(message)s"
-    )
-    return await _finish(connection, claimed, sets, "failed", error, seconds=seconds)
-
-
-async def postpone(connection: Connection, claimed: Claimed, seconds: float) -> bool:
-    """Put the stage off without counting the attempt: it waits for another job, not for luck."""
-    sets = "attempts = attempts - 1, run_at = clock_timestamp() + make_interval(secs => %(seconds)s)"
-    return await _finish(connection, claimed, sets, "postponed", seconds=seconds)
-
-
-async def due(connection: Connection, limit: int) -> list[Hint]:
-    """Mark and return the next stages to hint at: by lane, then by age."""
-    query = """
-        with due as (
-            select job_id from ingest_jobs
-            where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
-              and run_at <= clock_timestamp()
-            order by lane, job_id limit %s for update skip locked
-        )
-        update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
-        returning job.job_id, job.stage
-    """
-    found = await database.rows(connection, Hint, query, [limit])
-    return sorted(found, key=lambda hint: hint.job_id)
-
-
-async def forget_lost_hints(connection: Connection, limit: int) -> int:
-    """Make stages due again whose hint nobody took in time."""
-    query = """
-        with lost as (
-            select job_id from ingest_jobs
-            where status in ('queued', 'running') and lease_expires_at is null
-              and hinted_at < clock_timestamp() - make_interval(secs => %s)
-            order by hinted_at limit %s for update skip locked
-        )
-        update ingest_jobs as job set hinted_at = null from lost where job.job_id = lost.job_id
-    """
-    return await database.execute(connection, query, [HINT_PATIENCE_SECONDS, limit])
-
-
-class Expired(Struct):
-    """A stage whose worker stopped renewing."""
-
-    job_id: UUID
-    stage: Stage
-    attempts: int
-
-
-async def give_back_expired(connection: Connection, limit: int = 100) -> list[Expired]:
-    """End leases that ran out: the stage is due again, or failed where it has had its attempts."""
-    query = """
-        with expired as (
-            select job_id from ingest_jobs
-            where status = 'running' and lease_expires_at < clock_timestamp()
-            order by lease_expires_at limit %(limit)s for update skip locked
-        ), lost as (
-            update ingest_attempts as attempt
-            set finished_at = clock_timestamp(), result = 'lost', error_code = 'INTERNAL',
-                error_message = 'the worker stopped without a word'
-            from ingest_jobs as job, expired
-            where job.job_id = expired.job_id and attempt.job_id = job.job_id and attempt.fence = job.fence
-        )
-        update ingest_jobs as job
-        set lease_expires_at = null, fence = fence + 1,
-            status = case when attempts >= %(most)s then 'failed' else 'queued' end,
-            finished_at = case when attempts >= %(most)s then clock_timestamp() end,
-            outcome = case when attempts >= %(most)s then null else outcome end,
-            run_at = clock_timestamp(), hinted_at = null, error_code = 'INTERNAL',
-            error_message = format('the worker stopped %%s times while it worked on this file', attempts)
-        from expired where job.job_id = expired.job_id
-        returning job.job_id, job.stage, job.attempts
-    """
-    found = await database.rows(connection, Expired, query, {"limit": limit, "most": MAX_ATTEMPTS})
-    for expired in found:
-        if expired.attempts >= MAX_ATTEMPTS:
-            await files.release(connection, expired.job_id)
-    return found
-
-
 async def retry(connection: Connection, job_id: UUID) -> Job:
     """Start a failed or cancelled job again, from its first stage.
 
@@ -559,8 +290,3 @@ async def cancel(connection: Connection, job_id: UUID) -> Job:
         )
     await files.release(connection, job_id)
     return await read(connection, job_id)
-
-
-def duplicate_of(claimed: Claimed) -> DuplicateOf | None:
-    """What deduplication found, read back from the row."""
-    return convert(claimed.duplicate_of, DuplicateOf) if claimed.duplicate_of else None

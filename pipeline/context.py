@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from models import database
-from models.jobs import Holder
+from models.claims import Holder
 from models.settings import Settings
 from models.storage import Storage
 from pipeline.sandbox import Sandbox

@@ -3,10 +3,10 @@
 from msgspec import to_builtins
 
 from models import entities, files
+from models.claims import Claimed, Verdict
 from models.database import Connection
 from models.errors import Rejected
 from models.files import StoredFile
-from models.jobs import Claimed, Verdict
 from pipeline.context import Context
 from pipeline.stage import Finish, Postpone, Step
 

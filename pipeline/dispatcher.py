@@ -16,10 +16,10 @@ import structlog
 from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
-from models import database, jobs, log, metrics, search
+from models import database, dispatch, log, metrics, search
+from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.errors import Unavailable
-from models.jobs import MAX_ATTEMPTS
 from models.settings import Settings, SettingsError, load
 from pipeline.broker import depth, make_broker
 from pipeline.chain import Chain
@@ -74,7 +74,7 @@ class Dispatcher:
 
     async def _send(self, room: int) -> int:
         async with database.transaction(self._pool) as connection:
-            hints = await jobs.due(connection, room)
+            hints = await dispatch.due(connection, room)
         for hint in hints:
             await self._chain.hint(hint.job_id, hint.stage)
         return len(hints)
@@ -90,7 +90,7 @@ class Dispatcher:
     async def _recover(self) -> None:
         """Take back what stopped workers held, and what a broker forgot."""
         async with database.transaction(self._pool) as connection:
-            expired = await jobs.give_back_expired(connection)
+            expired = await dispatch.give_back_expired(connection)
         for lease in expired:
             metrics.LEASES_EXPIRED.inc()
             if lease.attempts >= MAX_ATTEMPTS:
@@ -98,7 +98,7 @@ class Dispatcher:
             logger.warning("lease expired", job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
         if await asyncio.to_thread(depth, self._broker) < WINDOW:
             async with database.transaction(self._pool) as connection:
-                lost = await jobs.forget_lost_hints(connection, WINDOW)
+                lost = await dispatch.forget_lost_hints(connection, WINDOW)
             if lost:
                 logger.info("hints sent again", number=lost)
                 self._woken.set()

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from models.claims import Claimed
 from models.errors import Rejected
-from models.jobs import Claimed
 from models.media import accepted, size_limit
 from models.references import Reference, parse
 from pipeline.context import Context

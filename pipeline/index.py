@@ -1,8 +1,8 @@
 """Last stage: the entity is found as it now is."""
 
 from models import search
+from models.claims import Claimed
 from models.database import Connection
-from models.jobs import Claimed
 from pipeline.context import Context
 from pipeline.stage import Finish
 

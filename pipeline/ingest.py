@@ -1,9 +1,9 @@
 """First stage: fetch the file, check and hash it, look inside."""
 
 from models import metrics
+from models.claims import Claimed, Found
 from models.database import Connection
 from models.errors import Rejected
-from models.jobs import Claimed, Found
 from models.media import Media, accepted, size_limit
 from pipeline.context import Context
 from pipeline.fetching import fetch

@@ -16,10 +16,11 @@ import structlog
 from msgspec import Struct
 from psycopg_pool import PoolTimeout
 
-from models import database, jobs, metrics
+from models import claims, database, metrics
+from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
 from models.errors import Fault, JobError, Rejected, Unavailable
-from models.jobs import MAX_ATTEMPTS, RETRY_PAUSES, STAGES, Claimed, Found, Holder, Stage, Verdict
+from models.jobs import STAGES, Stage
 from pipeline.context import Context
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ T = TypeVar("T")
 class Postpone(Struct):
     """The stage waits for another job; the attempt does not count."""
 
-    seconds: float = jobs.POSTPONE_SECONDS
+    seconds: float = claims.POSTPONE_SECONDS
 
 
 Step = Found | Verdict | Postpone | None
@@ -51,7 +52,7 @@ async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_i
     worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives.
     """
     async with database.connection(context.pool) as connection:
-        claimed = await jobs.claim(connection, job_id, stage, context.holder)
+        claimed = await claims.claim(connection, job_id, stage, context.holder)
     if claimed is not None and claimed.stage == STAGES[0] and claimed.attempts == 1:
         metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
@@ -112,7 +113,7 @@ async def _renew(context: Context, claimed: Claimed) -> None:
         await asyncio.sleep(lease / RENEWALS)
         try:
             async with database.connection(context.pool) as connection:
-                if not await jobs.renew(connection, claimed, context.holder):
+                if not await claims.renew(connection, claimed, context.holder):
                     return
             held_until = time.monotonic() + lease
         except (psycopg.Error, PoolTimeout, Unavailable) as error:
@@ -156,11 +157,11 @@ async def _step(connection: Connection, claimed: Claimed, step: Step, holder: Ho
     place = STAGES.index(claimed.stage) + 1
     following = None
     if isinstance(step, Postpone):
-        ours = await jobs.postpone(connection, claimed, step.seconds)
+        ours = await claims.postpone(connection, claimed, step.seconds)
     elif place == len(STAGES):
-        ours = await jobs.succeed(connection, claimed)
+        ours = await claims.succeed(connection, claimed)
     else:
-        following = await jobs.advance(connection, claimed, STAGES[place], holder, step)
+        following = await claims.advance(connection, claimed, STAGES[place], holder, step)
         ours = following is not None
     if not ours:
         raise LostLease
@@ -179,8 +180,8 @@ async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
 
     async def write(connection: Connection) -> bool:
         if final:
-            return await jobs.fail(connection, claimed, error)
-        return await jobs.retry_later(connection, claimed, error, _pause(claimed.attempts))
+            return await claims.fail(connection, claimed, error)
+        return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
 
     if await _recorded(context, write):
         _told(claimed, error, final=final)
@@ -212,4 +213,4 @@ def _sorted(error: Exception) -> JobError:
 
 async def _give_back(context: Context, claimed: Claimed) -> None:
     """The process stops: the stage is due again at once, and this attempt does not count."""
-    await _recorded(context, lambda connection: jobs.postpone(connection, claimed, 0))
+    await _recorded(context, lambda connection: claims.postpone(connection, claimed, 0))

@@ -6,10 +6,10 @@ from pathlib import Path
 from msgspec import convert
 
 from models import database, entities, files, metrics, references, thumbnails
+from models.claims import Claimed
 from models.database import Connection
 from models.errors import Fault
 from models.files import StoredFile
-from models.jobs import Claimed
 from models.thumbnails import NewThumbnail
 from pipeline.context import Context
 from pipeline.deduplicate import content

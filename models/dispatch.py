@@ -1,0 +1,89 @@
+"""What is due: hints to be sent, hints that got lost, leases that ran out."""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from models import database, files
+from models.claims import MAX_ATTEMPTS
+from models.database import Connection
+from models.jobs import Stage
+
+HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
+
+
+class Hint(Struct):
+    """A stage that is due."""
+
+    job_id: UUID
+    stage: Stage
+
+
+async def due(connection: Connection, limit: int) -> list[Hint]:
+    """Mark and return the next stages to hint at: by lane, then by age."""
+    query = """
+        with due as (
+            select job_id from ingest_jobs
+            where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
+              and run_at <= clock_timestamp()
+            order by lane, job_id limit %s for update skip locked
+        )
+        update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
+        returning job.job_id, job.stage
+    """
+    found = await database.rows(connection, Hint, query, [limit])
+    return sorted(found, key=lambda hint: hint.job_id)
+
+
+async def forget_lost_hints(connection: Connection, limit: int) -> int:
+    """Make stages due again whose hint nobody took in time."""
+    query = """
+        with lost as (
+            select job_id from ingest_jobs
+            where status in ('queued', 'running') and lease_expires_at is null
+              and hinted_at < clock_timestamp() - make_interval(secs => %s)
+            order by hinted_at limit %s for update skip locked
+        )
+        update ingest_jobs as job set hinted_at = null from lost where job.job_id = lost.job_id
+    """
+    return await database.execute(connection, query, [HINT_PATIENCE_SECONDS, limit])
+
+
+class Expired(Struct):
+    """A stage whose worker stopped renewing."""
+
+    job_id: UUID
+    stage: Stage
+    attempts: int
+
+
+async def give_back_expired(connection: Connection, limit: int = 100) -> list[Expired]:
+    """End leases that ran out: the stage is due again, or failed where it has had its attempts."""
+    query = """
+        with expired as (
+            select job_id from ingest_jobs
+            where status = 'running' and lease_expires_at < clock_timestamp()
+            order by lease_expires_at limit %(limit)s for update skip locked
+        ), lost as (
+            update ingest_attempts as attempt
+            set finished_at = clock_timestamp(), result = 'lost', error_code = 'INTERNAL',
+                error_message = 'the worker stopped without a word'
+            from ingest_jobs as job, expired
+            where job.job_id = expired.job_id and attempt.job_id = job.job_id and attempt.fence = job.fence
+        )
+        update ingest_jobs as job
+        set lease_expires_at = null, fence = fence + 1,
+            status = case when attempts >= %(most)s then 'failed' else 'queued' end,
+            finished_at = case when attempts >= %(most)s then clock_timestamp() end,
+            outcome = case when attempts >= %(most)s then null else outcome end,
+            run_at = clock_timestamp(), hinted_at = null, error_code = 'INTERNAL',
+            error_message = format('the worker stopped %%s times while it worked on this file', attempts)
+        from expired where job.job_id = expired.job_id
+        returning job.job_id, job.stage, job.attempts
+    """
+    found = await database.rows(connection, Expired, query, {"limit": limit, "most": MAX_ATTEMPTS})
+    for expired in found:
+        if expired.attempts >= MAX_ATTEMPTS:
+            await files.release(connection, expired.job_id)
+    return found
