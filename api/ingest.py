@@ -87,7 +87,7 @@ class IngestController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
     ) -> Listing[Job]:
-        before = decode_cursor(cursor, SORT).id if cursor else None
+        before = decode_cursor(cursor, SORT).id if cursor is not None else None
         wanted = JobFilter(status, stage, error_code, entity_type, entity_id, batch_id)
         found, total, last = await jobs.page(db, wanted, limit, before)
         following = encode_cursor(SORT, None, last) if last else None
@@ -103,11 +103,13 @@ class IngestController(Controller):
         request: Request[Any, Any, Any],
         job_id: Id,
         last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
-    ) -> ServerSentEvent:
+    ) -> Response[Any]:
         pool: Pool = request.app.state.pool
         async with database.connection(pool) as db:
-            await jobs.read(db, job_id)
+            job = await jobs.read(db, job_id)
         seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+        if job.finished_at is not None and seen >= job.version:
+            return Response(None, status_code=204)  # nothing more comes: a browser that reads this does not come back
         return ServerSentEvent(_events(pool, job_id, seen))
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")

@@ -39,7 +39,7 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True) -
         kwargs={
             "autocommit": True,
             "application_name": "episodes",
-            "options": "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4",
+            "options": "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4 -c statement_timeout=30s",
         },
         check=AsyncConnectionPool.check_connection if checked else None,
         open=False,

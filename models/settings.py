@@ -107,6 +107,8 @@ def _sentence(message: str) -> str:
 
 
 def _refuse_unsafe(settings: Settings) -> None:
+    if settings.jwks_url and not (settings.jwt_issuer or settings.cognito_user_pool_id):
+        raise SettingsError("JWT_ISSUER: JWKS_URL needs it, to know whose tokens these are")
     if settings.app_env != "production":
         return
     if settings.embedded_issuer:

@@ -26,6 +26,7 @@ EXTERNAL_PATIENCE: Final = 10.0  # seconds
 VALKEY_SETTINGS: Final = """\
 bind 127.0.0.1
 port {port}
+databases 64
 dir {data}
 requirepass {password}
 appendonly yes

@@ -6,6 +6,7 @@ started again, and Ctrl-C, SIGTERM or a closed terminal stop all of it in good o
 
 import http.client
 import os
+import shutil
 import signal
 import sys
 import time
@@ -53,7 +54,7 @@ class Plan:
     migrations: Program = Program("migrations")
     programs: tuple[Program, ...] = (
         Program("api"),
-        Program("pipeline.dispatcher", {"METRICS_PORT": "0"}),
+        Program("pipeline.dispatcher", {"METRICS_PORT": "0"}),  # the worker tells what both have counted
         Program("pipeline.worker"),
     )
     seed: Program = Program("ops.seed")
@@ -85,6 +86,7 @@ class Stack:
         found = self.services.start()
         self._environment = {**self._environ, **found, **self._own_environment()}
         self._console.print("PostgreSQL, Valkey and S3 are up.")
+        shutil.rmtree(self.home / "metrics", ignore_errors=True)  # the counts of an earlier run
         self._task(plan.migrations, log=True).complete()
         self._console.print("The database is migrated.")
         self._programs = [self._child(program, log=True) for program in plan.programs]
@@ -148,14 +150,25 @@ class Stack:
             Command(
                 name=program.name,
                 command=(sys.executable, "-m", program.module),
-                environment={**self._environment, **program.environment},
+                environment={
+                    **self._environment,
+                    "PROMETHEUS_MULTIPROC_DIR": str(self._counts(program)),
+                    **program.environment,
+                },
                 log=file,
             )
         )
 
     def _own_environment(self) -> dict[str, str]:
         ours = {"PORT": self.settings.port, "METRICS_PORT": self.settings.metrics, "APP_ENV": self.settings.app_env}
-        return {name: str(value) for name, value in ours.items()} | {"PYTHONUNBUFFERED": "1"}
+        text = {name: str(value) for name, value in ours.items()}
+        return text | {"PYTHONUNBUFFERED": "1"}
+
+    def _counts(self, program: Program) -> Path:
+        """Where a program and those of its group add up what they count."""
+        folder = self.home / "metrics" / program.module.partition(".")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _server(self, environment: dict[str, str]) -> dict[str, Any]:
         return {

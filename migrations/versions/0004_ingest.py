@@ -13,10 +13,11 @@ def upgrade() -> None:
         create table ingest_jobs (
             job_id uuid primary key default uuidv7(),
             batch_id uuid,
-            entity_type text not null,
+            entity_type text not null check (entity_type in
+                ('episode', 'clip', 'outfit', 'ui_element', 'background', 'component', 'guest')),
             entity_id uuid not null,
-            role text not null,
-            source_reference text not null,
+            role text not null check (role in ('primary', 'thumbnail', 'trailer', 'script')),
+            source_reference text not null check (char_length(source_reference) <= 1024),
             declared_sha256 text,
             on_duplicate text not null check (on_duplicate in ('link', 'reject', 'keep')),
             priority text not null check (priority in ('interactive', 'batch', 'backfill')),
@@ -31,7 +32,9 @@ def upgrade() -> None:
             media jsonb,
             source_etag text,
             attempts integer not null default 0,
-            error_code text,
+            error_code text check (error_code in
+                ('SOURCE_MISSING', 'EMPTY_FILE', 'FILE_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'CORRUPT_FILE',
+                 'HASH_MISMATCH', 'DUPLICATE', 'DECODER_KILLED', 'TIMEOUT', 'STORAGE_UNAVAILABLE', 'INTERNAL')),
             error_message text,
             request_id text not null,
             created_by text not null,

@@ -417,7 +417,6 @@ def test_an_event_id_that_is_none_of_ours_begins_anew(waiting: httpx2.Client, la
         assert [event["event"] for event in stream] == ["cancelled"]
 
 
-@pytest.mark.xfail(strict=True, reason="the stream of a job that has ended waits for an event that never comes")
 @pytest.mark.parametrize("ahead", [0, 1000])
 def test_a_watcher_that_has_seen_the_end_is_let_go(waiting: httpx2.Client, ahead: int) -> None:
     job = posted(waiting)["job_id"]

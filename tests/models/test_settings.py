@@ -57,7 +57,12 @@ def refusal(**environ: str) -> str:
     ],
 )
 def test_each_variable_is_read(name: str, text: str, value: Any) -> None:
-    assert getattr(load(NEEDED | {name: text}), name.lower()) == value
+    assert getattr(load(NEEDED | {"JWT_ISSUER": "https://id.example/"} | {name: text}), name.lower()) == value
+
+
+def test_keys_from_elsewhere_need_the_name_of_their_issuer() -> None:
+    with pytest.raises(SettingsError, match=r"^JWT_ISSUER: "):
+        load(NEEDED | {"JWKS_URL": "https://id.example/keys"})
 
 
 def test_the_defaults_are_the_contracts() -> None:
