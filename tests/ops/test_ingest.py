@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -236,13 +236,18 @@ class Gate:
         parts = urlsplit(url)
         self._target = (parts.hostname or "", parts.port or 80)
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self._accept, args=[listener], daemon=True).start()
+        self._start(self._accept, listener)
         return listener
+
+    def _start(self, work: Callable[..., None], *sockets: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=work, args=sockets, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -250,8 +255,8 @@ class Gate:
                 client, _ = listener.accept()
                 server = socket.create_connection(self._target)
                 self._open += [client, server]
-                threading.Thread(target=self._pump, args=[client, server], daemon=True).start()
-                threading.Thread(target=self._pump, args=[server, client], daemon=True).start()
+                self._start(self._pump, client, server)
+                self._start(self._pump, server, client)
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -260,11 +265,20 @@ class Gate:
             target.shutdown(socket.SHUT_WR)
 
     def shut(self) -> None:
-        for one in (self._listener, *self._open):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        accepting, *pumping = self._threads
+        self._close(self._listener)
+        accepting.join()  # nobody comes in any more
+        for one in self._open:
+            self._close(one)
+        for thread in (*pumping, *self._threads[len(pumping) + 1 :]):
+            thread.join()
         self._open.clear()
+        self._threads.clear()
+
+    def _close(self, one: socket.socket) -> None:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
 
     def reopen(self) -> None:
         self._listener = self._listen(self.port)
