@@ -26,7 +26,7 @@ BY_METHOD: Final[dict[str, Role]] = {
     "PATCH": "editor",
     "DELETE": "editor",
 }
-ADMIN_ENDINGS: Final = ("/restore", "/reindex")
+ADMIN_ENDINGS: Final = ("/restore", "/reindex", "/ingest/retry", "/audit", "/audit/verify")
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 

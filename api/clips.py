@@ -5,10 +5,12 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
+from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
 from api.envelope import Data, Listing, created, entity, page_of
 from api.parameters import Hash, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
+from models.audit import AuditRow
 from models.clips import CLIPS, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
 from models.episodes import EPISODES
 
@@ -74,3 +76,9 @@ class ClipController(Controller):
     async def list_clip_thumbnails(self, db: Db, files: Files, clip_id: Id) -> Data[list[Thumbnail]]:
         clip = await CLIPS.read(db, clip_id)
         return await thumbnails_of(db, files, "clip", clip.clip_id)
+
+    @get("/{clip_id:str}/history", summary="Who changed a clip")
+    async def list_clip_history(
+        self, db: Db, clip_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[AuditRow]:
+        return await history_of(db, "clip", clip_id, limit, cursor)

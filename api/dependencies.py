@@ -10,12 +10,12 @@ from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from api.auth import Caller
 from api.envelope import REQUEST_ID
 from api.transaction import Unit
+from models.changes import Actor
 from models.database import Connection
 from models.errors import Forbidden, PreconditionFailed
 from models.paging import PageQuery
 from models.settings import Settings
 from models.storage import Storage
-from models.table import Actor
 
 AnyRequest = Request[Any, Any, Any]
 

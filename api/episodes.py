@@ -5,10 +5,12 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
+from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
 from api.envelope import Data, Listing, created, entity, page_of
 from api.parameters import DateFilter, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
+from models.audit import AuditRow
 from models.episodes import EPISODES, ApprovalStatus, Episode, EpisodePatch, EpisodeStatus, NewEpisode
 from models.shows import SHOWS
 
@@ -76,3 +78,9 @@ class EpisodeController(Controller):
     async def list_episode_thumbnails(self, db: Db, files: Files, episode_id: Id) -> Data[list[Thumbnail]]:
         episode = await EPISODES.read(db, episode_id)
         return await thumbnails_of(db, files, "episode", episode.episode_id)
+
+    @get("/{episode_id:str}/history", summary="Who changed an episode")
+    async def list_episode_history(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[AuditRow]:
+        return await history_of(db, "episode", episode_id, limit, cursor)

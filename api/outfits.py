@@ -3,10 +3,12 @@
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
+from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
 from api.envelope import Data, Listing, created, entity, page_of
 from api.parameters import Id, JsonFilter, Reason, TagFilter, contained
 from api.thumbnails import Thumbnail, thumbnails_of
+from models.audit import AuditRow
 from models.outfits import OUTFITS, NewOutfit, Outfit, OutfitPatch
 
 
@@ -69,3 +71,9 @@ class OutfitController(Controller):
     async def list_outfit_thumbnails(self, db: Db, files: Files, outfit_id: Id) -> Data[list[Thumbnail]]:
         outfit = await OUTFITS.read(db, outfit_id)
         return await thumbnails_of(db, files, "outfit", outfit.outfit_id)
+
+    @get("/{outfit_id:str}/history", summary="Who changed an outfit")
+    async def list_outfit_history(
+        self, db: Db, outfit_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[AuditRow]:
+        return await history_of(db, "outfit", outfit_id, limit, cursor)

@@ -3,10 +3,12 @@
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
+from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
 from api.envelope import Data, Listing, created, entity, page_of
 from api.parameters import Id, Reason
 from api.thumbnails import Thumbnail, thumbnails_of
+from models.audit import AuditRow
 from models.shows import SHOWS, NewShow, Show, ShowPatch, ShowStatus
 
 
@@ -47,3 +49,9 @@ class ShowController(Controller):
     async def list_show_thumbnails(self, db: Db, files: Files, show_id: Id) -> Data[list[Thumbnail]]:
         show = await SHOWS.read(db, show_id)
         return await thumbnails_of(db, files, "show", show.show_id)
+
+    @get("/{show_id:str}/history", summary="Who changed a show")
+    async def list_show_history(
+        self, db: Db, show_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[AuditRow]:
+        return await history_of(db, "show", show_id, limit, cursor)

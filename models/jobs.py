@@ -10,11 +10,11 @@ from uuid import UUID
 from msgspec import Struct, convert, json
 
 from models import database, files
+from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, NotFound
 from models.fields import Reference, Sha256
 from models.media import EntityType, Role
-from models.table import Actor
 
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]

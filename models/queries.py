@@ -6,6 +6,7 @@ from typing import Final, LiteralString, ParamSpec, cast
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
+from models.changes import Action, recorded
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")
@@ -17,7 +18,7 @@ class Queries:
     def __init__(self, table: str, columns: tuple[str, ...], key: str, filters: Mapping[str, LiteralString]) -> None:
         self._table = Identifier(table)
         self._columns = SQL(", ").join(map(Identifier, columns))
-        self._key = Identifier(key)
+        self._key = key
         self._type = key.removesuffix("_id")
         self._filters = filters
         self.select: Final = _remembered(self._select)
@@ -32,24 +33,26 @@ class Queries:
 
     def _select(self, include_deleted: bool) -> Composed:
         living = SQL("" if include_deleted else " and deleted_at is null")
-        return SQL("select {} from {} where {} = %(key)s{}").format(self._columns, self._table, self._key, living)
+        return SQL("select {} from {} where {} = %(key)s{}").format(
+            self._columns, self._table, Identifier(self._key), living
+        )
 
     def _lock(self) -> Composed:
         query = SQL("select true from {} where {} = %(key)s and deleted_at is null for key share")
-        return query.format(self._table, self._key)
+        return query.format(self._table, Identifier(self._key))
 
     def _living(self) -> Composed:
         query = SQL("select array_agg({}) from {} where {} = any(%(keys)s) and deleted_at is null")
-        return query.format(self._key, self._table, self._key)
+        return query.format(Identifier(self._key), self._table, Identifier(self._key))
 
     def _page(self, filters: tuple[str, ...], include_deleted: bool, sort: str, after: bool) -> Composed:
         column = Identifier(sort.removeprefix("-"))
         way, beyond = (SQL("desc"), SQL("<")) if sort.startswith("-") else (SQL("asc"), SQL(">"))
         where = self._where(filters, include_deleted)
         if after:
-            where += SQL(" and ({}, {}) {} (%(value)s, %(id)s)").format(column, self._key, beyond)
+            where += SQL(" and ({}, {}) {} (%(value)s, %(id)s)").format(column, Identifier(self._key), beyond)
         query = SQL("select {} from {} where {} order by {} {}, {} {} limit %(limit)s")
-        return query.format(self._columns, self._table, where, column, way, self._key, way)
+        return query.format(self._columns, self._table, where, column, way, Identifier(self._key), way)
 
     def _count(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:
         query = SQL("select count(*) from (select from {} where {} limit {}) as counted")
@@ -62,36 +65,31 @@ class Queries:
     def _insert(self, names: tuple[str, ...]) -> Composed:
         columns = SQL(", ").join(map(Identifier, (*names, "created_by", "updated_by")))
         values = SQL(", ").join([*map(Placeholder, names), Placeholder("actor"), Placeholder("actor")])
-        return self._announced(SQL("insert into {} ({}) values ({})").format(self._table, columns, values))
+        return self._recorded(SQL("insert into {} ({}) values ({})").format(self._table, columns, values), "create")
 
     def _update(self, names: tuple[str, ...]) -> Composed:
         sets = [SQL("{} = {}").format(Identifier(name), Placeholder(name)) for name in names]
-        return self._changed(SQL(", ").join(sets), SQL("deleted_at is null"))
+        return self._changed(SQL(", ").join(sets), SQL("deleted_at is null"), "update")
 
     def _delete(self) -> Composed:
         sets = SQL("deleted_at = now(), deleted_by = %(actor)s, deleted_reason = %(reason)s")
-        return self._changed(sets, SQL("deleted_at is null"))
+        return self._changed(sets, SQL("deleted_at is null"), "delete")
 
     def _restore(self) -> Composed:
         sets = SQL(
             "deleted_at = null, deleted_by = null, deleted_reason = null, restored_at = now(), restored_by = %(actor)s"
         )
-        return self._changed(sets, SQL("deleted_at is not null"))
+        return self._changed(sets, SQL("deleted_at is not null"), "restore")
 
-    def _changed(self, sets: Composable, state: SQL) -> Composed:
+    def _changed(self, sets: Composable, state: SQL, action: Action) -> Composed:
         update = SQL(
             "update {} set {}, updated_by = %(actor)s where {} = %(key)s and {}"
             " and (%(version)s::int is null or version = %(version)s)"
         )
-        return self._announced(update.format(self._table, sets, self._key, state))
+        return self._recorded(update.format(self._table, sets, Identifier(self._key), state), action)
 
-    def _announced(self, write: Composed) -> Composed:
-        """The write and its outbox row as one statement that returns the row."""
-        query = SQL(
-            "with changed as ({} returning *), announced as ("
-            "insert into outbox (entity_type, entity_id) select {}, {} from changed) select {} from changed"
-        )
-        return query.format(write, self._type, self._key, self._columns)
+    def _recorded(self, write: Composed, action: Action) -> Composed:
+        return recorded(write, action=action, entity_type=self._type, key=self._key, columns=self._columns)
 
 
 def _remembered(compose: Callable[P, Composed]) -> Callable[P, bytes]:

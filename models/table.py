@@ -1,7 +1,7 @@
 """One table over one struct: create, read, page, patch, delete, restore exist here and nowhere else.
 
-The struct's fields are the table's columns. Every write leaves a row in the outbox in the same statement, so that
-search hears of it.
+The struct's fields are the table's columns. Every write leaves a row in the audit log and one in the outbox, in the
+same statement.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from psycopg import DataError
 from psycopg.types.json import Jsonb
 
 from models import database
+from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
@@ -42,18 +43,11 @@ class Entity(msgspec.Struct):
 Row = TypeVar("Row", bound=Entity)
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """Who changes something, and in which request."""
-
-    subject: str
-    request_id: str
-
-
 class Table(Generic[Row]):
     """Living and soft-deleted rows of one kind.
 
     ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it. ``title`` is the
-    column that names a row to people.
+    column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both.
     """
 
     def __init__(
@@ -63,6 +57,7 @@ class Table(Generic[Row]):
         *,
         key: str,
         title: LiteralString,
+        about: LiteralString = "description",
         filters: Mapping[str, LiteralString],
     ) -> None:
         self.name: Final = name
@@ -71,7 +66,7 @@ class Table(Generic[Row]):
         self.title: Final = title
         self.entity_type: Final = key.removesuffix("_id")
         self.sorts: Final = ("created_at", "updated_at", title)
-        text: LiteralString = f"fold({title} || ' ' || coalesce(description, '')) like fold(%(q)s)"
+        text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like fold(%(q)s)"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
         self._json = _json_columns(row)
         self._queries = Queries(name, columns, key, {**filters, "q": text})
@@ -80,7 +75,7 @@ class Table(Generic[Row]):
         """Insert ``new``; fields that are UNSET take the database's defaults."""
         values = self._values(new)
         query = self._queries.insert(tuple(values))
-        made = await database.row(connection, self.row, query, values | {"actor": actor.subject})
+        made = await database.row(connection, self.row, query, values | actor.params())
         assert made is not None, "an insert returns its row"  # noqa: S101
         return made
 
@@ -122,7 +117,7 @@ class Table(Generic[Row]):
         values = self._values(patch)
         if not values:
             return self._seen(await self.read(connection, key), version)
-        params = values | {"actor": actor.subject, "key": key, "version": version}
+        params = values | actor.params() | {"key": key, "version": version}
         changed = await database.row(connection, self.row, self._queries.update(tuple(values)), params)
         return changed or self._seen(await self.read(connection, key), version)
 
@@ -134,7 +129,7 @@ class Table(Generic[Row]):
         Raises:
             NotFound, PreconditionFailed
         """
-        params = {"actor": actor.subject, "key": key, "version": version, "reason": reason}
+        params = actor.params() | {"key": key, "version": version, "reason": reason}
         if await database.row(connection, self.row, self._queries.delete(), params) is None:
             self._seen(await self.read(connection, key), version)
 
@@ -145,7 +140,7 @@ class Table(Generic[Row]):
             NotFound: where there never was such a row.
             Conflict: where it is not deleted.
         """
-        params = {"actor": actor.subject, "key": key, "version": version}
+        params = actor.params() | {"key": key, "version": version}
         restored = await database.row(connection, self.row, self._queries.restore(), params)
         if restored is None:
             self._seen(await self.read(connection, key, include_deleted=True), version)

@@ -16,7 +16,7 @@ import structlog
 from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, log, metrics, search
+from models import audit, database, dispatch, log, metrics, search
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.errors import Unavailable
@@ -31,6 +31,7 @@ WINDOW: Final = 32  # hints in the broker at most; what is above stays in the da
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
 BUSY_SECONDS: Final = 0.02  # between looks at a window that is full
 INDEX_SECONDS: Final = 0.25
+SEAL_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
 TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, redis.RedisError, BrokerError, OSError)
 
@@ -55,7 +56,7 @@ class Dispatcher:
         async with self._pool:
             logger.info("dispatcher started")
             async with asyncio.TaskGroup() as group:
-                for loop in (self._listen, self._dispatch, self._recover, self._index):
+                for loop in (self._listen, self._dispatch, self._recover, self._index, self._seal):
                     group.create_task(_for_ever(loop))
 
     async def _listen(self) -> None:
@@ -110,6 +111,12 @@ class Dispatcher:
             indexed = await search.drain_outbox(connection)
         if not indexed:
             await asyncio.sleep(INDEX_SECONDS)
+
+    async def _seal(self) -> None:
+        """Make what the audit log says so far unchangeable."""
+        async with database.transaction(self._pool) as connection:
+            await audit.seal(connection)
+        await asyncio.sleep(SEAL_SECONDS)
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:

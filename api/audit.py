@@ -1,0 +1,77 @@
+"""Who changed what."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, get
+from litestar.params import FromQuery, QueryParameter
+
+from api.dependencies import Db
+from api.envelope import Data, Listing, listing
+from models import audit
+from models.audit import AuditFilter, AuditRow, Verdict
+from models.changes import Action
+from models.database import Connection
+from models.errors import Invalid, NotFound
+from models.paging import decode_cursor, encode_cursor
+
+SORT = "-audit_id"
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=2048, description="nextCursor of the page before.")]
+
+
+class AuditController(Controller):
+    """The audit log; for admins."""
+
+    path = "/api/v1/audit"
+    tags = ("audit",)
+
+    @get("/", summary="List changes, the newest first")
+    async def list_changes(
+        self,
+        db: Db,
+        entity_type: Annotated[str | None, QueryParameter(max_length=50)] = None,
+        entity_id: FromQuery[UUID | None] = None,
+        actor: Annotated[str | None, QueryParameter(max_length=255)] = None,
+        action: FromQuery[Action | None] = None,
+        since: Annotated[datetime | None, QueryParameter(name="from", description="Not before this time.")] = None,
+        until: Annotated[datetime | None, QueryParameter(name="to", description="Not after this time.")] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Listing[AuditRow]:
+        wanted = AuditFilter(entity_type, entity_id, actor, action, since, until)
+        return await changes(db, wanted, limit, cursor)
+
+    @get("/verify", summary="Has anybody tampered with the log?")
+    async def verify(self, db: Db) -> Data[Verdict]:
+        return Data(await audit.verify(db))
+
+
+async def changes(db: Connection, wanted: AuditFilter, limit: int, cursor: str | None) -> Listing[AuditRow]:
+    """A page of changes in its envelope."""
+    before = _position(cursor) if cursor is not None else None
+    found, total, last = await audit.page(db, wanted, limit, before)
+    following = encode_cursor(SORT, last, found[-1].entity_id) if last is not None else None
+    return listing(found, limit=limit, total=min(total, 100_000), next_cursor=following)
+
+
+def _position(cursor: str) -> int:
+    value = decode_cursor(cursor, SORT).value
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise Invalid("this is not a cursor that a list returned", field="cursor")
+    return value
+
+
+async def history_of(
+    db: Connection, entity_type: str, entity_id: UUID, limit: int, cursor: str | None
+) -> Listing[AuditRow]:
+    """What became of one thing, also of a deleted one.
+
+    Raises:
+        NotFound: where there never was such a thing.
+    """
+    page = await changes(db, AuditFilter(entity_type=entity_type, entity_id=entity_id), limit, cursor)
+    if not page.data and cursor is None:
+        raise NotFound(f"there is no {entity_type.replace('_', ' ')} {entity_id}")
+    return page
