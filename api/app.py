@@ -9,10 +9,14 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
 from api import documentation, errors
+from api.audit import AuditController
 from api.auth import Authenticator, authorize
+from api.backgrounds import BackgroundController
 from api.clips import ClipController
+from api.components import ComponentController
 from api.dependencies import PROVIDERS
 from api.episodes import EpisodeController
+from api.guests import GuestController
 from api.health import VERSION, HealthController
 from api.ingest import IngestController
 from api.outfits import OutfitController
@@ -21,6 +25,7 @@ from api.search import SearchController
 from api.shows import ShowController
 from api.telemetry import Telemetry
 from api.transaction import Transactions
+from api.ui_elements import UiElementController
 from api.uploads import UploadController
 from models import database, issuer
 from models.settings import Settings
@@ -32,9 +37,14 @@ CONTROLLERS = (
     EpisodeController,
     ClipController,
     OutfitController,
+    UiElementController,
+    BackgroundController,
+    ComponentController,
+    GuestController,
     UploadController,
     IngestController,
     SearchController,
+    AuditController,
 )
 BODY_LIMIT = 10 * 1024 * 1024
 

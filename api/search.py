@@ -14,7 +14,7 @@ from models import references, search
 from models.search import Hit, SearchQuery
 from models.storage import Storage
 
-EntityKind = Literal["show", "episode", "clip", "outfit"]
+EntityKind = Literal["show", "episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
 
 
 class Found(Struct):

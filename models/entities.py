@@ -1,21 +1,37 @@
 """The things that take files: which table each is, and where it keeps what the pipeline finds."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
+from psycopg.sql import SQL, Identifier
+
 from models import database
+from models.backgrounds import BACKGROUNDS
+from models.changes import Actor, recorded
 from models.claims import Claimed
 from models.clips import CLIPS
+from models.components import COMPONENTS
 from models.database import Connection
 from models.episodes import EPISODES
 from models.files import StoredFile
+from models.guests import GUESTS
 from models.jobs import DuplicateOf
 from models.media import EntityType, Kind, Media, Role, accepted
 from models.outfits import OUTFITS
 from models.table import Table
+from models.ui_elements import UI_ELEMENTS
 
-TABLES: Final[Mapping[str, Table[Any]]] = {"episode": EPISODES, "clip": CLIPS, "outfit": OUTFITS}
+TABLES: Final[Mapping[str, Table[Any]]] = {
+    "episode": EPISODES,
+    "clip": CLIPS,
+    "outfit": OUTFITS,
+    "ui_element": UI_ELEMENTS,
+    "background": BACKGROUNDS,
+    "component": COMPONENTS,
+    "guest": GUESTS,
+}
 ROLES: Final[Mapping[str, tuple[Role, ...]]] = {"episode": ("thumbnail", "trailer", "script")}
 
 # What a stored file sets on its entity, by entity type and role. A column that is sent by nobody is not touched.
@@ -29,6 +45,18 @@ _ATTACH: Final[Mapping[tuple[str, Role], LiteralString]] = {
     ("outfit", "primary"): """
         update outfits set image_reference = %(file_reference)s, updated_by = %(actor)s
         where outfit_id = %(entity_id)s""",
+    ("ui_element", "primary"): """
+        update ui_elements set file_reference = %(file_reference)s, updated_by = %(actor)s
+        where ui_element_id = %(entity_id)s""",
+    ("background", "primary"): """
+        update backgrounds set file_reference = %(file_reference)s, updated_by = %(actor)s
+        where background_id = %(entity_id)s""",
+    ("component", "primary"): """
+        update components set file_reference = %(file_reference)s, updated_by = %(actor)s
+        where component_id = %(entity_id)s""",
+    ("guest", "primary"): """
+        update guests set photo_reference = %(file_reference)s, updated_by = %(actor)s
+        where guest_id = %(entity_id)s""",
     ("episode", "thumbnail"): """
         update episodes set thumbnail_reference = %(file_reference)s, updated_by = %(actor)s
         where episode_id = %(entity_id)s""",
@@ -72,9 +100,9 @@ async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:
 async def attach(connection: Connection, claimed: Claimed, file: StoredFile, media: Media) -> None:
     """Give the job's entity the file and what is known of it."""
     duplicate = claimed.duplicate_of["entity_id"] if claimed.duplicate_of else None
-    params = {
+    actor = Actor(claimed.created_by, claimed.request_id, claimed.job_id)
+    params = actor.params() | {
         "entity_id": claimed.entity_id,
-        "actor": claimed.created_by,
         "file_reference": file.file_reference,
         "file_size": file.file_size,
         "sha256": file.sha256,
@@ -86,4 +114,11 @@ async def attach(connection: Connection, claimed: Claimed, file: StoredFile, med
         "codec": media.codec,
         "duplicate_of": duplicate,
     }
-    await database.execute(connection, _ATTACH[claimed.entity_type, claimed.role], params)
+    await database.execute(connection, _attaching(claimed.entity_type, claimed.role), params)
+
+
+@cache
+def _attaching(entity_type: EntityType, role: Role) -> bytes:
+    key = f"{entity_type}_id"
+    write = SQL(_ATTACH[entity_type, role])
+    return recorded(write, action="ingest", entity_type=entity_type, key=key, columns=Identifier(key)).as_bytes()

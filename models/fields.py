@@ -14,6 +14,7 @@ Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$(?!\n)", max_length=35)]
 Ordinal = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 Seconds = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=254)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Json = dict[str, Any]
 Count = Annotated[int, Meta(ge=0, le=2**53)]

@@ -34,6 +34,19 @@ _SOURCES: Final[Mapping[str, LiteralString]] = {
                concat_ws(' ', brand, season, occasion, words(top), words(bottom), words(shoes), words(accessories)),
                tags, null::text, null::uuid
         from outfits where outfit_id = any(%(ids)s) and deleted_at is null for share""",
+    "ui_element": """
+        select ui_element_id, name, description, element_type, tags, null::text, null::uuid
+        from ui_elements where ui_element_id = any(%(ids)s) and deleted_at is null for share""",
+    "background": """
+        select background_id, name, description, background_type, tags, null::text, null::uuid
+        from backgrounds where background_id = any(%(ids)s) and deleted_at is null for share""",
+    "component": """
+        select component_id, name, description, concat_ws(' ', component_type, words(config)), tags,
+               null::text, null::uuid
+        from components where component_id = any(%(ids)s) and deleted_at is null for share""",
+    "guest": """
+        select guest_id, name, bio, concat_ws(' ', email, words(social_links)), tags, null::text, null::uuid
+        from guests where guest_id = any(%(ids)s) and deleted_at is null for share""",
 }
 TYPES: Final = tuple(_SOURCES)
 
@@ -105,6 +118,9 @@ async def reindex(connection: Connection) -> int:
         insert into outbox (entity_type, entity_id)
         select 'show', show_id from shows union all select 'episode', episode_id from episodes
         union all select 'clip', clip_id from clips union all select 'outfit', outfit_id from outfits
+        union all select 'ui_element', ui_element_id from ui_elements
+        union all select 'background', background_id from backgrounds
+        union all select 'component', component_id from components union all select 'guest', guest_id from guests
     """
     return await database.execute(connection, query)
 

@@ -74,7 +74,45 @@ OUTFIT = Resource(
     {"occasion": "dinner", "top": None},
     {"name": None, "top": "coat", "accessories": {}, "tags": [""]},
 )
-RESOURCES = (SHOW, EPISODE, CLIP, OUTFIT)
+UI_ELEMENT = Resource(
+    "/api/v1/ui-elements",
+    "ui_element_id",
+    "name",
+    {"name": "Name strap", "description": "Slides in from the left", "element_type": "lower_third", "tags": ["strap"]},
+    {"element_type": "overlay", "description": None, "file_reference": "s3://bucket/strap.png"},
+    {"name": "", "element_type": "sticker", "file_reference": "x" * 1025, "tags": "strap"},
+)
+BACKGROUND = Resource(
+    "/api/v1/backgrounds",
+    "background_id",
+    "name",
+    {"name": "Harbour at dusk", "background_type": "location", "file_reference": "s3://bucket/dusk.jpg"},
+    {"background_type": "virtual", "file_reference": None, "tags": ["sea"]},
+    {"name": "x" * 256, "background_type": "moon", "description": 5},
+)
+COMPONENT = Resource(
+    "/api/v1/components",
+    "component_id",
+    "name",
+    {"name": "Season opener", "component_type": "intro", "config": {"seconds": 12, "layers": [{"title": True}]}},
+    {"config": None, "component_type": "template", "description": "Twelve seconds of it"},
+    {"name": None, "component_type": "advert", "config": []},
+)
+GUEST = Resource(
+    "/api/v1/guests",
+    "guest_id",
+    "name",
+    {
+        "name": "Inès Moreau",
+        "bio": "Cuts coats in Lyon",
+        "email": "ines@atelier.example",
+        "social_links": {"web": "https://atelier.example"},
+        "tags": ["tailor"],
+    },
+    {"bio": None, "photo_reference": "s3://bucket/ines.jpg", "email": "studio@atelier.example"},
+    {"name": "", "email": "nobody", "social_links": "none", "bio": ["cuts"]},
+)
+RESOURCES = (SHOW, EPISODE, CLIP, OUTFIT, UI_ELEMENT, BACKGROUND, COMPONENT, GUEST)
 
 
 def create(client: httpx2.Client, resource: Resource, **fields: Any) -> dict[str, Any]:

@@ -12,21 +12,29 @@ import psycopg
 import pytest
 
 from models import jobs, thumbnails
+from models.backgrounds import BACKGROUNDS, NewBackground
 from models.clips import CLIPS, NewClip
+from models.components import COMPONENTS, NewComponent
 from models.episodes import EPISODES, NewEpisode
+from models.guests import GUESTS, NewGuest
 from models.idempotency import Answer
 from models.outfits import OUTFITS, NewOutfit
 from models.shows import SHOWS, NewShow
 from models.table import Table
+from models.ui_elements import UI_ELEMENTS, NewUiElement
 from tests.stack import own_database
 
-TABLES: tuple[Table[Any], ...] = (SHOWS, EPISODES, CLIPS, OUTFITS)
+TABLES: tuple[Table[Any], ...] = (SHOWS, EPISODES, CLIPS, OUTFITS, UI_ELEMENTS, BACKGROUNDS, COMPONENTS, GUESTS)
 ENTITIES = {table.name: table.row for table in TABLES}
 NEW: dict[str, type[msgspec.Struct]] = {
     "shows": NewShow,
     "episodes": NewEpisode,
     "clips": NewClip,
     "outfits": NewOutfit,
+    "ui_elements": NewUiElement,
+    "backgrounds": NewBackground,
+    "components": NewComponent,
+    "guests": NewGuest,
 }
 
 # Structs that are part of a table's columns, and the columns that nobody reads through them.
@@ -191,6 +199,10 @@ INSERTS = {
     "shows": "insert into shows (name, created_by, updated_by) values ('a', 'x', 'x')",
     "clips": "insert into clips (title, created_by, updated_by) values ('a', 'x', 'x')",
     "outfits": "insert into outfits (name, created_by, updated_by) values ('a', 'x', 'x')",
+    "ui_elements": "insert into ui_elements (name, created_by, updated_by) values ('a', 'x', 'x')",
+    "backgrounds": "insert into backgrounds (name, created_by, updated_by) values ('a', 'x', 'x')",
+    "components": "insert into components (name, created_by, updated_by) values ('a', 'x', 'x')",
+    "guests": "insert into guests (name, created_by, updated_by) values ('a', 'x', 'x')",
     "episodes": "insert into episodes (show_id, title, episode_number, created_by, updated_by)"
     " select show_id, 'a', 1, 'x', 'x' from shows limit 1",
 }
