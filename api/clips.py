@@ -11,7 +11,7 @@ from api.envelope import Data, Listing, created, entity, page_of
 from api.parameters import Hash, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
-from models.clips import CLIPS, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
+from models.clips import CLIPS, Assignment, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
 from models.episodes import EPISODES
 
 
@@ -71,6 +71,17 @@ class ClipController(Controller):
     @post("/{clip_id:str}/restore", status_code=200, summary="Restore a clip")
     async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
         return entity(await CLIPS.restore(db, who, clip_id, expected))
+
+    @post("/{clip_id:str}/assign", status_code=200, summary="Give a clip to an episode")
+    async def assign_clip(
+        self, db: Db, who: Who, clip_id: Id, data: JSONBody[Assignment], expected: Expected
+    ) -> Response[Data[Clip]]:
+        await EPISODES.require(db, data.episode_id, field="episode_id")
+        return entity(await CLIPS.patch(db, who, clip_id, data, expected))
+
+    @post("/{clip_id:str}/unassign", status_code=200, summary="Take a clip from its episode")
+    async def unassign_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
+        return entity(await CLIPS.patch(db, who, clip_id, ClipPatch(episode_id=None), expected))
 
     @get("/{clip_id:str}/thumbnails", summary="The pictures of a clip")
     async def list_clip_thumbnails(self, db: Db, files: Files, clip_id: Id) -> Data[list[Thumbnail]]:

@@ -66,6 +66,12 @@ class ClipPatch(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
+class Assignment(Struct, forbid_unknown_fields=True):
+    """The episode that a clip goes to."""
+
+    episode_id: UUID
+
+
 CLIPS: Final = Table(
     "clips",
     Clip,

@@ -38,7 +38,8 @@ class Queries:
         )
 
     def _lock(self) -> Composed:
-        query = SQL("select true from {} where {} = %(key)s and deleted_at is null for key share")
+        """Not ``for key share``: that would let the row be deleted meanwhile, which changes no key."""
+        query = SQL("select true from {} where {} = %(key)s and deleted_at is null for share")
         return query.format(self._table, Identifier(self._key))
 
     def _living(self) -> Composed:
