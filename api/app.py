@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import redis.asyncio
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from api import documentation, errors
 from api.audit import AuditController
@@ -14,12 +14,16 @@ from api.auth import Authenticator, authorize
 from api.backgrounds import BackgroundController
 from api.clips import ClipController
 from api.components import ComponentController
+from api.cors import CrossOrigin
 from api.dependencies import PROVIDERS
 from api.episodes import EpisodeController
 from api.guests import GuestController
+from api.headers import Protection
 from api.health import VERSION, HealthController
 from api.ingest import IngestController
+from api.limits import RateLimits, count_caller
 from api.outfits import OutfitController
+from api.quotas import Counts, Quota
 from api.requests import check_request
 from api.search import SearchController
 from api.shows import ShowController
@@ -52,24 +56,31 @@ BODY_LIMIT = 10 * 1024 * 1024
 def create_app(settings: Settings) -> Litestar:
     """The API for these settings; it connects when it starts, not when it is made."""
     pool = database.pool(settings)
+    counts = _counts(settings)
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
-        guards=[authorize],
+        guards=[authorize, count_caller] if counts else [authorize],
         before_request=check_request,
         exception_handlers=errors.HANDLERS,
         lifespan=[_running],
-        state=State({"settings": settings, "pool": pool, "authenticator": Authenticator(settings)}),
-        cors_config=CORSConfig(
-            allow_origins=[origin.strip() for origin in settings.allowed_origins.split(",")],
-            expose_headers=["ETag", "Location", "X-Request-ID", "Idempotency-Replayed", "Retry-After"],
-        ),
+        state=State({"settings": settings, "pool": pool, "authenticator": Authenticator(settings), "counts": counts}),
         openapi_config=documentation.config(VERSION),
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
     )
-    app.asgi_handler = Telemetry(Transactions(app.asgi_handler, pool, errors.messages))
+    app.asgi_handler = _layered(app, settings, counts)
     return app
+
+
+def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIApp:
+    """Litestar inside the layers that every request passes, also one that no route takes; the outermost comes last."""
+    layered: ASGIApp = Transactions(app.asgi_handler, app.state.pool, errors.messages)
+    if counts:
+        proxies, authenticator = settings.trusted_proxies, app.state.authenticator
+        layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
+    layered = CrossOrigin(layered, settings.allowed_origins)
+    return Telemetry(layered, Protection(settings.app_env))
 
 
 @asynccontextmanager
@@ -82,8 +93,14 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     async with app.state.pool:
         yield
     app.state.storage.close()
-    if app.state.broker:
-        await app.state.broker.aclose()
+    for client in (app.state.broker, app.state.counts):
+        if client:
+            await client.aclose()
+
+
+def _counts(settings: Settings) -> Counts | None:
+    """Of the rate limit; it has none where it is off."""
+    return Counts(settings.redis_url, Quota(settings.rate_limit_per_minute)) if settings.rate_limit_per_minute else None
 
 
 def _broker(settings: Settings) -> "redis.asyncio.Redis | None":

@@ -66,6 +66,11 @@ class Authenticator:
         self._client = settings.cognito_client_id or settings.jwt_audience
         self._remembered: dict[str, Caller] = {}
 
+    def known(self, authorization: str | None) -> Caller | None:
+        """Who sent this Authorization header, if its token has been verified before and is still good."""
+        caller = self._remembered.get(_bearer(authorization))
+        return caller if caller and caller.expires_at + LEEWAY_SECONDS > time.time() else None
+
     async def caller(self, authorization: str | None) -> Caller:
         """Who sent this Authorization header.
 
@@ -73,13 +78,12 @@ class Authenticator:
             Unauthorized: saying what is wrong with the token.
             Forbidden: where the token has none of the three groups.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("send a token: 'Authorization: Bearer …'")
-        known = self._remembered.get(token)
-        if known and known.expires_at + LEEWAY_SECONDS > time.time():
+        if known := self.known(authorization):
             return known
-        return self._remember(token, _caller(await self._claims(token.strip())))
+        token = _bearer(authorization)
+        if not token:
+            raise Unauthorized("send a token: 'Authorization: Bearer …'")
+        return self._remember(token, _caller(await self._claims(token)))
 
     def _remember(self, token: str, caller: Caller) -> Caller:
         if len(self._remembered) >= REMEMBERED:
@@ -116,6 +120,11 @@ class Authenticator:
         audiences = audience if isinstance(audience, list) else [audience]
         if use not in ("access", "id", None) or self._client not in audiences:
             raise Unauthorized("the token was made for another application")
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

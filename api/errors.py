@@ -14,7 +14,7 @@ from api.envelope import ErrorBody, ErrorEntry, failure
 from api.requests import sent_name
 from api.transaction import Replay
 from api.validation import CODE, WrongFields, entry
-from models.errors import Conflict, Invalid, JobError, Problem, Unauthorized, Unavailable
+from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, Unauthorized, Unavailable
 
 log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ def _entries(problem: Problem) -> list[ErrorEntry]:
 def _extra(problem: Problem) -> dict[str, str]:
     if isinstance(problem, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(problem, RateLimited):
+        return {"Retry-After": str(problem.wait_seconds)}
     return {"Retry-After": "2"} if isinstance(problem, Unavailable) else {}
 
 

@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import REQUEST_ID
+from api.headers import Protection
 from models.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 log = structlog.get_logger("api.request")
@@ -19,16 +20,17 @@ _QUIET: Final = frozenset({"/health", "/health/ready", "/metrics"})
 
 
 class Telemetry:
-    """Gives each request an id, answers with it, and tells what became of the request."""
+    """Gives each request an id, answers with it and with protection, and tells what became of the request."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, protection: Protection) -> None:
         self._app = app
+        self._protection = protection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id, protection = _request_id(scope), self._protection.of(scope["path"])
         REQUEST_ID.set(request_id)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -38,7 +40,7 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_headers(request_id)]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *protection]
             await send(message)
 
         try:
@@ -50,10 +52,6 @@ class Telemetry:
 def _request_id(scope: Any) -> str:
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     return given.decode() if _VALID.fullmatch(given) else str(uuid4())
-
-
-def _headers(request_id: str) -> list[tuple[bytes, bytes]]:
-    return [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
 
 
 def _record(scope: Any, status: int, seconds: float) -> None:

@@ -81,6 +81,16 @@ class UnsupportedMediaType(Problem):
     status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
 
 
+class RateLimited(Problem):
+    """The caller sends more requests than it may; ``wait_seconds`` from now the next is welcome."""
+
+    status, code = 429, "RATE_LIMIT_EXCEEDED"
+
+    def __init__(self, per_minute: int, wait_seconds: int) -> None:
+        super().__init__(f"at most {per_minute} requests a minute; try again in {wait_seconds} s")
+        self.wait_seconds = wait_seconds
+
+
 class Unavailable(Problem):
     """A service we stand on does not answer; trying again helps."""
 

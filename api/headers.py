@@ -1,0 +1,42 @@
+"""Headers as ASGI has them: reading those of a request, adding those that protect an answer.
+
+An answer of the API is nobody's to frame, embed, sniff or keep: it may be about what is not yet published. The
+documentation may be kept, and says in its page what it may load.
+"""
+
+from typing import Any, Final
+
+from models.settings import AppEnv
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_ALWAYS: Final[Headers] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_API: Final[Headers] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_DOCUMENTATION: Final[Headers] = ((b"content-security-policy", b"frame-ancestors 'none'; base-uri 'none'"),)
+_ENCRYPTED: Final[Headers] = ((b"strict-transport-security", b"max-age=31536000; includeSubDomains"),)
+
+
+class Protection:
+    """The headers that protect an answer, made once; browsers are held to HTTPS outside development."""
+
+    def __init__(self, app_env: AppEnv) -> None:
+        everywhere = _ALWAYS if app_env == "development" else _ALWAYS + _ENCRYPTED
+        self._api = everywhere + _API
+        self._documentation = everywhere + _DOCUMENTATION
+
+    def of(self, path: str) -> Headers:
+        """The headers of any answer at this path."""
+        return self._documentation if path.startswith("/schema") else self._api
+
+
+def sent(scope: Any, name: bytes) -> str | None:
+    """A header of the request, named in lower case; None where it was not sent."""
+    return next((value.decode("latin-1") for header, value in scope["headers"] if header == name), None)
