@@ -36,10 +36,11 @@ TRIM_EVERY: Final = 30.0  # seconds between two looks at the size of the logs
 
 @dataclass(frozen=True)
 class Program:
-    """A part of Episodes: a Python module, and what its environment has beside everybody's."""
+    """A part of Episodes: a Python module, what its environment has beside everybody's, how long it may take to end."""
 
     module: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 4.0  # seconds
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ class Plan:
     programs: tuple[Program, ...] = (
         Program("api"),
         Program("pipeline.dispatcher", {"METRICS_PORT": "0"}),  # the worker tells what both have counted
-        Program("pipeline.worker"),
+        Program("pipeline.worker", patience=8.0),  # its stages may end, or are given back
     )
     seed: Program = Program("ops.seed")
 
@@ -156,6 +157,7 @@ class Stack:
                     **program.environment,
                 },
                 log=file,
+                patience=program.patience,
             )
         )
 

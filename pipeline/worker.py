@@ -19,7 +19,7 @@ from pipeline.exposition import serve_metrics
 
 logger = structlog.get_logger()
 POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
-GRACE_SECONDS = 5  # what stages have to end in when the process is told to stop
+GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop; its supervisor waits longer
 
 
 class Services(Middleware):

@@ -4,13 +4,17 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import redis
 
+from ops.children import Child
+from ops.stack import Plan
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, create
@@ -138,6 +142,28 @@ def test_a_worker_told_to_stop_gives_its_work_back_at_once(stack: Stack) -> None
         stack.worker.spawn()
         assert all_ended(stack) == {"succeeded": 30}
     assert_none_twice(stack, 30)
+
+
+def decoders_of(worker: Child) -> list[int]:
+    """The processes that decode files for a worker."""
+    children = Path(f"/proc/{worker.pid}/task").glob("*/children")
+    return [int(pid) for file in children for pid in file.read_text().split()]
+
+
+def test_a_stage_that_does_not_end_is_given_back_before_the_supervisor_loses_patience(stack: Stack) -> None:
+    patience = next(program.patience for program in Plan().programs if program.name == "worker")
+    stack.worker = Child(replace(stack.worker.program, patience=patience))
+    with stack.client() as client:
+        stack.worker.spawn()
+        for decoder in eventually(lambda: "worker started" in stack.log("worker") and decoders_of(stack.worker)):
+            os.kill(decoder, signal.SIGSTOP)
+        (job,) = posted(stack, client, 1)
+        stack.dispatcher.spawn()
+        eventually(lambda: stack.sql("select 1 from ingest_jobs where lease_expires_at is not null"), within=20)
+        stack.worker.stop()
+        assert "worker stopped" in stack.log("worker")
+        left = "select attempts, lease_expires_at from ingest_jobs where job_id = %s"
+        assert stack.sql(left, job["job_id"]) == [(0, None)]
 
 
 def test_a_job_that_kills_every_worker_ends_failed(stack: Stack) -> None:
