@@ -25,6 +25,7 @@ from api.limits import RateLimits, count_caller
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
 from api.requests import check_request
+from api.scripts import EpisodeScriptController, ScriptController
 from api.search import SearchController
 from api.shows import ShowController
 from api.telemetry import Telemetry
@@ -40,6 +41,8 @@ CONTROLLERS = (
     ShowController,
     EpisodeController,
     ClipController,
+    EpisodeScriptController,
+    ScriptController,
     OutfitController,
     UiElementController,
     BackgroundController,

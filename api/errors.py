@@ -1,5 +1,6 @@
 """Everything that can go wrong in a request, as the answer the contract gives it."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, Una
 log = structlog.get_logger()
 
 AnyRequest = Request[Any, Any, Any]
+_MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _HTTP: Final = {
     404: ("NOT_FOUND", "there is nothing here"),
     405: ("METHOD_NOT_ALLOWED", "this method is not offered here"),
@@ -106,7 +108,13 @@ def on_validation(request: AnyRequest, error: ClientException) -> Response[Error
     """A path, a query or a header that does not fit its type."""
     details: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
     found = [entry(str(item["message"]), sent_name(request, item["key"])) for item in details if "key" in item]
-    return failure(400, found or [ErrorEntry(CODE, error.detail)])
+    return failure(400, found or [_missing(error.detail)])
+
+
+def _missing(detail: str) -> ErrorEntry:
+    """Litestar names a parameter that is left out in its sentence only."""
+    named = _MISSING.match(detail)
+    return ErrorEntry(CODE, "this parameter is required", named[1]) if named else ErrorEntry(CODE, detail)
 
 
 def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import inspect
-from psycopg import DataError
+from psycopg import DataError, ProgrammingError
 from psycopg.types.json import Jsonb
 
 from models import database
@@ -181,7 +181,7 @@ class Table(Generic[Row]):
     async def _found(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> list[Row]:
         try:
             return await database.rows(connection, self.row, query, params)
-        except DataError:
+        except (DataError, ProgrammingError):  # a value of another type than the column's
             if "value" not in params:
                 raise
             raise Invalid("this is not a cursor that a list returned", field="cursor") from None

@@ -19,16 +19,28 @@ from models.episodes import EPISODES, NewEpisode
 from models.guests import GUESTS, NewGuest
 from models.idempotency import Answer
 from models.outfits import OUTFITS, NewOutfit
+from models.scripts import SCRIPTS, NewScript
 from models.shows import SHOWS, NewShow
 from models.table import Table
 from models.ui_elements import UI_ELEMENTS, NewUiElement
 from tests.stack import own_database
 
-TABLES: tuple[Table[Any], ...] = (SHOWS, EPISODES, CLIPS, OUTFITS, UI_ELEMENTS, BACKGROUNDS, COMPONENTS, GUESTS)
+TABLES: tuple[Table[Any], ...] = (
+    SHOWS,
+    EPISODES,
+    SCRIPTS,
+    CLIPS,
+    OUTFITS,
+    UI_ELEMENTS,
+    BACKGROUNDS,
+    COMPONENTS,
+    GUESTS,
+)
 ENTITIES = {table.name: table.row for table in TABLES}
 NEW: dict[str, type[msgspec.Struct]] = {
     "shows": NewShow,
     "episodes": NewEpisode,
+    "scripts": NewScript,
     "clips": NewClip,
     "outfits": NewOutfit,
     "ui_elements": NewUiElement,
@@ -47,6 +59,7 @@ TYPES: dict[Any, set[str]] = {
     UUID: {"uuid"},
     datetime: {"timestamp with time zone"},
     date: {"date"},
+    bool: {"boolean"},
     int: {"integer", "bigint", "smallint"},
     float: {"double precision"},
     bytes: {"bytea"},
@@ -181,7 +194,8 @@ def test_the_defaults_are_the_same_in_the_database(connection: psycopg.Connectio
     defaults: dict[str, str] = dict(connection.execute(query, [table]).fetchall())
     for field in msgspec.structs.fields(NEW[table]):
         if isinstance(field.default, str | int):
-            assert str(defaults[field.name]).removesuffix("::text").strip("'") == str(field.default), field.name
+            said = msgspec.json.encode(field.default).decode().strip('"')
+            assert str(defaults[field.name]).removesuffix("::text").strip("'") == said, field.name
 
 
 @pytest.mark.parametrize("table", NEW)
@@ -205,15 +219,20 @@ INSERTS = {
     "guests": "insert into guests (name, created_by, updated_by) values ('a', 'x', 'x')",
     "episodes": "insert into episodes (show_id, title, episode_number, created_by, updated_by)"
     " select show_id, 'a', 1, 'x', 'x' from shows limit 1",
+    "scripts": "insert into scripts (episode_id, version_number, content, created_by, updated_by)"
+    " select episode_id, 1, 'a', 'x', 'x' from episodes limit 1",
 }
+
+
+PARENTS = {"episodes": ("shows",), "scripts": ("shows", "episodes")}
 
 
 @pytest.mark.parametrize("table", ENTITIES)
 def test_every_update_raises_the_version_and_the_time(connection: psycopg.Connection, table: str) -> None:
     insert = INSERTS[table].encode()
     with connection.transaction(force_rollback=True):
-        if table == "episodes":
-            connection.execute(INSERTS["shows"].encode())
+        for parent in PARENTS.get(table, ()):
+            connection.execute(INSERTS[parent].encode())
         made = connection.execute(insert + b" returning version, updated_at, created_at").fetchone()
         update = f"update {table} set updated_by = 'y' returning version, updated_at, created_at".encode()
         first = connection.execute(update).fetchone()
