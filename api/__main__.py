@@ -14,17 +14,9 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     log.configure(settings.log_level, "api")
-    from granian import Granian  # noqa: PLC0415  (after the settings have been read)
-    from granian.constants import Interfaces  # noqa: PLC0415
+    from api.server import serve  # noqa: PLC0415  (after the settings have been read)
 
-    Granian(
-        "api.serve:app",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        websockets=False,
-        log_access=False,
-    ).serve()
+    serve(settings)
     return 0
 
 

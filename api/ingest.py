@@ -1,15 +1,14 @@
 """The main job: post it, watch it, start it again, cancel it."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
-from msgspec import Meta, Struct, convert, json
+from litestar.response import ServerSentEvent
+from msgspec import Meta, Struct, convert
 
+from api import watching
 from api.dependencies import Db, Files, Who
 from api.envelope import Data, ErrorEntry, Listing, listing
 from api.parameters import Id
@@ -23,7 +22,6 @@ from models.paging import decode_cursor, encode_cursor
 from models.storage import Storage
 
 BATCH_LIMIT: Final = 1000
-WATCH_SECONDS: Final = 0.2
 SORT: Final = "-created_at"
 
 
@@ -107,10 +105,10 @@ class IngestController(Controller):
         pool: Pool = request.app.state.pool
         async with database.connection(pool) as db:
             job = await jobs.read(db, job_id)
-        seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
-        if job.finished_at is not None and seen >= job.version:
+        seen = watching.seen_version(last_event_id, job.version)
+        if job.finished_at is not None and seen == job.version:
             return Response(None, status_code=204)  # nothing more comes: a browser that reads this does not come back
-        return ServerSentEvent(_events(pool, job_id, seen))
+        return ServerSentEvent(watching.events(pool, job_id, seen))
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
     async def retry_job(self, db: Db, job_id: Id) -> Data[Job]:
@@ -155,17 +153,3 @@ def _check(job: NewJob, files: Storage, alive: bool) -> None:
         )
     if not alive:
         raise Invalid(f"there is no {job.entity_type.replace('_', ' ')} {job.entity_id}", field="entity_id")
-
-
-async def _events(pool: Pool, job_id: UUID, seen: int) -> AsyncIterator[ServerSentEventMessage]:
-    """Each state of the job after ``seen``, until it has ended; a client that comes back goes on from there."""
-    while True:
-        async with database.connection(pool) as db:
-            current = await jobs.version(db, job_id)
-            job = await jobs.read(db, job_id) if current is not None and current > seen else None
-        if job is not None:
-            seen = job.version
-            yield ServerSentEventMessage(data=json.encode(job).decode(), event=job.status, id=str(seen))
-        if current is None or (job is not None and job.finished_at is not None):
-            return
-        await asyncio.sleep(WATCH_SECONDS)

@@ -54,7 +54,7 @@ class Plan:
 
     migrations: Program = Program("migrations")
     programs: tuple[Program, ...] = (
-        Program("api"),
+        Program("api", patience=7.0),  # requests may end
         Program("pipeline.dispatcher", {"METRICS_PORT": "0"}),  # the worker tells what both have counted
         Program("pipeline.worker", patience=8.0),  # its stages may end, or are given back
     )

@@ -1,15 +1,20 @@
 """The main job's API: what is taken, how a job looks, how jobs are listed, watched, cancelled and tried again."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 
+from api.watching import events as events_of
+from models import database
+from models.settings import load
 from tests import media, work
+from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
 from tests.stack import Stack
 
@@ -409,7 +414,7 @@ def test_a_watcher_that_comes_back_goes_on_where_it_was(quiet: Stack, waiting: h
         assert [event["event"] for event in stream] == ["cancelled"]
 
 
-@pytest.mark.parametrize("last", ["", "x", "-1", "0"])
+@pytest.mark.parametrize("last", ["", "x", "-1", "0", "9" * 5000])
 def test_an_event_id_that_is_none_of_ours_begins_anew(waiting: httpx2.Client, last: str) -> None:
     job = posted(waiting)["job_id"]
     waiting.post(f"{PATH}/{job}/cancel")
@@ -439,3 +444,32 @@ def test_many_watchers_do_not_use_up_the_database(quiet: Stack, waiting: httpx2.
         answers = [watchers.enter_context(stream) for stream in streams]
         assert {answer.status_code for answer in answers} == {200}
         assert {waiting.get(PATH, params={"limit": 1}).status_code for _ in range(10)} == {200}
+
+
+def test_an_event_id_beyond_the_newest_goes_on_from_the_newest(waiting: httpx2.Client) -> None:
+    job = posted(waiting)["job_id"]
+    with watching(waiting, job, "9" * 18) as stream:
+        waiting.post(f"{PATH}/{job}/cancel")
+        assert [event["event"] for event in stream] == ["cancelled"]
+
+
+def test_a_watched_api_stops_soon_and_ends_the_stream_in_good_order(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    with stack.client() as client, watching(client, posted(client)["job_id"]) as stream:
+        assert next(stream)["event"] == "queued"
+        stack.api.ask_to_stop()
+        assert list(stream) == []
+        eventually(lambda: not stack.api.alive, within=3)
+
+
+def test_a_stream_without_news_says_so(quiet: Stack, waiting: httpx2.Client) -> None:
+    job = UUID(posted(waiting)["job_id"])
+
+    async def second_message() -> bytes:
+        async with database.pool(load(quiet.environ), size=1) as pool:
+            messages = events_of(pool, job, 0, quiet_seconds=0.1)
+            assert (await anext(messages)).event == "queued"
+            return (await anext(messages)).encode()
+
+    assert asyncio.run(second_message()).startswith(b": ")

@@ -1,0 +1,36 @@
+"""The HTTP server: one process that watches, and one that answers."""
+
+import os
+from typing import Any, Final
+
+from granian.constants import Interfaces
+from granian.server.mp import MPServer
+
+from api.watching import STOP_SIGNAL
+from models.settings import Settings
+
+PATIENCE_SECONDS: Final = 5  # what requests may take to end when we are told to stop
+
+
+class Server(MPServer):
+    """Granian waits for open connections before it tells the application that it stops: streams are told first."""
+
+    def signal_handler_interrupt(self, *args: Any, **named: Any) -> None:
+        """Somebody wants us to stop."""
+        for process in self.wrks:
+            if process.is_alive():
+                os.kill(process.inner.pid, STOP_SIGNAL)
+        super().signal_handler_interrupt(*args, **named)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    Server(
+        "api.serve:app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_access=False,
+        workers_kill_timeout=PATIENCE_SECONDS,
+    ).serve()

@@ -1,0 +1,54 @@
+"""A job's states as server-sent events, for as long as it has not ended and we have not been told to stop."""
+
+import asyncio
+import re
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+from uuid import UUID
+
+from litestar.response import ServerSentEventMessage
+from msgspec import json
+
+from models import database, jobs
+from models.database import Pool
+
+LOOK_SECONDS: Final = 0.2
+QUIET_SECONDS: Final = 15.0  # proxies close a stream that says nothing for a minute or so
+STOP_SIGNAL: Final = signal.SIGUSR1  # the server waits for open streams to end, so they are told before it is
+
+_VERSION: Final = re.compile(r"[0-9]{1,18}")
+_stopping: Final = threading.Event()
+
+
+def end_at_signal() -> None:
+    """From the stop signal on every stream ends; for a process's main thread."""
+    signal.signal(STOP_SIGNAL, lambda *_: _stopping.set())
+
+
+def seen_version(last_event_id: str | None, newest: int) -> int:
+    """The version that a watcher who comes back has seen; 0 where its id is none of ours."""
+    given = _VERSION.fullmatch(last_event_id or "")
+    return min(int(given[0]), newest) if given else 0
+
+
+async def events(
+    pool: Pool, job_id: UUID, seen: int, *, quiet_seconds: float = QUIET_SECONDS
+) -> AsyncIterator[ServerSentEventMessage]:
+    """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``."""
+    spoke = time.monotonic()
+    while not _stopping.is_set():
+        async with database.connection(pool) as db:
+            current = await jobs.version(db, job_id)
+            job = await jobs.read(db, job_id) if current is not None and current > seen else None
+        if job is not None:
+            seen, spoke = job.version, time.monotonic()
+            yield ServerSentEventMessage(data=json.encode(job).decode(), event=job.status, id=str(seen))
+        elif time.monotonic() - spoke >= quiet_seconds:
+            spoke = time.monotonic()
+            yield ServerSentEventMessage(data=None, comment="no news")
+        if current is None or (job is not None and job.finished_at is not None):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
