@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Final
 
-ALL: Final = ("thumbnails", "pipeline", "latency", "memory")
+ALL: Final = ("api", "thumbnails", "pipeline", "latency", "memory")
 
 
 def main() -> int:
