@@ -58,7 +58,8 @@ BODY_LIMIT = 10 * 1024 * 1024
 
 def create_app(settings: Settings) -> Litestar:
     """The API for these settings; it connects when it starts, not when it is made."""
-    pool = database.pool(settings)
+    pool = database.pool(settings, limits=database.ANSWERING)
+    health = database.pool(settings, size=2, limits=database.ANSWERING)  # answers also where requests use up the other
     counts = _counts(settings)
     app = Litestar(
         CONTROLLERS,
@@ -67,7 +68,15 @@ def create_app(settings: Settings) -> Litestar:
         before_request=check_request,
         exception_handlers=errors.HANDLERS,
         lifespan=[_running],
-        state=State({"settings": settings, "pool": pool, "authenticator": Authenticator(settings), "counts": counts}),
+        state=State(
+            {
+                "settings": settings,
+                "pool": pool,
+                "health": health,
+                "authenticator": Authenticator(settings),
+                "counts": counts,
+            }
+        ),
         openapi_config=documentation.config(VERSION),
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
@@ -93,7 +102,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         issuer.key(settings.episodes_home)
     app.state.storage = Storage(settings)
     app.state.broker = _broker(settings)
-    async with app.state.pool:
+    async with app.state.pool, app.state.health:
         yield
     app.state.storage.close()
     for client in (app.state.broker, app.state.counts):

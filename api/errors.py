@@ -29,7 +29,7 @@ _HTTP: Final = {
 }
 
 
-def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911  (a table in the form of a match)
+def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911  (a table in the form of a match)
     """What a client is told of an error; None where it is a bug of ours."""
     match error:
         case Problem():
@@ -44,6 +44,10 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911  (a table i
             return Invalid("this value is not allowed", field=_field(error))
         case psycopg.errors.SerializationFailure() | psycopg.errors.DeadlockDetected():
             return Unavailable("somebody changed the same thing at the same time; try again")
+        case psycopg.errors.LockNotAvailable():
+            return Unavailable("another request holds what this one needs; try again")
+        case psycopg.errors.QueryCanceled() | psycopg.errors.IdleInTransactionSessionTimeout():
+            return Unavailable("the database takes too long; try again")
         case psycopg.OperationalError() | PoolTimeout():
             return Unavailable("the database does not answer; try again")
         case psycopg.DataError():

@@ -60,7 +60,7 @@ class HealthController(Controller):
     @get("/health/ready", summary="Do database, broker and storage answer?")
     async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
         state = request.app.state
-        checks = (database.ping(state.pool), ping_broker(state.broker), state.storage.ping())
+        checks = (database.ping(state.health), ping_broker(state.broker), state.storage.ping())
         states = await asyncio.gather(*map(_timed, checks))
         up = all(service.state == "up" for service in states)
         body = Data(Readiness("ready" if up else "unavailable", *states))
@@ -102,7 +102,7 @@ async def _timed(check: Awaitable[None]) -> ServiceState:
 
 async def _truth(request: AnyRequest) -> Truth | None:
     try:
-        async with database.connection(request.app.state.pool) as connection:
+        async with database.connection(request.app.state.health) as connection:
             return await metrics.truth(connection)
     except (Problem, psycopg.Error):
         return None

@@ -18,9 +18,9 @@ class Server(MPServer):
     def signal_handler_interrupt(self, *args: Any, **named: Any) -> None:
         """Somebody wants us to stop."""
         for process in self.wrks:
-            if process.is_alive():
+            if process.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
                 os.kill(process.inner.pid, STOP_SIGNAL)
-        super().signal_handler_interrupt(*args, **named)
+        super().signal_handler_interrupt(*args, **named)  # type: ignore[no-untyped-call]  # as above
 
 
 def serve(settings: Settings) -> None:

@@ -20,15 +20,21 @@ Params = Mapping[str, Any] | Sequence[Any] | None
 Connection = AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
+# How long a statement may run and wait for a lock, and a transaction be idle. Nobody waits longer for an answer, and
+# a request that waits holds a connection that others need; the pipeline has time.
+ANSWERING = "-c lock_timeout=3s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
+WORKING = "-c lock_timeout=0 -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+
 set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
 
 
-def pool(settings: Settings, *, size: int | None = None, checked: bool = True) -> Pool:
+def pool(settings: Settings, *, size: int | None = None, checked: bool = True, limits: str = WORKING) -> Pool:
     """A pool not yet open: open it after a fork, inside the loop that uses it.
 
     Connections autocommit, so that a read costs one round trip; writes open a transaction. A ``checked`` pool asks
     each connection whether it still lives before it is given out, so that a restart of PostgreSQL reaches no caller.
+    ``limits`` are the session's, ``ANSWERING`` or ``WORKING``.
     """
     size = size or settings.database_pool_max
     return AsyncConnectionPool(
@@ -39,7 +45,7 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True) -
         kwargs={
             "autocommit": True,
             "application_name": "episodes",
-            "options": "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4 -c statement_timeout=30s",
+            "options": f"-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4 {limits}",
         },
         check=AsyncConnectionPool.check_connection if checked else None,
         open=False,

@@ -1,12 +1,17 @@
 """Idempotency-Key: the same request twice has one effect and one answer."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 
+from models.settings import load
+from tests.eventually import eventually
 from tests.resources import CLIP, SHOW, create
 from tests.stack import Stack
 
@@ -38,6 +43,39 @@ def test_the_same_request_is_answered_again_and_done_once(editor: httpx2.Client)
     assert again.headers["Content-Type"] == first.headers["Content-Type"]
     assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
     assert total(editor, CLIP.path, q=body["title"]) == 1
+
+
+@contextmanager
+def holding(server: Stack, headers: dict[str, str]) -> Iterator[None]:
+    """A first request with this key that does not end."""
+    take = "insert into idempotency_keys (caller, key, request_hash) values ('tester', %s, '')"
+    with psycopg.connect(server.database_url) as connection:
+        connection.execute(take, [headers["Idempotency-Key"]])
+        yield
+        connection.rollback()
+
+
+def test_a_repetition_while_the_first_still_runs_is_told_to_come_back(server: Stack, editor: httpx2.Client) -> None:
+    headers, body = key(), {"title": f"Slow {uuid4()}"}
+    with holding(server, headers):
+        answer = editor.post(CLIP.path, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["Retry-After"].isdecimal()
+    assert editor.post(CLIP.path, json=body, headers=headers).status_code == 201
+
+
+def test_requests_that_wait_for_one_lock_do_not_keep_others_waiting_for_long(
+    server: Stack, editor: httpx2.Client
+) -> None:
+    headers, count = key(), load(server.environ).database_pool_max
+    with holding(server, headers), server.client() as waiting, ThreadPoolExecutor(count) as threads:
+        posts = [threads.submit(waiting.post, CLIP.path, json={"title": "Slow"}, headers=headers) for _ in range(count)]
+        waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        eventually(lambda: server.sql(waits) == [(count,)])
+        assert editor.get("/health/ready").status_code == 200
+        assert not any(post.done() for post in posts)
+        assert editor.get(CLIP.path).status_code == 200
+        assert {post.result().status_code for post in posts} == {503}
 
 
 def test_without_a_key_each_request_counts(editor: httpx2.Client) -> None:
