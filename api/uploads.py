@@ -81,4 +81,4 @@ def _bound(new: NewUpload, headers: dict[str, str]) -> dict[str, str]:
 
 async def _duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:
     found = await stored_files.find(db, sha256) if sha256 else None
-    return await entities.duplicate_of(db, found) if found and found.stored else UNSET
+    return await entities.duplicate_of(db, found) if found and found.stored and not found.displaced else UNSET

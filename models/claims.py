@@ -12,11 +12,12 @@ from msgspec import Struct, convert, json
 from models import database, files
 from models.database import Connection
 from models.errors import JobError
+from models.files import Owner
 from models.jobs import DuplicateOf, OnDuplicate, Outcome, Stage
 from models.media import EntityType, Media, Role
 
 MAX_ATTEMPTS: Final = 3
-RETRY_PAUSES: Final = (1.0, 5.0)  # seconds before the second and the third attempt, each jittered by half
+RETRY_PAUSES: Final = (2.0, 15.0)  # seconds before the second and the third attempt, each jittered by half
 POSTPONE_SECONDS: Final = 2.0  # how long a job waits for another's file unless that one wakes it
 
 
@@ -42,7 +43,11 @@ class Claimed(Struct):
     request_id: str
     created_by: str
     waited_seconds: float  # from the job's creation to its first start
-    age_seconds: float  # since the job's creation
+
+    @property
+    def owner(self) -> Owner:
+        """What the job's content belongs to, if it is new."""
+        return Owner(self.job_id, self.entity_type, self.entity_id, self.role)
 
     @property
     def found(self) -> Media:
@@ -60,7 +65,7 @@ class Holder(Struct, frozen=True):
 _CLAIMED: Final = """
     job_id, stage, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate, declared_sha256,
     sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
-    extract(epoch from started_at - created_at)::float8, extract(epoch from clock_timestamp() - created_at)::float8
+    extract(epoch from started_at - created_at)::float8
 """
 
 
@@ -103,24 +108,54 @@ async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> boo
     return await database.execute(connection, query, [holder.lease_seconds, claimed.job_id, claimed.fence]) == 1
 
 
+async def hold(connection: Connection, claimed: Claimed) -> bool:
+    """Lock the job before anything else of the transaction that ends a stage; False where it is no longer ours."""
+    query = """
+        select true from ingest_jobs
+        where job_id = %s and fence = %s and status = 'running' and lease_expires_at is not null for update
+    """
+    return await database.value(connection, query, [claimed.job_id, claimed.fence]) is True
+
+
+async def entity_is_busy(connection: Connection, claimed: Claimed) -> bool:
+    """Whether another job is past deduplication for the same entity: two at once would mix up its pictures.
+
+    Holds a lock on the entity's turn until the transaction ends.
+    """
+    await database.execute(
+        connection, "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(claimed.entity_id)]
+    )
+    query = """
+        select exists (select from ingest_jobs
+                       where entity_id = %s and entity_type = %s and job_id <> %s
+                         and stage in ('thumbnail', 'index') and status in ('queued', 'running'))
+    """
+    params = [claimed.entity_id, claimed.entity_type, claimed.job_id]
+    return await database.value(connection, query, params) is True
+
+
 _FINISH: Final = """
     with ended as (
         update ingest_jobs set {sets}, lease_expires_at = null
         where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
-        returning job_id, fence
+        returning job_id, fence, created_at
+    ), reported as (
+        update ingest_attempts as attempt
+        set finished_at = clock_timestamp(), result = %(result)s, error_code = %(code)s, error_message = %(message)s
+        from ended where attempt.job_id = ended.job_id and attempt.fence = ended.fence
     )
-    update ingest_attempts as attempt
-    set finished_at = clock_timestamp(), result = %(result)s, error_code = %(code)s, error_message = %(message)s
-    from ended where attempt.job_id = ended.job_id and attempt.fence = ended.fence
+    select extract(epoch from clock_timestamp() - created_at)::float8 from ended
 """
 
 
 async def _finish(
     connection: Connection, claimed: Claimed, sets: str, result: str, error: JobError | None = None, **params: Any
-) -> bool:
+) -> float | None:
+    """The job's age in seconds at this end; None where it was not ours."""
     params |= {"job_id": claimed.job_id, "fence": claimed.fence, "result": result}
     params |= {"code": error.code if error else None, "message": error.message if error else None}
-    return await database.execute(connection, _FINISH.replace("{sets}", sets).encode(), params) == 1
+    age: float | None = await database.value(connection, _FINISH.replace("{sets}", sets).encode(), params)
+    return age
 
 
 class Verdict(Struct):
@@ -174,24 +209,24 @@ def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-async def succeed(connection: Connection, claimed: Claimed) -> bool:
-    """End the job well."""
+async def succeed(connection: Connection, claimed: Claimed) -> float | None:
+    """End the job well; its age in seconds, None where it is no longer ours."""
     return await _finish(connection, claimed, "status = 'succeeded', finished_at = clock_timestamp()", "succeeded")
 
 
-async def fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
-    """End the job with an error that stays until somebody retries it."""
+async def fail(connection: Connection, claimed: Claimed, error: JobError) -> float | None:
+    """End the job with an error that stays until somebody retries it; its age, None where it is no longer ours."""
     sets = (
         "status = 'failed', finished_at = clock_timestamp(),"
         " outcome = null, error_code = %(code)s, error_message = %(message)s"
     )
-    if not await _finish(connection, claimed, sets, "failed", error):
-        return False
-    await files.release(connection, claimed.job_id)
-    return True
+    age = await _finish(connection, claimed, sets, "failed", error)
+    if age is not None:
+        await files.release(connection, claimed.job_id)
+    return age
 
 
-async def retry_later(connection: Connection, claimed: Claimed, error: JobError, seconds: float) -> bool:
+async def retry_later(connection: Connection, claimed: Claimed, error: JobError, seconds: float) -> float | None:
     """Put the stage off; the error stays visible until it starts again."""
     sets = (
         "status = 'queued', run_at = clock_timestamp() + make_interval(secs => %(seconds)s),"
@@ -201,6 +236,17 @@ async def retry_later(connection: Connection, claimed: Claimed, error: JobError,
 
 
 async def postpone(connection: Connection, claimed: Claimed, seconds: float) -> bool:
-    """Put the stage off without counting the attempt: it waits for another job, not for luck."""
-    sets = "attempts = attempts - 1, run_at = clock_timestamp() + make_interval(secs => %(seconds)s)"
-    return await _finish(connection, claimed, sets, "postponed", seconds=seconds)
+    """Put the stage off as if it had not begun: it waits for another job, not for luck."""
+    query = """
+        with postponed as (
+            update ingest_jobs
+            set status = 'queued', attempts = attempts - 1, lease_expires_at = null,
+                run_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+            where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
+            returning job_id, fence
+        )
+        delete from ingest_attempts as attempt using postponed
+        where attempt.job_id = postponed.job_id and attempt.fence = postponed.fence
+    """
+    params = {"job_id": claimed.job_id, "fence": claimed.fence, "seconds": seconds}
+    return await database.execute(connection, query, params) == 1

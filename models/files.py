@@ -1,6 +1,5 @@
 """Stored files: one row per content, whichever entities show it."""
 
-from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,69 +10,88 @@ from models.media import EntityType, Role
 
 
 class StoredFile(msgspec.Struct):
-    """The one row of a content; ``stored`` once its first job has proved that it decodes."""
+    """The one row of a content.
+
+    ``stored`` once its first job has proved that it decodes; ``displaced`` where the entity that brought it shows
+    another content by now. ``thumbnails`` lie under the content's own name and are never overwritten.
+    """
 
     sha256: str
     file_reference: str
     file_size: int
-    media: dict[str, object]
     entity_type: EntityType
     entity_id: UUID
     role: Role
     job_id: UUID
     thumbnails: list[dict[str, object]]
     stored: bool
+    displaced: bool
 
 
-_FILE: Final = """
-    select sha256, file_reference, file_size, media, entity_type, entity_id, role, job_id, thumbnails,
-           stored_at is not null from files
-"""
+class Owner(msgspec.Struct, frozen=True):
+    """Which job brings a content, to which entity, in which role."""
+
+    job_id: UUID
+    entity_type: EntityType
+    entity_id: UUID
+    role: Role
 
 
-async def claim_content(connection: Connection, file: StoredFile) -> bool:
-    """Write the row of a content; False where another job was first. The database decides the race."""
-    query = """
-        insert into files (sha256, file_reference, file_size, media, entity_type, entity_id, role, job_id)
-        values (%s, %s, %s, %s::jsonb, %s, %s, %s, %s) on conflict (sha256) do nothing
+async def claim_content(connection: Connection, sha256: str, file_reference: str, file_size: int, owner: Owner) -> bool:
+    """Write the row of a content, or take over one that nobody shows any more; False where it is another's.
+
+    The database decides the race.
     """
-    media = msgspec.json.encode(file.media).decode()
-    params = [file.sha256, file.file_reference, file.file_size, media]
-    params += [file.entity_type, file.entity_id, file.role, file.job_id]
-    return await database.execute(connection, query, params) == 1
+    query = """
+        insert into files as kept (sha256, file_reference, file_size, entity_type, entity_id, role, job_id)
+        values (%(sha256)s, %(file_reference)s, %(file_size)s, %(entity_type)s, %(entity_id)s, %(role)s, %(job_id)s)
+        on conflict (sha256) do update
+        set entity_type = excluded.entity_type, entity_id = excluded.entity_id, role = excluded.role,
+            job_id = excluded.job_id, displaced_at = null
+        where kept.displaced_at is not null and kept.stored_at is not null
+    """
+    params = {"sha256": sha256, "file_reference": file_reference, "file_size": file_size}
+    return await database.execute(connection, query, params | msgspec.structs.asdict(owner)) == 1
 
 
 async def find(connection: Connection, sha256: str) -> StoredFile | None:
     """The row of a content."""
-    return await database.row(connection, StoredFile, f"{_FILE} where sha256 = %s", [sha256])
-
-
-async def settle(
-    connection: Connection, file: StoredFile, job_id: UUID, shown_by: tuple[EntityType, UUID], thumbnails: list[object]
-) -> None:
-    """The content decodes: from now on others may be its duplicates, and those that wait for it go on.
-
-    ``shown_by`` is the entity whose pictures show it now, so that earlier contents of it can no longer lend theirs.
+    query = """
+        select sha256, file_reference, file_size, entity_type, entity_id, role, job_id, thumbnails,
+               stored_at is not null, displaced_at is not null
+        from files where sha256 = %s
     """
+    return await database.row(connection, StoredFile, query, [sha256])
+
+
+async def settle(connection: Connection, sha256: str, job_id: UUID, thumbnails: object) -> None:
+    """The content decodes: from now on others may be its duplicates, and those that wait for it go on."""
     query = """
         with settled as (
-            update files set stored_at = coalesce(stored_at, clock_timestamp()), thumbnails = %(thumbnails)s::jsonb
-            where sha256 = %(sha256)s and job_id = %(job_id)s
-        ), overwritten as (
-            update files set thumbnails = '[]'
-            where entity_type = %(entity_type)s and entity_id = %(entity_id)s and sha256 <> %(sha256)s
-              and thumbnails <> '[]' and %(thumbnails)s <> '[]'
+            update files set stored_at = clock_timestamp(), thumbnails = %(thumbnails)s::jsonb
+            where sha256 = %(sha256)s and job_id = %(job_id)s and stored_at is null
         ), woken as (
-            update ingest_jobs set run_at = clock_timestamp()
-            where sha256 = %(sha256)s and stage = 'deduplicate' and status in ('queued', 'running')
-              and lease_expires_at is null and run_at > clock_timestamp()
+            update ingest_jobs set run_at = clock_timestamp() where job_id in (
+                select job_id from ingest_jobs
+                where sha256 = %(sha256)s and stage = 'deduplicate' and status = 'queued'
+                  and run_at > clock_timestamp()
+                order by job_id for update skip locked)
             returning job_id
         )
         select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
     """
     pictures = msgspec.json.encode(thumbnails).decode()
-    params = {"sha256": file.sha256, "job_id": job_id, "thumbnails": pictures}
-    await database.execute(connection, query, params | {"entity_type": shown_by[0], "entity_id": shown_by[1]})
+    await database.execute(connection, query, {"sha256": sha256, "job_id": job_id, "thumbnails": pictures})
+
+
+async def displace(connection: Connection, owner: Owner, shown: str) -> None:
+    """The entity shows the content ``shown`` now: what it showed before has no entity any more."""
+    query = """
+        update files set displaced_at = clock_timestamp()
+        where entity_type = %(entity_type)s and entity_id = %(entity_id)s and role = %(role)s
+          and sha256 <> %(shown)s and displaced_at is null and stored_at is not null
+    """
+    await database.execute(connection, query, msgspec.structs.asdict(owner) | {"shown": shown})
 
 
 async def release(connection: Connection, job_id: UUID) -> None:
@@ -82,10 +100,11 @@ async def release(connection: Connection, job_id: UUID) -> None:
         with released as (
             delete from files where job_id = %s and stored_at is null returning sha256
         ), woken as (
-            update ingest_jobs set run_at = clock_timestamp() from released
-            where ingest_jobs.sha256 = released.sha256 and stage = 'deduplicate' and status in ('queued', 'running')
-              and lease_expires_at is null and run_at > clock_timestamp()
-            returning ingest_jobs.job_id
+            update ingest_jobs set run_at = clock_timestamp() where job_id in (
+                select waiting.job_id from ingest_jobs as waiting join released using (sha256)
+                where stage = 'deduplicate' and status = 'queued' and run_at > clock_timestamp()
+                order by waiting.job_id for update of waiting skip locked)
+            returning job_id
         )
         select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
     """

@@ -102,7 +102,7 @@ class Attempt(Struct):
     worker: str
     started_at: datetime
     finished_at: datetime | None
-    result: Literal["succeeded", "failed", "postponed", "lost"] | None
+    result: Literal["succeeded", "failed", "lost", "cancelled"] | None
     error_code: ErrorCode | None
     error_message: str | None
 
@@ -115,7 +115,8 @@ _JOB: Final = """
            coalesce((select jsonb_agg(jsonb_build_object('stage', stage, 'attempt', attempt, 'worker', worker,
                          'started_at', started_at, 'finished_at', finished_at, 'result', result,
                          'error_code', error_code, 'error_message', error_message) order by fence)
-                     from ingest_attempts where ingest_attempts.job_id = job.job_id), '[]') as attempts_made
+                     from ingest_attempts as made where made.job_id = job.job_id and made.fence > job.retried_fence),
+                    '[]') as attempts_made
     from ingest_jobs as job
 """
 
@@ -163,7 +164,7 @@ class _Row(Struct):
         return StageReport(
             name=name,
             status=self._status_of(name),
-            attempts=sum(made.result != "postponed" for made in attempts),
+            attempts=len(attempts),
             started_at=attempts[0].started_at if attempts else None,
             finished_at=attempts[-1].finished_at if attempts else None,
             seconds=round(sum(worked), 6) if worked else None,
@@ -261,7 +262,8 @@ async def retry(connection: Connection, job_id: UUID) -> Job:
     query = """
         update ingest_jobs
         set status = 'queued', stage = 'ingest', attempts = 0, error_code = null, error_message = null,
-            outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null
+            outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
+            retried_fence = fence
         where job_id = %s and status in ('failed', 'cancelled') returning pg_notify('jobs', '')
     """
     if not await database.execute(connection, query, [job_id]):
@@ -275,18 +277,29 @@ async def cancel(connection: Connection, job_id: UUID) -> Job:
 
     Raises:
         NotFound
-        Conflict: where it has ended.
+        Conflict: where it has ended, or its pictures are already being put in place.
     """
     query = """
-        update ingest_jobs
-        set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
-            outcome = null
-        where job_id = %s and status in ('queued', 'running')
-    """
-    if not await database.execute(connection, query, [job_id]):
-        current = await read(connection, job_id)
-        raise Conflict(
-            f"this job has ended: it {current.status}" if current.status != "cancelled" else "already cancelled"
+        with cancelled as (
+            update ingest_jobs
+            set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
+                outcome = null, duplicate_of = null, error_code = null, error_message = null
+            where job_id = %(job_id)s and status in ('queued', 'running') and stage <> 'index'
+            returning old.fence as fence
+        ), ended as (
+            update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'
+            from cancelled
+            where attempt.job_id = %(job_id)s and attempt.fence = cancelled.fence and attempt.finished_at is null
         )
+        select true from cancelled
+    """
+    if await database.value(connection, query, {"job_id": job_id}) is None:
+        raise Conflict(_too_late(await read(connection, job_id)))
     await files.release(connection, job_id)
     return await read(connection, job_id)
+
+
+def _too_late(job: Job) -> str:
+    if job.finished_at is None:
+        return "this job is about to end: its file is stored and being put in place"
+    return f"this job has ended already: it is {job.status}"

@@ -49,6 +49,11 @@ def reference(bucket: str, entity_type: EntityType, entity_id: UUID, variant: Va
     return Reference(bucket, f"{entity_type}s/{entity_id}/{variant}.jpg")
 
 
+def of_content(bucket: str, sha256: str, variant: Variant) -> Reference:
+    """Where the picture of a content lies, whichever entities show it."""
+    return Reference(bucket, f"content/{sha256[:2]}/{sha256}/{variant}.jpg")
+
+
 async def read_all(connection: Connection, entity_type: str, entity_id: UUID) -> list[ThumbnailRow]:
     """The thumbnails of an entity, largest first."""
     query = """

@@ -5,11 +5,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from models import database
 from models.claims import Holder
@@ -69,15 +68,14 @@ class Context:
         """Cancel what still runs then."""
         asyncio.get_running_loop().call_later(seconds, lambda: [task.cancel() for task in self._running])
 
-    def folder(self, job_id: UUID) -> Path:
-        """The job's own folder on this machine."""
-        folder = self._scratch / str(job_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def drop(self, job_id: UUID) -> None:
-        """Remove the job's folder, if there is one."""
-        shutil.rmtree(self._scratch / str(job_id), ignore_errors=True)
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
+        """A folder for one run of a job, gone when the run ends."""
+        made = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._scratch))
+        try:
+            yield made
+        finally:
+            await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 
     def _make_scratch(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)

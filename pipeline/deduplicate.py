@@ -1,8 +1,9 @@
 """Second stage: of identical files exactly one is stored; the database decides which."""
 
-from msgspec import to_builtins
+from pathlib import Path
+from typing import Final
 
-from models import entities, files
+from models import claims, entities, files
 from models.claims import Claimed, Verdict
 from models.database import Connection
 from models.errors import Rejected
@@ -10,15 +11,25 @@ from models.files import StoredFile
 from pipeline.context import Context
 from pipeline.stage import Finish, Postpone, Step
 
+TURN_SECONDS: Final = 0.5  # between looks whether another job of the same entity has ended
 
-async def deduplicate(_: Context, claimed: Claimed) -> Finish:
-    """Claim the content, or find whose it is."""
+
+async def deduplicate(_: Context, claimed: Claimed, __: Path) -> Finish:
+    """Claim the content, or find whose it is.
+
+    Jobs of one entity pass one at a time and before they claim a content, so none that owns a content waits.
+    """
 
     async def finish(connection: Connection) -> Step:
-        if await files.claim_content(connection, content(claimed)):
+        if await claims.entity_is_busy(connection, claimed):
+            return Postpone(TURN_SECONDS)
+        sha256, size = claimed.sha256 or "", claimed.file_size or 0
+        if await files.claim_content(connection, sha256, claimed.source_reference, size, claimed.owner):
             return Verdict("stored")
-        first = await files.find(connection, claimed.sha256 or "")
-        if first is None or not (first.stored or first.job_id == claimed.job_id):
+        first = await files.find(connection, sha256)
+        if first is not None and first.job_id == claimed.job_id:
+            return Verdict("stored")  # ours since an earlier attempt
+        if first is None or not first.stored:
             return Postpone()  # the first of them is still being proved; it wakes us when that is settled
         return await _duplicate(connection, claimed, first)
 
@@ -26,26 +37,8 @@ async def deduplicate(_: Context, claimed: Claimed) -> Finish:
 
 
 async def _duplicate(connection: Connection, claimed: Claimed, first: StoredFile) -> Verdict:
-    if (first.entity_type, first.entity_id, first.role) == (claimed.entity_type, claimed.entity_id, claimed.role):
-        return Verdict("stored")  # the same file sent to the same place again
     of = await entities.duplicate_of(connection, first)
     if claimed.on_duplicate == "reject":
         where = " (in the trash)" if of.deleted else ""
         raise Rejected("DUPLICATE", f"the same file is stored already, with {of.entity_type} {of.entity_id}{where}")
     return Verdict("stored" if claimed.on_duplicate == "keep" else "duplicate", of)
-
-
-def content(claimed: Claimed) -> StoredFile:
-    """The job's file as the row of a content."""
-    return StoredFile(
-        sha256=claimed.sha256 or "",
-        file_reference=claimed.source_reference,
-        file_size=claimed.file_size or 0,
-        media=to_builtins(claimed.found),
-        entity_type=claimed.entity_type,
-        entity_id=claimed.entity_id,
-        role=claimed.role,
-        job_id=claimed.job_id,
-        thumbnails=[],
-        stored=False,
-    )

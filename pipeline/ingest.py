@@ -1,5 +1,7 @@
 """First stage: fetch the file, check and hash it, look inside."""
 
+from pathlib import Path
+
 from models import metrics
 from models.claims import Claimed, Found
 from models.database import Connection
@@ -10,9 +12,9 @@ from pipeline.fetching import fetch
 from pipeline.stage import Finish
 
 
-async def ingest(context: Context, claimed: Claimed) -> Finish:
+async def ingest(context: Context, claimed: Claimed, folder: Path) -> Finish:
     """Learn the SHA-256, size and media of the job's source."""
-    path, written, etag = await fetch(context, claimed)
+    path, written, etag = await fetch(context, claimed, folder)
     metrics.INGESTED_BYTES.inc(written.size)
     if written.size == 0:
         raise Rejected("EMPTY_FILE", "the file is empty")

@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -38,7 +39,7 @@ class Postpone(Struct):
 
 Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
-Work = Callable[[Context, Claimed], Awaitable[Finish]]
+Work = Callable[[Context, Claimed, Path], Awaitable[Finish]]
 
 
 class LostLease(Exception):
@@ -53,28 +54,37 @@ async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_i
     """
     async with database.connection(context.pool) as connection:
         claimed = await claims.claim(connection, job_id, stage, context.holder)
-    if claimed is not None and claimed.stage == STAGES[0] and claimed.attempts == 1:
+    if claimed is None:
+        return
+    if claimed.fence == 1:
         metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
-        while claimed is not None:
-            with structlog.contextvars.bound_contextvars(
-                request_id=claimed.request_id, job_id=str(job_id), stage=claimed.stage, attempt=claimed.attempts
-            ):
-                claimed = await _attempt(context, claimed, chain[claimed.stage])
+        async with context.folder() as folder:
+            await _go_on(context, chain, claimed, folder)
 
 
-async def _attempt(context: Context, claimed: Claimed, work: Work) -> Claimed | None:
+async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
+    while claimed is not None:
+        with structlog.contextvars.bound_contextvars(
+            request_id=claimed.request_id, job_id=str(claimed.job_id), stage=claimed.stage, attempt=claimed.attempts
+        ):
+            claimed = await _attempt(context, claimed, chain[claimed.stage], folder)
+
+
+async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path) -> Claimed | None:
     """One attempt; the next stage where it went well and there is one."""
     started = time.perf_counter()
     try:
-        finish = await _leased(context, claimed, _limited(work(context, claimed)))
+        finish = await _leased(context, claimed, _limited(work(context, claimed, folder)))
         return await _finish(context, claimed, finish)
     except LostLease:
         log.warning("lease lost")
-        context.drop(claimed.job_id)
     except asyncio.CancelledError:
         await _give_back(context, claimed)
         raise
+    except (psycopg.OperationalError, PoolTimeout, Unavailable) as error:
+        log.warning("the database went away", error=str(error))
+        await _give_back(context, claimed)
     except Exception as error:
         await _failed(context, claimed, _sorted(error))
     finally:
@@ -121,18 +131,17 @@ async def _renew(context: Context, claimed: Claimed) -> None:
 
 
 async def _finish(context: Context, claimed: Claimed, finish: Finish) -> Claimed | None:
-    async def write(connection: Connection) -> tuple[Step, Claimed | None]:
-        step = await finish(connection)
-        return step, await _step(connection, claimed, step, context.holder)
+    async def write(connection: Connection) -> Ended:
+        if not await claims.hold(connection, claimed):
+            raise LostLease
+        return await _end(connection, claimed, await finish(connection), context.holder)
 
-    step, following = await _recorded(context, write)
-    if isinstance(step, Postpone):
-        log.info("stage postponed", seconds=step.seconds)
-    elif following is None:
-        _succeeded(claimed)
+    ended = await _recorded(context, write)
+    if ended.age is not None:
+        _succeeded(claimed, ended.age)
     else:
-        log.info("stage succeeded")
-    return following
+        log.info("stage succeeded" if ended.following else "stage postponed")
+    return ended.following
 
 
 async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]]) -> T:
@@ -148,51 +157,46 @@ async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]
         return await write(connection)
 
 
-async def _step(connection: Connection, claimed: Claimed, step: Step, holder: Holder) -> Claimed | None:
-    """End the stage as ``step`` says; the next stage, where it is ours at once.
+class Ended(Struct):
+    """How a stage ended: the next one, where it is ours at once, or the age of the job that is done."""
 
-    Raises:
-        LostLease
-    """
-    place = STAGES.index(claimed.stage) + 1
-    following = None
+    following: Claimed | None = None
+    age: float | None = None  # seconds
+
+
+async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Holder) -> Ended:
     if isinstance(step, Postpone):
-        ours = await claims.postpone(connection, claimed, step.seconds)
-    elif place == len(STAGES):
-        ours = await claims.succeed(connection, claimed)
-    else:
-        following = await claims.advance(connection, claimed, STAGES[place], holder, step)
-        ours = following is not None
-    if not ours:
-        raise LostLease
-    return following
+        await claims.postpone(connection, claimed, step.seconds)
+        return Ended()
+    place = STAGES.index(claimed.stage) + 1
+    if place == len(STAGES):
+        return Ended(age=await claims.succeed(connection, claimed))
+    return Ended(following=await claims.advance(connection, claimed, STAGES[place], holder, step))
 
 
-def _succeeded(claimed: Claimed) -> None:
+def _succeeded(claimed: Claimed, age: float) -> None:
     metrics.JOBS_ENDED.labels(claimed.outcome or "", "").inc()
-    metrics.JOB_SECONDS.observe(claimed.age_seconds)
-    log.info("job succeeded", outcome=claimed.outcome, seconds=round(claimed.age_seconds, 3))
+    metrics.JOB_SECONDS.observe(age)
+    if claimed.duplicate_of:
+        metrics.DUPLICATES.inc()
+    log.info("job succeeded", outcome=claimed.outcome, seconds=round(age, 3))
 
 
 async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
     """Record the failure; where even that fails, the lease runs out and the stage is given back."""
     final = isinstance(error, Rejected) or claimed.attempts >= MAX_ATTEMPTS
 
-    async def write(connection: Connection) -> bool:
+    async def write(connection: Connection) -> float | None:
         if final:
             return await claims.fail(connection, claimed, error)
         return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
 
-    if await _recorded(context, write):
-        _told(claimed, error, final=final)
-    if final:
-        context.drop(claimed.job_id)
-
-
-def _told(claimed: Claimed, error: JobError, *, final: bool) -> None:
-    if final:
+    age = await _recorded(context, write)
+    if age is None:
+        log.warning("lease lost")
+    elif final:
         metrics.JOBS_ENDED.labels("failed", error.code).inc()
-        metrics.JOB_SECONDS.observe(claimed.age_seconds)
+        metrics.JOB_SECONDS.observe(age)
         log.warning("job failed", code=error.code, error=error.message)
     else:
         metrics.STAGE_RETRIES.labels(claimed.stage).inc()

@@ -48,6 +48,7 @@ def upgrade() -> None:
             hinted_at timestamptz,
             fence bigint not null default 0,
             lease_expires_at timestamptz,
+            retried_fence bigint not null default 0,  -- attempts up to here were before the last retry
             version bigint not null default 1
         );
         create index ingest_jobs_due_idx on ingest_jobs (lane, job_id)
@@ -83,7 +84,7 @@ def upgrade() -> None:
             worker text not null,
             started_at timestamptz not null default clock_timestamp(),
             finished_at timestamptz,
-            result text check (result in ('succeeded', 'failed', 'postponed', 'lost')),
+            result text check (result in ('succeeded', 'failed', 'lost', 'cancelled')),
             error_code text,
             error_message text,
             primary key (job_id, fence)
@@ -94,17 +95,17 @@ def upgrade() -> None:
             sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
             file_reference text not null,
             file_size bigint not null,
-            media jsonb not null,
             entity_type text not null,
             entity_id uuid not null,
             role text not null,
             job_id uuid not null,
             thumbnails jsonb not null default '[]',
             created_at timestamptz not null default now(),
-            stored_at timestamptz
+            stored_at timestamptz,
+            displaced_at timestamptz  -- since when its entity shows another content
         );
         create index files_job_id_idx on files (job_id);
-        create index files_entity_idx on files (entity_id);
+        create index files_entity_idx on files (entity_id) where displaced_at is null;
 
         create table thumbnails (
             thumbnail_id uuid primary key default uuidv7(),

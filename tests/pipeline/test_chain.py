@@ -1,11 +1,13 @@
 """The main job from POST to picture, through the API and real workers."""
 
+import gzip
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import httpx2
 import pytest
 from PIL import Image
@@ -169,22 +171,86 @@ def test_a_duplicate_of_something_in_the_trash_says_so(editor: httpx2.Client) ->
     assert answer.json()["data"]["duplicateOf"]["deleted"] is True
 
 
+def shows_the_scene(client: httpx2.Client, clip_id: str) -> bool:
+    """Whether all pictures of a clip are of the scene, not of another file."""
+    shown = pictures(client, f"{CLIP.path}/{clip_id}")
+    return set(shown) == set(SIZES) and all(
+        media.near(seen, wanted)
+        for picture in shown.values()
+        for seen, wanted in zip(media.corners(picture), media.CORNERS, strict=True)
+    )
+
+
+def green() -> bytes:
+    """A picture of one colour."""
+    return unique(media.encoded(Image.new("RGB", (640, 360), (0, 160, 0)), "JPEG"))
+
+
 def test_a_duplicate_keeps_its_picture_when_the_original_shows_another(editor: httpx2.Client) -> None:
     data = unique(media.jpeg())
-    first = ingested(editor, data)
-    green = Image.new("RGB", (640, 360), (0, 160, 0))
-    other = upload(editor, unique(media.encoded(green, "JPEG")))
-    assert ended(editor, post(editor, other, first["entity_id"]))["outcome"] == "stored"
-    second = ingested(editor, data)
+    first, second = ingested(editor, data), ingested(editor, data)
     assert second["outcome"] == "duplicate"
-    seen = media.corners(pictures(editor, f"{CLIP.path}/{second['entity_id']}")["primary"])
-    assert all(media.near(colour, wanted) for colour, wanted in zip(seen, media.CORNERS, strict=True))
+    assert ended(editor, post(editor, upload(editor, green()), first["entity_id"]))["outcome"] == "stored"
+    assert shows_the_scene(editor, second["entity_id"])
+    assert not shows_the_scene(editor, first["entity_id"])
 
 
-def test_the_same_file_for_the_same_clip_again_is_no_duplicate(editor: httpx2.Client) -> None:
-    first = ingested(editor, unique(media.jpeg()))
-    again = ended(editor, post(editor, first["source_reference"], first["entity_id"]))
-    assert (again["outcome"], again["duplicate_of"]) == ("stored", None)
+def test_a_content_that_nobody_shows_any_more_belongs_to_whoever_brings_it_next(editor: httpx2.Client) -> None:
+    data = unique(media.jpeg())
+    first = ingested(editor, data)
+    assert ended(editor, post(editor, upload(editor, green()), first["entity_id"]))["outcome"] == "stored"
+    known = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "sha256": sha256(data)}
+    assert "duplicateOf" not in editor.post("/api/v1/upload/generate-url", json=known).json()["data"]
+    second = ingested(editor, data)
+    assert (second["outcome"], second["duplicate_of"]) == ("stored", None)
+    assert entity(editor, CLIP, second["entity_id"])["file_reference"] == first["source_reference"]
+    assert shows_the_scene(editor, second["entity_id"])
+    third = ingested(editor, data)
+    assert third["duplicate_of"]["entity_id"] == second["entity_id"]
+
+
+def test_the_same_file_for_the_same_clip_again_is_a_duplicate_of_itself(editor: httpx2.Client) -> None:
+    data = unique(media.jpeg())
+    first = ingested(editor, data)
+    again = ended(editor, post(editor, upload(editor, data), first["entity_id"]))
+    assert (again["outcome"], again["duplicate_of"]["entity_id"]) == ("duplicate", first["entity_id"])
+    clip = entity(editor, CLIP, first["entity_id"])
+    assert (clip["file_reference"], clip["duplicate_of"]) == (first["source_reference"], None)
+    refused = ended(editor, post(editor, upload(editor, data), first["entity_id"], on_duplicate="reject"))
+    assert refused["error"]["code"] == "DUPLICATE"
+
+
+def test_of_identical_files_at_once_for_one_clip_exactly_one_is_stored(editor: httpx2.Client) -> None:
+    data = unique(media.jpeg())
+    clip_id = create(editor, CLIP)["clip_id"]
+    posted = [post(editor, upload(editor, data), clip_id) for _ in range(5)]
+    outcomes = sorted(ended(editor, job)["outcome"] for job in posted)
+    assert outcomes == ["duplicate"] * 4 + ["stored"]
+
+
+def test_two_files_at_once_for_one_clip_do_not_mix(editor: httpx2.Client) -> None:
+    for _ in range(4):
+        scene, other = unique(media.jpeg()), green()
+        clip_id = create(editor, CLIP)["clip_id"]
+        posted = [post(editor, upload(editor, data), clip_id) for data in (scene, other)]
+        assert {ended(editor, job)["outcome"] for job in posted} == {"stored"}
+        shown = entity(editor, CLIP, clip_id)["file_hash"]
+        assert shows_the_scene(editor, clip_id) == (shown == sha256(scene))
+
+
+def test_a_file_counts_by_its_own_bytes_however_its_upload_was_encoded(server: Stack, editor: httpx2.Client) -> None:
+    packed = gzip.compress(unique(media.jpeg()) + b"\0" * (40 * 1024 * 1024))
+    key = f"clip/{uuid4()}-packed.jpg"
+    storage = boto3.client(
+        "s3",
+        endpoint_url=server.environ["S3_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=server.environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=server.environ["AWS_SECRET_ACCESS_KEY"],
+    )
+    storage.put_object(Bucket="episodes-media", Key=key, Body=packed, ContentEncoding="gzip")
+    job = ended(editor, post(editor, f"s3://episodes-media/{key}"))
+    assert job["error"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
 
 
 def test_of_identical_files_at_once_exactly_one_is_stored(editor: httpx2.Client) -> None:
