@@ -100,6 +100,8 @@ async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:
 async def attach(connection: Connection, claimed: Claimed, file: StoredFile, media: Media) -> None:
     """Give the job's entity the file and what is known of it."""
     duplicate = claimed.duplicate_of["entity_id"] if claimed.duplicate_of else None
+    if duplicate == str(claimed.entity_id):
+        duplicate = None  # the same file sent again: the job says so, the entity is no copy of itself
     actor = Actor(claimed.created_by, claimed.request_id, claimed.job_id)
     params = actor.params() | {
         "entity_id": claimed.entity_id,
