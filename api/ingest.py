@@ -13,7 +13,7 @@ from api.dependencies import Db, Files, Who
 from api.envelope import Data, ErrorEntry, Listing, listing
 from api.parameters import Id
 from api.validation import value_errors
-from models import database, entities, jobs, references
+from models import database, entities, jobs, metrics, references
 from models.database import Connection, Pool
 from models.errors import ErrorCode, Invalid
 from models.jobs import Job, JobFilter, NewJob, Stage, Status
@@ -116,7 +116,9 @@ class IngestController(Controller):
 
     @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
     async def cancel_job(self, db: Db, job_id: Id) -> Data[Job]:
-        return Data(await jobs.cancel(db, job_id))
+        cancelled = await jobs.cancel(db, job_id)
+        metrics.JOBS_ENDED.labels("cancelled", "").inc()
+        return Data(cancelled)
 
 
 def _read(item: dict[str, Any]) -> NewJob | ErrorEntry:
