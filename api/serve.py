@@ -1,8 +1,8 @@
 """The application that the server's processes load."""
 
-from api import watching
 import gc
 
+from api import watching
 from api.app import create_app
 from models import log
 from models.settings import load

@@ -1,8 +1,9 @@
 """PostgreSQL: the pool, and how a connection reads rows into structs."""
 
+import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError
@@ -25,6 +26,9 @@ Pool = AsyncConnectionPool[Connection]
 ANSWERING = "-c lock_timeout=3s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 WORKING = "-c lock_timeout=0 -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 
+# A server that vanished without a word is found out by the kernel, which then closes the socket.
+_KEEPALIVE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
 set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
 
@@ -32,8 +36,8 @@ set_json_loads(msgspec.json.decode)
 def pool(settings: Settings, *, size: int | None = None, checked: bool = True, limits: str = WORKING) -> Pool:
     """A pool not yet open: open it after a fork, inside the loop that uses it.
 
-    Connections autocommit, so that a read costs one round trip; writes open a transaction. A ``checked`` pool asks
-    each connection whether it still lives before it is given out, so that a restart of PostgreSQL reaches no caller.
+    Connections autocommit, so that a read costs one round trip; writes open a transaction. A ``checked`` pool looks
+    whether a connection still lives before it gives it out, so that a restart of PostgreSQL reaches no caller.
     ``limits`` are the session's, ``ANSWERING`` or ``WORKING``.
     """
     size = size or settings.database_pool_max
@@ -45,11 +49,24 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True, l
         kwargs={
             "autocommit": True,
             "application_name": "episodes",
+            **_KEEPALIVE,
             "options": f"-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4 {limits}",
         },
-        check=AsyncConnectionPool.check_connection if checked else None,
+        check=_check if checked else None,
         open=False,
     )
+
+
+async def _check(connected: Connection) -> None:
+    """A server that goes away closes the socket, and then there is something to read: only then ask it.
+
+    Raises:
+        OperationalError: it does not answer.
+    """
+    watch = select.poll()
+    watch.register(connected.fileno(), select.POLLIN)
+    if watch.poll(0):
+        await AsyncConnectionPool.check_connection(connected)
 
 
 @asynccontextmanager

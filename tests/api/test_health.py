@@ -98,3 +98,16 @@ def test_without_a_database_each_answer_says_so_and_the_first_after_it_is_good(o
         assert "episodes_outbox_pending" not in metrics.result().text
         own.postgres.start()
         assert client.get("/api/v1/shows").json()["data"] == []
+
+
+def test_after_a_restart_of_postgresql_no_lost_connection_reaches_a_caller(own: Services, alone: Stack) -> None:
+    assert own.postgres is not None
+    with alone.client("viewer") as client, ThreadPoolExecutor(16) as threads:
+
+        def statuses() -> set[int]:
+            answers = [threads.submit(client.get, "/api/v1/clips") for _ in range(64)]
+            return {answer.result().status_code for answer in answers}
+
+        assert statuses() == {200}  # so that all connections of the pool were in use a moment ago
+        own.postgres.restart()
+        assert statuses() == {200}
