@@ -15,7 +15,7 @@ from api.backgrounds import BackgroundController
 from api.clips import ClipController
 from api.components import ComponentController
 from api.cors import CrossOrigin
-from api.dependencies import PROVIDERS
+from api.dependencies import PROVIDERS, one_by_one
 from api.episodes import EpisodeController
 from api.guests import GuestController
 from api.headers import Protection
@@ -81,6 +81,7 @@ def create_app(settings: Settings) -> Litestar:
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
     )
+    one_by_one(app)
     app.asgi_handler = _layered(app, settings, counts)
     return app
 
