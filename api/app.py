@@ -22,6 +22,13 @@ from api.headers import Protection
 from api.health import VERSION, HealthController
 from api.ingest import IngestController
 from api.limits import RateLimits, count_caller
+from api.links import (
+    BackgroundLinkController,
+    ComponentLinkController,
+    GuestLinkController,
+    OutfitLinkController,
+    UiElementLinkController,
+)
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
 from api.requests import check_request
@@ -48,6 +55,11 @@ CONTROLLERS = (
     BackgroundController,
     ComponentController,
     GuestController,
+    OutfitLinkController,
+    UiElementLinkController,
+    BackgroundLinkController,
+    ComponentLinkController,
+    GuestLinkController,
     UploadController,
     IngestController,
     SearchController,
@@ -116,7 +128,5 @@ def _counts(settings: Settings) -> Counts | None:
     return Counts(settings.redis_url, Quota(settings.rate_limit_per_minute)) if settings.rate_limit_per_minute else None
 
 
-def _broker(settings: Settings) -> "redis.asyncio.Redis | None":
-    if settings.broker.startswith("amqp"):
-        return None
+def _broker(settings: Settings) -> "redis.asyncio.Redis":
     return redis.asyncio.Redis.from_url(settings.broker, socket_timeout=2, socket_connect_timeout=2)

@@ -64,6 +64,7 @@ class Authenticator:
         self._keys = keys or keys_of(settings)
         self._issuer = issuer_of(settings)
         self._client = settings.cognito_client_id or settings.jwt_audience
+        self._uses = ("access", "id") if settings.cognito_tokens else ("access", "id", None)
         self._remembered: dict[str, Caller] = {}
 
     def known(self, authorization: str | None) -> Caller | None:
@@ -113,12 +114,12 @@ class Authenticator:
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
         """A Cognito access token names its client in ``client_id``, an id token in ``aud``."""
-        if self._client is None:
-            return
         use = claims.get("token_use")
         audience = claims.get("client_id") if use == "access" else claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        if use not in ("access", "id", None) or self._client not in audiences:
+        if use not in self._uses:
+            raise Unauthorized("the token is neither an access token nor an id token")
+        if self._client is not None and self._client not in audiences:
             raise Unauthorized("the token was made for another application")
 
 

@@ -77,15 +77,14 @@ class HealthController(Controller):
         return issuer.jwks(config.episodes_home) if config.embedded_issuer else {"keys": []}
 
 
-async def ping_broker(client: "redis.asyncio.Redis | None") -> None:
+async def ping_broker(client: "redis.asyncio.Redis") -> None:
     """One round trip.
 
     Raises:
         Unavailable
     """
     try:
-        if client is not None:
-            await client.ping()
+        await client.ping()
     except (redis.RedisError, OSError):
         raise Unavailable("the broker does not answer") from None
 

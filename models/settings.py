@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -15,11 +15,16 @@ WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")]
 DatabaseUrl = Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://\S+$")]
 RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://\S+$")]
 BrokerUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix|amqps?)://\S+$")]
+Origins = Annotated[
+    str, msgspec.Meta(pattern=r"^\s*(\*|https?://[^\s/?#@*,]+)\s*(,\s*(\*|https?://[^\s/?#@*,]+)\s*)*$")
+]
 Bucket = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 LARGEST_PORT: Final = 65535
+URLS: Final = ("database_url", "redis_url", "broker_url", "s3_endpoint_url", "jwks_url")
+SECRET_URLS: Final = ("database_url", "redis_url", "broker_url")
 DEFAULT_PASSWORDS: Final = frozenset({"episodes", "postgres", "redis", "guest", "admin", "password", "changeme"})
 
 
@@ -36,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Port = 3000
     metrics_port: Port | None = None
     metrics_token: str = ""
-    allowed_origins: str = "*"
+    allowed_origins: Origins = "*"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database_url: DatabaseUrl
     database_pool_min: Count = 2
@@ -66,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.jwks_url is None and self.cognito_user_pool_id is None
 
     @property
+    def cognito_tokens(self) -> bool:
+        """Whether tokens say what they are for, as those of Cognito and of the embedded issuer do."""
+        return self.embedded_issuer or self.cognito_user_pool_id is not None
+
+    @property
     def broker(self) -> str:
         """Where messages travel: ``BROKER_URL``, else ``REDIS_URL``."""
         return self.broker_url or self.redis_url
@@ -87,8 +97,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     if "log_level" in present:
         present["log_level"] = present["log_level"].upper()
     settings = _convert(present)
-    if settings.metrics > LARGEST_PORT:
-        raise SettingsError(f"METRICS_PORT: {settings.metrics} (PORT + 1000) is no port; set METRICS_PORT")
+    _refuse_malformed(settings)
     _refuse_unsafe(settings)
     return settings
 
@@ -107,15 +116,64 @@ def _sentence(message: str) -> str:
     return f"{message.split('`')[1].upper()}: this setting is required"
 
 
+def _refuse_malformed(settings: Settings) -> None:
+    """What each setting's own pattern cannot see."""
+    for name in URLS:
+        if not _readable(getattr(settings, name)):
+            raise SettingsError(f"{name.upper()}: its host or port cannot be read")
+    if not all(_readable(origin.strip()) for origin in settings.allowed_origins.split(",")):
+        raise SettingsError("ALLOWED_ORIGINS: an origin is http(s)://host or http(s)://host:port")
+    if settings.broker.startswith("amqp"):
+        raise SettingsError("BROKER_URL: RabbitMQ (amqp://) is not supported yet; name a Redis, or leave it out")
+    if settings.database_pool_min > settings.database_pool_max:
+        low, high = settings.database_pool_min, settings.database_pool_max
+        raise SettingsError(f"DATABASE_POOL_MIN: {low} is more than DATABASE_POOL_MAX, which is {high}")
+    if settings.metrics > LARGEST_PORT:
+        raise SettingsError(f"METRICS_PORT: {settings.metrics} (PORT + 1000) is no port; set METRICS_PORT")
+
+
+def _readable(url: str | None) -> bool:
+    """Whether the hosts and ports of a URL are some; PostgreSQL's may have several, with commas."""
+    try:
+        parts = urlsplit(url or "")
+        hosts = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+        named = all(host.hostname for host in hosts) or not parts.scheme.startswith("http")
+        return named and all(host.port != 0 for host in hosts)
+    except ValueError:
+        return False
+
+
 def _refuse_unsafe(settings: Settings) -> None:
     if settings.jwks_url and not (settings.jwt_issuer or settings.cognito_user_pool_id):
         raise SettingsError("JWT_ISSUER: JWKS_URL needs it, to know whose tokens these are")
-    if settings.app_env != "production":
-        return
+    if settings.app_env not in ("development", "test"):
+        _refuse_tokens_of_others(settings)
+    if settings.app_env == "production":
+        _refuse_in_production(settings)
+
+
+def _refuse_tokens_of_others(settings: Settings) -> None:
+    """An issuer's tokens for other applications are as well signed as those for this one."""
+    if not (settings.embedded_issuer or settings.cognito_client_id or settings.jwt_audience):
+        name = "COGNITO_CLIENT_ID" if settings.cognito_user_pool_id else "JWT_AUDIENCE"
+        raise SettingsError(f"{name}: {settings.app_env} needs it, to know which of the issuer's tokens are for us")
+
+
+def _refuse_in_production(settings: Settings) -> None:
     if settings.embedded_issuer:
         raise SettingsError("JWKS_URL: production needs an identity provider (JWKS_URL or COGNITO_USER_POOL_ID)")
     if "*" in settings.allowed_origins:
         raise SettingsError("ALLOWED_ORIGINS: production does not allow '*'")
-    for name in ("database_url", "redis_url", "broker_url"):
-        if urlsplit(getattr(settings, name) or "").password in DEFAULT_PASSWORDS:
-            raise SettingsError(f"{name.upper()}: production refuses a default password")
+    for name in SECRET_URLS:
+        if url := getattr(settings, name):
+            _refuse_guessable(name.upper(), url)
+
+
+def _refuse_guessable(name: str, url: str) -> None:
+    parts = urlsplit(url)
+    password = unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[0]
+    if password in DEFAULT_PASSWORDS:
+        raise SettingsError(f"{name}: production refuses a default password")
+    local = parts.scheme == "unix" or (name == "DATABASE_URL" and not parts.hostname)  # files say who may
+    if not (password or local):
+        raise SettingsError(f"{name}: production needs a password in it")

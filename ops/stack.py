@@ -28,7 +28,7 @@ from ops.dotenv import with_dotenv
 from ops.services import Services
 from ops.welcome import welcome
 
-PLACEHOLDERS: Final = {"DATABASE_URL": "postgresql://embedded", "REDIS_URL": "redis://embedded"}
+PLACEHOLDERS: Final = {"DATABASE_URL": "postgresql://:generated@embedded", "REDIS_URL": "redis://:generated@embedded"}
 LARGEST_PORT: Final = 65535
 API_PATIENCE: Final = 60.0  # seconds until a started API has to be ready
 TRIM_EVERY: Final = 30.0  # seconds between two looks at the size of the logs

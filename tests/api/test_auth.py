@@ -383,7 +383,8 @@ def public(key: RSAPrivateKey, kid: str) -> dict[str, Any]:
 
 def token_of(key: RSAPrivateKey, kid: str = "one", **claims: Any) -> str:
     """A header with a token like Cognito's; claims that are None are left out."""
-    said = {"sub": "ana", "iss": ISSUER, "cognito:groups": ["editor"], "iat": now(), "exp": now() + 600} | claims
+    said = {"sub": "ana", "iss": ISSUER, "cognito:groups": ["editor"], "iat": now(), "exp": now() + 600}
+    said |= {"token_use": "access"} | claims
     said = {name: value for name, value in said.items() if value is not None}
     return f"Bearer {jwt.encode(said, key, algorithm='RS256', headers={'kid': kid})}"
 
@@ -424,9 +425,11 @@ async def test_an_id_token_names_its_audience(provider: KeyServer, tmp_path: Pat
 
 async def test_a_refresh_token_is_no_access(provider: KeyServer, tmp_path: Path, stranger: RSAPrivateKey) -> None:
     provider.document = {"keys": [public(stranger, "one")]}
-    authenticator = Authenticator(settings(provider, tmp_path, COGNITO_CLIENT_ID="studio"))
-    with pytest.raises(Unauthorized):
-        await authenticator.caller(token_of(stranger, token_use="refresh", client_id="studio", aud="studio"))
+    for more in ({"COGNITO_CLIENT_ID": "studio"}, {}):  # in development no client has to be named
+        authenticator = Authenticator(settings(provider, tmp_path, **more))
+        for use in ("refresh", None, "", ["access"]):
+            with pytest.raises(Unauthorized):
+                await authenticator.caller(token_of(stranger, token_use=use, client_id="studio", aud="studio"))
 
 
 async def test_another_provider_sets_issuer_and_audience(
@@ -437,9 +440,10 @@ async def test_another_provider_sets_issuer_and_audience(
         provider, tmp_path, COGNITO_USER_POOL_ID="", JWT_ISSUER="https://id.example/", JWT_AUDIENCE="episodes"
     )
     authenticator = Authenticator(named)
-    assert await authenticator.caller(token_of(stranger, iss="https://id.example/", aud="episodes"))
-    for wrong in ({"iss": "https://id.example"}, {"aud": "other"}, {"aud": None}):
-        said = {"iss": "https://id.example/", "aud": "episodes"} | wrong
+    assert await authenticator.caller(token_of(stranger, iss="https://id.example/", aud="episodes", token_use=None))
+    others: list[dict[str, Any]] = [{"iss": "https://id.example"}, {"aud": "other"}, {"aud": None}]
+    for wrong in others:
+        said: dict[str, Any] = {"iss": "https://id.example/", "aud": "episodes", "token_use": None} | wrong
         with pytest.raises(Unauthorized):
             await authenticator.caller(token_of(stranger, **said))
 

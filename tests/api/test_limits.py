@@ -177,9 +177,10 @@ def test_what_is_kept_of_a_caller_expires(slow: Stack) -> None:
 
 
 def test_two_processes_and_many_requests_at_once_let_exactly_the_limit_through(
+    services: dict[str, str],
     limited: Callable[..., Stack],
 ) -> None:
-    one = limited("20", BROKER_URL="amqp://guest:guest@127.0.0.1:1/")  # the limit is counted at REDIS_URL
+    one = limited("20", BROKER_URL=services["REDIS_URL"])  # the limit is counted at REDIS_URL
     two = limited("20", REDIS_URL=one.environ["REDIS_URL"])
     started = time.monotonic()
     with one.client("viewer") as first, two.client("viewer") as second, ThreadPoolExecutor(8) as threads:

@@ -12,6 +12,7 @@ from models.settings import Settings, SettingsError, load
 
 NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
 PRODUCTION = NEEDED | {
+    "REDIS_URL": "redis://:p2x7@cache:6379/0",
     "APP_ENV": "production",
     "COGNITO_REGION": "eu-west-1",
     "COGNITO_USER_POOL_ID": "eu-west-1_Abc",
@@ -39,7 +40,7 @@ def refusal(**environ: str) -> str:
         ("DATABASE_POOL_MIN", "3", 3),
         ("DATABASE_POOL_MAX", "30", 30),
         ("REDIS_URL", "rediss://other:6380/1", "rediss://other:6380/1"),
-        ("BROKER_URL", "amqp://queue:5672/", "amqp://queue:5672/"),
+        ("BROKER_URL", "redis://queue:6379/", "redis://queue:6379/"),
         ("AWS_REGION", "eu-west-1", "eu-west-1"),
         ("S3_ENDPOINT_URL", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
         ("S3_PRIMARY_BUCKET", "studio-media", "studio-media"),
@@ -74,7 +75,14 @@ def test_the_defaults_are_the_contracts() -> None:
 
 
 def test_the_broker_may_be_another_server() -> None:
-    assert load(NEEDED | {"BROKER_URL": "amqp://queue"}).broker == "amqp://queue"
+    assert load(NEEDED | {"BROKER_URL": "rediss://queue"}).broker == "rediss://queue"
+
+
+@pytest.mark.parametrize("url", ["amqp://queue:5672/", "amqps://u:s3cr3t@queue"])
+def test_rabbitmq_is_refused_by_name(url: str) -> None:
+    said = refusal(BROKER_URL=url)
+    assert said.startswith("BROKER_URL: RabbitMQ ")
+    assert "s3cr3t" not in said
 
 
 def test_the_workers_metrics_are_a_thousand_ports_above_the_api() -> None:
@@ -126,6 +134,21 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("RATE_LIMIT_PER_MINUTE", "unlimited"),
         ("METRICS_PORT", "metrics"),
         ("METRICS_PORT", "65536"),
+        ("DATABASE_URL", "postgresql://db:port/episodes"),
+        ("DATABASE_URL", "postgresql://db:99999/episodes"),
+        ("DATABASE_URL", "postgresql://[bad/d"),
+        ("DATABASE_URL", "postgresql://one:5432,two:port/episodes"),
+        ("REDIS_URL", "redis://cache:port/0"),
+        ("REDIS_URL", "redis://[::1/0"),
+        ("BROKER_URL", "redis://queue:70000"),
+        ("S3_ENDPOINT_URL", "http://storage:port"),
+        ("S3_ENDPOINT_URL", "http://:9000"),
+        ("DATABASE_POOL_MIN", "11"),
+        ("ALLOWED_ORIGINS", "studio.example"),
+        ("ALLOWED_ORIGINS", "https://studio.example/app"),
+        ("ALLOWED_ORIGINS", "https://studio.example,"),
+        ("ALLOWED_ORIGINS", "https://studio.example:port"),
+        ("ALLOWED_ORIGINS", "https://*.example"),
     ],
 )
 def test_a_malformed_setting_is_named_in_one_line(name: str, text: str) -> None:
@@ -152,13 +175,17 @@ def test_production_starts_with_what_it_needs() -> None:
         ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS"),
         ({"ALLOWED_ORIGINS": ""}, "ALLOWED_ORIGINS"),
         ({"ALLOWED_ORIGINS": "https://studio.example, *"}, "ALLOWED_ORIGINS"),
-        ({"ALLOWED_ORIGINS": "https://*.example"}, "ALLOWED_ORIGINS"),
         ({"DATABASE_URL": "postgresql://episodes:episodes@db/episodes"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://postgres:postgres@db/episodes"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://app:password@db/episodes"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://app:changeme@db/episodes"}, "DATABASE_URL"),
         ({"REDIS_URL": "redis://:password@cache/0"}, "REDIS_URL"),
-        ({"BROKER_URL": "amqp://guest:guest@queue/"}, "BROKER_URL"),
+        ({"BROKER_URL": "redis://guest:guest@queue/"}, "BROKER_URL"),
+        ({"DATABASE_URL": "postgresql://app:%70assword@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://app@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://db/episodes?user=app&password=postgres"}, "DATABASE_URL"),
+        ({"REDIS_URL": "redis://cache:6379/0"}, "REDIS_URL"),
+        ({"BROKER_URL": "redis://queue"}, "BROKER_URL"),
     ],
 )
 def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, str], name: str) -> None:
@@ -166,11 +193,35 @@ def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, 
     assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
 
 
+@pytest.mark.parametrize("app_env", ["staging", "production"])
+def test_an_issuers_tokens_for_other_applications_are_not_taken_by_oversight(app_env: str) -> None:
+    nobody = PRODUCTION | {"APP_ENV": app_env, "COGNITO_CLIENT_ID": ""}
+    assert refusal(**nobody).startswith("COGNITO_CLIENT_ID: ")
+    other = {"COGNITO_USER_POOL_ID": "", "JWKS_URL": "https://id.example/keys", "JWT_ISSUER": "https://id.example/"}
+    assert refusal(**nobody | other).startswith("JWT_AUDIENCE: ")
+    assert load(nobody | {"JWT_AUDIENCE": "studio"})
+    assert load(nobody | {"APP_ENV": "development"})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DATABASE_URL": "postgresql:///episodes?host=/run/postgresql"},
+        {"DATABASE_URL": "postgresql://app:k9f3@one:5432,two:5432/episodes"},
+        {"DATABASE_URL": "postgresql://db/episodes?user=app&password=k9f3"},
+        {"REDIS_URL": "unix:///run/redis.sock"},
+    ],
+)
+def test_production_takes_sockets_and_several_hosts(environ: dict[str, str]) -> None:
+    assert load(PRODUCTION | environ)
+
+
 def test_a_refusal_tells_no_secret() -> None:
     for environ in (
         {"DATABASE_URL": "mysql://app:s3cr3t@db/x"},
         {"REDIS_URL": "http://:s3cr3t@cache"},
         {"BROKER_URL": "kafka://u:s3cr3t@q"},
+        {"DATABASE_URL": "postgresql://app:s3cr3t@db:port/x"},
     ):
         assert "s3cr3t" not in refusal(**environ)
 
