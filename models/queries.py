@@ -56,7 +56,12 @@ class Queries:
         return query.format(self._columns, self._table, where, column, way, Identifier(self._key), way)
 
     def _count(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:
-        query = SQL("select count(*) from (select from {} where {} limit {}) as counted")
+        """The snapshot it saw, and how many rows match; these are not counted again where it saw ``%(snapshot)s``."""
+        query = SQL(
+            "select seen, case when seen = %(snapshot)s then %(total)s::bigint"
+            " else (select count(*) from (select from {} where {} limit {}) as counted) end"
+            " from (select concat(current_database(), ' ', pg_current_snapshot()) as seen) as now"
+        )
         return query.format(self._table, self._where(filters, include_deleted), COUNT_LIMIT + 1)
 
     def _where(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:

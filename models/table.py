@@ -20,6 +20,7 @@ from models.database import Connection
 from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
+from models.totals import Totals
 
 Json = dict[str, Any]
 
@@ -69,6 +70,7 @@ class Table(Generic[Row]):
         text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like fold(%(q)s)"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
         self._json = _json_columns(row)
+        self._totals = Totals()
         self._queries = Queries(name, columns, key, {**filters, "q": text})
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
@@ -101,7 +103,8 @@ class Table(Generic[Row]):
         if query.q:
             given["q"] = f"%{_escape_like(query.q)}%"
         shape = (tuple(given), query.include_deleted)
-        total = await database.value(connection, self._queries.count(*shape), given)
+        name = repr((query.q, query.include_deleted, filters))
+        total = await self._totals.count(connection, name, self._queries.count(*shape), given)
         text = self._queries.page(*shape, query.sort, query.cursor is not None)
         found = await self._found(connection, text, given | _after(query) | {"limit": query.limit + 1})
         return self._cut(found, query, column, total)
