@@ -1,5 +1,6 @@
 """Backgrounds: where an episode plays."""
 
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -20,6 +21,8 @@ class Background(Entity):
     background_type: BackgroundType
     file_reference: str | None
     tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
 
 
 class NewBackground(Struct, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Components: the recurring parts that episodes are built from."""
 
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -21,6 +22,8 @@ class Component(Entity):
     config: Json | None
     file_reference: str | None
     tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
 
 
 class NewComponent(Struct, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Guests: who visits an episode."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +20,8 @@ class Guest(Entity):
     social_links: Json | None
     photo_reference: str | None
     tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
 
 
 class NewGuest(Struct, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Outfits: what somebody wears."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +25,8 @@ class Outfit(Entity):
     occasion: str | None
     image_reference: str | None
     tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
 
 
 class NewOutfit(Struct, forbid_unknown_fields=True):

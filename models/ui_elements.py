@@ -1,5 +1,6 @@
 """UI elements: what is laid over the picture."""
 
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -20,6 +21,8 @@ class UiElement(Entity):
     element_type: ElementType
     file_reference: str | None
     tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
 
 
 class NewUiElement(Struct, forbid_unknown_fields=True):

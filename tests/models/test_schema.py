@@ -15,9 +15,19 @@ from models import jobs, thumbnails
 from models.backgrounds import BACKGROUNDS, NewBackground
 from models.clips import CLIPS, NewClip
 from models.components import COMPONENTS, NewComponent
+from models.episode_links import (
+    BackgroundLink,
+    ComponentLink,
+    GuestLink,
+    NewOutfitLink,
+    NewUiElementLink,
+    OutfitLink,
+    UiElementLink,
+)
 from models.episodes import EPISODES, NewEpisode
 from models.guests import GUESTS, NewGuest
 from models.idempotency import Answer
+from models.links import NewLink
 from models.outfits import OUTFITS, NewOutfit
 from models.scripts import SCRIPTS, NewScript
 from models.shows import SHOWS, NewShow
@@ -48,6 +58,15 @@ NEW: dict[str, type[msgspec.Struct]] = {
     "components": NewComponent,
     "guests": NewGuest,
 }
+
+LINKS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
+    "episode_outfits": (OutfitLink, NewOutfitLink),
+    "episode_ui_elements": (UiElementLink, NewUiElementLink),
+    "episode_backgrounds": (BackgroundLink, NewLink),
+    "episode_components": (ComponentLink, NewLink),
+    "episode_guests": (GuestLink, NewLink),
+}
+NEW |= {table: new for table, (_, new) in LINKS.items()}
 
 # Structs that are part of a table's columns, and the columns that nobody reads through them.
 PARTS: dict[str, tuple[type[msgspec.Struct], set[str]]] = {
@@ -149,6 +168,15 @@ def test_the_fields_of_a_row_are_the_columns_of_its_table(connection: psycopg.Co
 def test_every_table_of_entities_has_its_struct(connection: psycopg.Connection) -> None:
     query = "select table_name from information_schema.columns where column_name = 'deleted_at'"
     assert {name for (name,) in connection.execute(query).fetchall()} == set(ENTITIES)
+
+
+@pytest.mark.parametrize("table", LINKS)
+def test_the_fields_of_a_link_are_the_columns_of_its_table(connection: psycopg.Connection, table: str) -> None:
+    assert_alike(connection, table, LINKS[table][0], set())
+
+
+def test_a_ui_element_ends_no_sooner_than_it_starts(connection: psycopg.Connection) -> None:
+    assert any("end_seconds >= start_seconds" in text for text in checks(connection, "episode_ui_elements"))
 
 
 def test_the_row_of_a_thumbnail_is_its_table(connection: psycopg.Connection) -> None:
@@ -266,8 +294,8 @@ def test_a_name_is_taken_among_the_living_only(connection: psycopg.Connection) -
 
 def test_one_content_has_one_row(connection: psycopg.Connection) -> None:
     insert = """
-        insert into files (sha256, file_reference, file_size, media, entity_type, entity_id, role, job_id)
-        values (repeat('a', 64), 's3://b/k', 1, '{}', 'clip', uuidv7(), 'primary', uuidv7())
+        insert into files (sha256, file_reference, file_size, entity_type, entity_id, role, job_id)
+        values (repeat('a', 64), 's3://b/k', 1, 'clip', uuidv7(), 'primary', uuidv7())
     """
     with connection.transaction(force_rollback=True):
         connection.execute(insert)
