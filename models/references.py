@@ -5,7 +5,10 @@ from typing import Final, NamedTuple
 
 from models.errors import Invalid
 
-_SHAPE: Final = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)", re.DOTALL)
+LONGEST_NAME: Final = 200
+LONGEST_ENDING: Final = 20
+_SHAPE: Final = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)")
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -28,9 +31,19 @@ def parse(text: str, *, field: str = "source_reference") -> Reference:
     shape = _SHAPE.fullmatch(text)
     if shape is None or any(part in ("", ".", "..") for part in shape["key"].split("/")):
         raise Invalid("a reference looks like s3://bucket/key", field=field)
+    if _UNSEEN.search(text):
+        raise Invalid("a reference holds no control characters", field=field)
     return Reference(shape["bucket"], shape["key"])
 
 
 def safe_name(file_name: str) -> str:
     """A file name reduced to [A-Za-z0-9._-], its ending kept, at most 200 characters."""
-    return _UNSAFE.sub("-", file_name.rsplit("/", 1)[-1]).strip("-.")[-200:] or "file"
+    name = file_name.rsplit("/", 1)[-1]
+    stem, dot, ending = name.rpartition(".") if "." in name.strip(".") else (name, "", "")
+    end = _reduced(ending)[:LONGEST_ENDING]
+    rest = _reduced(stem)[-(LONGEST_NAME - len(dot + end)) :].lstrip("-.") or "file"
+    return f"{rest}{dot}{end}" if end else rest
+
+
+def _reduced(text: str) -> str:
+    return _UNSAFE.sub("-", text).strip("-.")

@@ -365,3 +365,18 @@ def _await(condition: Callable[[], bool], within: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@pytest.mark.parametrize("key", ["a%20b.jpg", "100%.jpg", "a%2Fb", "a%2520b", "%25", "a b+c.jpg", "日本.jpg"])
+def test_a_key_may_hold_what_addresses_encode(s3: "S3Client", key: str) -> None:
+    name = f"escapes/{key}"
+    s3.put_object(Bucket=BUCKET, Key=name, Body=b"hello")
+    assert s3.get_object(Bucket=BUCKET, Key=name)["Body"].read() == b"hello"
+    assert name in [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="escapes/")["Contents"]]
+    s3.copy_object(Bucket=BUCKET, Key=f"{name}.copy", CopySource={"Bucket": BUCKET, "Key": name})
+    assert s3.head_object(Bucket=BUCKET, Key=f"{name}.copy")["ContentLength"] == 5
+    with pytest.raises(ClientError) as caught:
+        s3.get_object(Bucket=BUCKET, Key=f"{name}.missing")
+    assert refusal(caught) == (404, "NoSuchKey")
+    for one in (name, f"{name}.copy"):
+        s3.delete_object(Bucket=BUCKET, Key=one)
