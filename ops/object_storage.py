@@ -46,6 +46,7 @@ EXPOSED: Final = ("ETag", "Content-Length", "Content-Range", "Accept-Ranges", "L
 INVALID_RANGE: Final = (
     "<Error><Code>InvalidRange</Code><Message>No byte of the object is in the range.</Message></Error>"
 )
+LONGEST_PART: Final = 240  # bytes between two slashes of a key: it is a file's name, and its description's is longer
 LONG: Final = 8 * 1024 * 1024  # bytes of a body that is worth a thread
 LONG_AT_ONCE: Final = 8
 CLASHES: Final = (IsADirectoryError, NotADirectoryError, FileExistsError)
@@ -79,6 +80,8 @@ class Guard:
         level = "object" if key else "bucket" if bucket else "service"
         if what := rules.unknown(level, method, query, headers):
             raise NotImplemented_(f"This server does not do {what}.")
+        if any(len(part.encode()) > LONGEST_PART for part in key.split("/")):
+            raise _too_long(method)
         if level == "object" and method in ("PUT", "POST"):
             await self._upload(bucket, key, scope, receive, send)
         elif level == "object" and method in ("GET", "HEAD") and "uploadId" not in query:
@@ -154,6 +157,12 @@ class Guard:
         except NoSuchKey:
             return False
         return True
+
+
+def _too_long(method: str) -> S3Error:
+    if method in ("GET", "HEAD"):
+        return NoSuchKey()
+    return InvalidRequest(f"Here no part of a key between two slashes has more than {LONGEST_PART} bytes.")
 
 
 def _is_long(scope: Scope, headers: Mapping[str, str]) -> bool:

@@ -380,3 +380,16 @@ def test_a_key_may_hold_what_addresses_encode(s3: "S3Client", key: str) -> None:
     assert refusal(caught) == (404, "NoSuchKey")
     for one in (name, f"{name}.copy"):
         s3.delete_object(Bucket=BUCKET, Key=one)
+
+
+def test_a_key_whose_part_is_too_long_for_a_file_is_refused_and_never_there(s3: "S3Client") -> None:
+    longest = f"long/{'x' * 236}.jpg"
+    s3.put_object(Bucket=BUCKET, Key=longest, Body=b"hello")
+    s3.delete_object(Bucket=BUCKET, Key=longest)
+    for key in (f"long/{'x' * 241}", f"{'日' * 81}/x"):
+        with pytest.raises(ClientError) as caught:
+            s3.put_object(Bucket=BUCKET, Key=key, Body=b"hello")
+        assert refusal(caught) == (400, "InvalidRequest")
+        with pytest.raises(ClientError) as caught:
+            s3.get_object(Bucket=BUCKET, Key=key)
+        assert refusal(caught) == (404, "NoSuchKey")
