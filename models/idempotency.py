@@ -50,3 +50,16 @@ async def keep(connection: Connection, caller: str, key: str, answer: Answer) ->
     query = "update idempotency_keys set status = %s, headers = %s::jsonb, body = %s where caller = %s and key = %s"
     headers = msgspec.json.encode(answer.headers).decode()
     await database.execute(connection, query, [answer.status, headers, answer.body, caller, key])
+
+
+async def forget_old(connection: Connection, limit: int = 500) -> int:
+    """Remove the oldest answers that nobody is promised any more; how many.
+
+    An hour more than the promise, so that none goes between a request's look for its key and its reading of it.
+    """
+    query = """
+        delete from idempotency_keys where (caller, key) in
+            (select caller, key from idempotency_keys where created_at < now() - interval '25 hours'
+             order by created_at limit %s for update skip locked)
+    """
+    return await database.execute(connection, query, [limit])
