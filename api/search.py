@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Controller, get, post
 from litestar.params import FromQuery, QueryParameter
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from api.dependencies import Db, Files
 from api.envelope import Data, ListMetadata, Pagination
@@ -31,7 +31,7 @@ class Found(Struct):
 
 
 class Facets(Struct):
-    """How many hits each type and each tag has, over all pages."""
+    """How many hits each type and each of the 50 commonest tags has, over all pages; of 10,000 hits at most."""
 
     type: dict[str, int]
     tag: dict[str, int]
@@ -78,7 +78,7 @@ class SearchController(Controller):
         types = [str(kind) for kind in kinds] if kinds else None
         wanted = SearchQuery(q=q, type=types, show_id=show_id, tag=with_tags, status=status, limit=limit, cursor=cursor)
         results = await search.search(db, wanted)
-        pagination = Pagination(limit, results.total, results.next_cursor)
+        pagination = Pagination(limit, results.total, results.next_cursor, results.capped or UNSET)
         metadata = SearchMetadata(pagination=pagination, facets=Facets(results.types, results.tags))
         return SearchListing([_found(files, hit) for hit in results.hits], metadata)
 

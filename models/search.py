@@ -1,7 +1,7 @@
 """Search: one document per findable thing, kept true by the index stage and by the outbox.
 
 A document's vector holds each word as written and as stemmed, accents folded. A query is web-search syntax; where
-nothing matches, titles that look alike do.
+nothing matches, titles and tags that look alike do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,20 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import msgspec
+import psycopg
+import structlog
+from psycopg.sql import SQL, Identifier
 
 from models import database
 from models.database import Connection
 from models.errors import Invalid
 from models.paging import decode_cursor, encode_cursor
+
+log = structlog.get_logger()
+SLICE: Final = 32  # entities locked at once: a change of one of them waits for so many, not for all
+COUNT_LIMIT: Final = 10_000  # matches that are counted; more are not worth the time
+# What an entity's own text can do; anything else is the database's trouble and passes.
+_UNFIT: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 # How each kind is found: its living rows as (id, title, description, the rest of its text, tags, status, show).
 # They are locked, so that of two indexers at once the later one cannot write what it read earlier.
@@ -54,7 +63,7 @@ _UPSERT: Final = """
     insert into search_documents (entity_type, entity_id, title, body, tags, status, show_id, vector)
     select %(type)s, id, title, concat_ws(E'\\n', description, rest), tags, status, show_id,
            document_vector(title, description, tags, rest)
-    from ({source}) as living (id, title, description, rest, tags, status, show_id)
+    from ({source}) as living (id, title, description, rest, tags, status, show_id) order by id
     on conflict (entity_type, entity_id) do update
     set title = excluded.title, body = excluded.body, tags = excluded.tags, status = excluded.status,
         show_id = excluded.show_id, vector = excluded.vector, indexed_at = clock_timestamp()
@@ -66,16 +75,40 @@ async def index(connection: Connection, entity_type: str, ids: list[UUID]) -> No
     """Make the documents of these entities say what the entities say; deleted ones go."""
     if entity_type not in _SOURCES:
         return
+    await _lock(connection, entity_type, ids)
     params = {"type": entity_type, "ids": ids}
     upsert = _UPSERT.replace("{source}", _SOURCES[entity_type]).encode()
-    written = {found.entity_id for found in await database.rows(connection, _Written, upsert, params)}
+    written = {found.entity_id for found in await database.rows(connection, _Id, upsert, params)}
     gone = [entity_id for entity_id in ids if entity_id not in written]
     query = "delete from search_documents where entity_type = %s and entity_id = any(%s)"
     if gone:
         await database.execute(connection, query, [entity_type, gone])
 
 
-class _Written(msgspec.Struct):
+async def _lock(connection: Connection, entity_type: str, ids: list[UUID]) -> None:
+    """Living or deleted, they stay so until we have written; in one order, so that two indexers do not deadlock."""
+    query = SQL("select from {table} where {key} = any(%s) order by {key} for share")
+    await database.execute(connection, query.format(**_names(entity_type)), [ids])
+
+
+def _names(entity_type: str) -> dict[str, Identifier]:
+    return {"table": Identifier(f"{entity_type}s"), "key": Identifier(f"{entity_type}_id")}
+
+
+async def _index_each(connection: Connection, entity_type: str, ids: list[UUID]) -> None:
+    """Index them together; where that fails, one by one, so that the one that cannot be found hides no other."""
+    try:
+        async with connection.transaction():
+            await index(connection, entity_type, ids)
+    except _UNFIT as error:
+        if len(ids) > 1:
+            for entity_id in ids:
+                await _index_each(connection, entity_type, [entity_id])
+        else:
+            log.warning("not indexed", entity_type=entity_type, entity_id=str(ids[0]), error=str(error))
+
+
+class _Id(msgspec.Struct):
     entity_id: UUID
 
 
@@ -84,7 +117,7 @@ class _Change(msgspec.Struct):
     entity_id: UUID
 
 
-async def drain_outbox(connection: Connection, limit: int = 200) -> int:
+async def drain_outbox(connection: Connection, limit: int = SLICE) -> int:
     """Index what the oldest changes announce, in the transaction that removes them; how many there were."""
     query = """
         delete from outbox where outbox_id in
@@ -95,7 +128,7 @@ async def drain_outbox(connection: Connection, limit: int = 200) -> int:
     for entity_type in TYPES:
         ids = {change.entity_id for change in changes if change.entity_type == entity_type}
         if ids:
-            await index(connection, entity_type, sorted(ids))
+            await _index_each(connection, entity_type, sorted(ids))
     await _announce_clips_of(connection, [change.entity_id for change in changes if change.entity_type == "episode"])
     return len(changes)
 
@@ -113,16 +146,46 @@ async def _announce_clips_of(connection: Connection, episode_ids: list[UUID]) ->
 
 
 async def reindex(connection: Connection) -> int:
-    """Announce every entity again; how many."""
+    """Have every document written again, from the start where that is under way; how many entities there are."""
     query = """
-        insert into outbox (entity_type, entity_id)
-        select 'show', show_id from shows union all select 'episode', episode_id from episodes
-        union all select 'clip', clip_id from clips union all select 'outfit', outfit_id from outfits
-        union all select 'ui_element', ui_element_id from ui_elements
-        union all select 'background', background_id from backgrounds
-        union all select 'component', component_id from components union all select 'guest', guest_id from guests
+        insert into reindexing (entity_type) select unnest(%s::text[])
+        on conflict (entity_type) do update set after = excluded.after, started_at = excluded.started_at
     """
-    return await database.execute(connection, query)
+    await database.execute(connection, query, [sorted(TYPES)])
+    counts = [SQL("(select count(*) from {table})").format(**_names(entity_type)) for entity_type in TYPES]
+    number: int = await database.value(connection, SQL("select {}").format(SQL(" + ").join(counts)))
+    return number
+
+
+class _Reindexing(msgspec.Struct):
+    entity_type: str
+    after: UUID
+
+
+async def reindex_slice(connection: Connection, limit: int = SLICE) -> bool:
+    """Write the next documents of a reindex again; False where none is under way.
+
+    It is no work of the outbox, so that changes which people make do not queue behind it.
+    """
+    query = "select entity_type, after from reindexing order by entity_type limit 1 for update skip locked"
+    current = await database.row(connection, _Reindexing, query)
+    if current is None:
+        return False
+    ids = await _following(connection, current, limit)
+    if ids:
+        await _index_each(connection, current.entity_type, ids)
+        query = "update reindexing set after = %s where entity_type = %s"
+        await database.execute(connection, query, [ids[-1], current.entity_type])
+    else:
+        await database.execute(connection, "delete from reindexing where entity_type = %s", [current.entity_type])
+    return True
+
+
+async def _following(connection: Connection, current: _Reindexing, limit: int) -> list[UUID]:
+    query = SQL("select {key} from {table} where {key} > %s order by {key} limit %s")
+    params = [current.after, limit]
+    found = await database.rows(connection, _Id, query.format(**_names(current.entity_type)), params)
+    return [row.entity_id for row in found]
 
 
 class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,10 +214,15 @@ class Hit(msgspec.Struct):
 
 
 class Results(msgspec.Struct):
-    """One page of hits, how many there are, and how they spread over types and tags."""
+    """One page of hits, how many there are, and how they spread over types and tags.
+
+    ``total`` is exact up to ``COUNT_LIMIT``; ``capped`` says that there are more. Then ``types`` and ``tags`` count
+    so many of the matches, whichever were found first; else they count all of them, on whatever page.
+    """
 
     hits: list[Hit]
     total: int
+    capped: bool
     types: dict[str, int]
     tags: dict[str, int]
     next_cursor: str | None
@@ -174,11 +242,16 @@ _ASKED: Final = """asked as materialized (
 # How close the words stand to each other counts, but for a query of many words that would take milliseconds a row.
 _RANK: Final = "(case when numnode(query) > 60 then ts_rank(vector, query) else ts_rank_cd(vector, query) end)::float8"
 _BY_WORDS: Final = ("vector @@ query", _RANK)
-_BY_LIKENESS: Final = ("fold(%(q)s) <%% fold(title)", "word_similarity(fold(%(q)s), fold(title))::float8")
-_ALL: Final = ("true", "0::float8")
+_BY_LIKENESS: Final = (
+    "fold(%(q)s) <%% likeness(title, tags)",
+    "word_similarity(fold(%(q)s), likeness(title, tags))::float8",
+)
+_ALL: Final = ("true", None)
 
 _SUMMARY: Final = """
-    with {asked}, matching as materialized (select entity_type, tags from search_documents, asked where {where})
+    with {asked}, matching as materialized (
+        select entity_type, tags from search_documents, asked where {where} limit %(most)s + 1
+    )
     select (select count(*) from matching),
            (select coalesce(jsonb_object_agg(entity_type, number), '{{}}')
             from (select entity_type, count(*) as number from matching group by 1) as counted),
@@ -191,7 +264,7 @@ _PAGE: Final = """
         select entity_type, entity_id, title, body, tags, show_id, {rank} as rank
         from search_documents, asked where {where}
     ), found as (
-        select * from ranked where {after} order by rank desc, entity_id desc limit %(limit)s
+        select * from ranked where {after} order by {order} limit %(limit)s
     )
     select entity_type, entity_id, found.title,
            ts_headline('folded_english', translate(left(body, 20000), E'\\x02\\x03', ''),
@@ -200,7 +273,7 @@ _PAGE: Final = """
            (select file_reference from thumbnails
             where thumbnails.entity_type = found.entity_type and thumbnails.entity_id = found.entity_id
               and size_variant = 'small')
-    from found order by rank desc, entity_id desc
+    from found order by {order}
 """
 _MARKS: Final = "StartSel=\x02, StopSel=\x03, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=' … '"
 
@@ -218,10 +291,10 @@ async def search(connection: Connection, wanted: SearchQuery) -> Results:
         if summary and summary.total:
             hits = await _page(connection, where, rank, params)
             return _results(hits, summary, wanted)
-    return Results([], 0, {}, {}, None)
+    return Results([], 0, False, {}, {}, None)
 
 
-def _ways(text: str) -> Sequence[tuple[LiteralString, LiteralString]]:
+def _ways(text: str) -> Sequence[tuple[LiteralString, LiteralString | None]]:
     """A phrase or an exclusion is meant to the letter; only plain words may be mistyped."""
     if not text.strip():
         return (_ALL,)
@@ -240,7 +313,8 @@ def _filters(wanted: SearchQuery) -> list[str]:
 
 
 async def _params(connection: Connection, wanted: SearchQuery) -> dict[str, Any]:
-    params = msgspec.structs.asdict(wanted) | {"limit": wanted.limit + 1, "marks": _MARKS, "prefix": "", "after": None}
+    params = msgspec.structs.asdict(wanted) | {"limit": wanted.limit + 1, "most": COUNT_LIMIT, "marks": _MARKS}
+    params |= {"prefix": "", "after": None}
     last = prefix_of(wanted.q)
     if last:
         query = "select regexp_replace(websearch_to_tsquery('folded', %s)::text, '''$', ''':*')"
@@ -263,9 +337,12 @@ def prefix_of(text: str) -> str:
     return last if plain else ""
 
 
-async def _page(connection: Connection, where: str, rank: str, params: Mapping[str, Any]) -> list[Hit]:
-    after = "true" if params["after"] is None else "(rank, entity_id) < (%(after)s::float8, %(after_id)s)"
-    query = _PAGE.format(asked=_ASKED, rank=rank, where=where, after=after)
+async def _page(connection: Connection, where: str, rank: str | None, params: Mapping[str, Any]) -> list[Hit]:
+    """Where nothing ranks them, the newest come first, read off an index."""
+    position = ("rank, entity_id", "%(after)s::float8, %(after_id)s") if rank else ("entity_id", "%(after_id)s")
+    after = "true" if params["after"] is None else "({}) < ({})".format(*position)
+    order = "rank desc, entity_id desc" if rank else "entity_id desc"
+    query = _PAGE.format(asked=_ASKED, rank=rank or "0::float8", where=where, after=after, order=order)
     return await database.rows(connection, Hit, query.encode(), params)
 
 
@@ -276,4 +353,5 @@ def _results(hits: list[Hit], summary: _Summary, wanted: SearchQuery) -> Results
     following = None
     if len(hits) > wanted.limit:
         following = encode_cursor("-rank", page[-1].rank, page[-1].entity_id)
-    return Results(page, summary.total, summary.types, summary.tags, following)
+    total = min(summary.total, COUNT_LIMIT)
+    return Results(page, total, summary.total > COUNT_LIMIT, summary.types, summary.tags, following)

@@ -18,8 +18,9 @@ SOON = 2.0  # seconds; what the contract promises
 
 
 def word() -> str:
-    """A word that nothing else has."""
-    return "q" + "".join(chr(ord("a") + int(digit, 16)) for digit in uuid4().hex[:12])
+    """A word that nothing else has, in which no letter follows itself."""
+    digits = (int(digit, 16) for digit in uuid4().hex[:13])
+    return "q" + "".join(chr(ord("a") + digit // 2 * 2 + place % 2) for place, digit in enumerate(digits))
 
 
 def search(client: httpx2.Client, q: str = "", **params: Any) -> dict[str, Any]:
@@ -373,3 +374,47 @@ def test_a_reindex_brings_back_what_was_lost(server: Stack, editor: httpx2.Clien
     assert answer.status_code == 202
     assert answer.json()["data"]["queued"] >= 1
     findable(editor, show, mark, within=10)
+
+
+def test_a_typing_error_in_a_tag_is_forgiven(editor: httpx2.Client) -> None:
+    mark = word()
+    clip = create(editor, CLIP, title="A long title about something else altogether", tags=["linen", mark])["clip_id"]
+    findable(editor, clip, mark)
+    assert ids(editor, mark[:5] + mark[6] + mark[5] + mark[7:]) == [clip]
+
+
+def test_the_cursor_walks_everything_the_newest_first(editor: httpx2.Client) -> None:
+    mark = word()
+    made = [create(editor, CLIP, title="Plain", tags=[mark])["clip_id"] for _ in range(5)]
+    eventually(lambda: len(ids(editor, tag=mark)) == 5, SOON)
+    assert ids(editor, tag=mark) == made[::-1]
+    params: dict[str, Any] = {"tag": mark, "limit": 2}
+    walked: list[str] = []
+    while params.get("cursor", "") is not None:
+        body = search(editor, **params)
+        walked += [hit["entity_id"] for hit in body["data"]]
+        params["cursor"] = body["metadata"]["pagination"]["nextCursor"]
+    assert walked == made[::-1]
+
+
+def test_more_matches_than_are_worth_counting_are_said_to_be_more(server: Stack, editor: httpx2.Client) -> None:
+    mark = word()
+    server.sql(
+        "insert into search_documents (entity_type, entity_id, title, body, tags, vector)"
+        " select 'clip', uuidv7(), %s, '', array[%s], document_vector(%s, '', '{}', '')"
+        " from generate_series(1, 10001)",
+        mark,
+        mark,
+        mark,
+    )
+    for params in ({"q": mark}, {"tag": mark}):
+        metadata = search(editor, **params, limit=1)["metadata"]
+        assert metadata["pagination"].items() >= {"total": 10_000, "totalCapped": True}.items()
+    server.sql(
+        "delete from search_documents where ctid = (select min(ctid) from search_documents where title = %s)", mark
+    )
+    metadata = search(editor, mark, limit=1)["metadata"]
+    assert metadata["pagination"]["total"] == 10_000
+    assert "totalCapped" not in metadata["pagination"]
+    assert metadata["facets"] == {"type": {"clip": 10_000}, "tag": {mark: 10_000}}
+    server.sql("delete from search_documents where title = %s", mark)
