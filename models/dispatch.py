@@ -11,29 +11,75 @@ from models.database import Connection
 from models.jobs import Stage
 
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
+WINDOW: Final = 32  # hints that wait in the broker at most
+# Of them, those of a lane and the lanes after it: a backfill leaves half free, it and batches leave a quarter free,
+# so that what a person waits for can always be sent and has little before it.
+SHARES: Final = (WINDOW, WINDOW * 3 // 4, WINDOW // 2)
 
 
 class Hint(Struct):
     """A stage that is due."""
 
+    lane: int
     job_id: UUID
     stage: Stage
 
 
-async def due(connection: Connection, limit: int) -> list[Hint]:
-    """Mark and return the next stages to hint at: by lane, then by age."""
+class Due(Struct):
+    """The hints to send now; ``full`` where more may be due than the window has room for."""
+
+    hints: list[Hint]
+    full: bool
+
+
+class _Waiting(Struct):
+    lane: int
+    number: int
+
+
+async def due(connection: Connection) -> Due:
+    """Mark and return the next stages to hint at, as many as the window has room for: by lane, then by age."""
+    waiting = await _waiting(connection)
+    found = Due([], full=False)
+    for lane in range(len(SHARES)):
+        room = min(SHARES[above] - sum(waiting[above:]) for above in range(lane + 1))
+        hints = await _due(connection, lane, room) if room > 0 else []
+        waiting[lane] += len(hints)
+        found.hints += hints
+        found.full |= len(hints) >= room
+    return found
+
+
+async def _waiting(connection: Connection) -> list[int]:
+    """How many hints of each lane were sent and not taken."""
+    query = """
+        select lane::integer, count(*) from ingest_jobs
+        where status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null group by lane
+    """
+    found = {row.lane: row.number for row in await database.rows(connection, _Waiting, query)}
+    return [found.get(lane, 0) for lane in range(len(SHARES))]
+
+
+async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:
     query = """
         with due as (
             select job_id from ingest_jobs
             where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
-              and run_at <= clock_timestamp()
-            order by lane, job_id limit %s for update skip locked
+              and run_at <= clock_timestamp() and lane = %s
+            order by job_id limit %s for update skip locked
         )
         update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
-        returning job.job_id, job.stage
+        returning job.lane::integer, job.job_id, job.stage
     """
-    found = await database.rows(connection, Hint, query, [limit])
-    return sorted(found, key=lambda hint: hint.job_id)
+    found = await database.rows(connection, Hint, query, [lane, limit])
+    return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
+
+
+async def running(connection: Connection) -> int:
+    """How many stages a worker holds."""
+    query = "select count(*) from ingest_jobs where status = 'running' and lease_expires_at is not null"
+    number: int = await database.value(connection, query)
+    return number
 
 
 async def forget_lost_hints(connection: Connection, limit: int) -> int:

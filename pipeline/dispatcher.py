@@ -16,9 +16,10 @@ import structlog
 from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
-from models import audit, database, dispatch, log, metrics, search
+from models import audit, database, dispatch, idempotency, log, metrics, search
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
+from models.dispatch import WINDOW
 from models.errors import Unavailable
 from models.settings import Settings, SettingsError, load
 from pipeline.broker import depth, make_broker
@@ -27,11 +28,11 @@ from pipeline.context import Context
 from pipeline.exposition import serve_metrics
 
 logger = structlog.get_logger()
-WINDOW: Final = 32  # hints in the broker at most; what is above stays in the database, where it can be overtaken
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
-BUSY_SECONDS: Final = 0.02  # between looks at a window that is full
+BUSY_SECONDS: Final = 0.05  # between looks at a window that is full
 INDEX_SECONDS: Final = 0.25
 SEAL_SECONDS: Final = 5.0
+TIDY_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
 TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, redis.RedisError, BrokerError, OSError)
 
@@ -41,7 +42,7 @@ class Dispatcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = database.pool(settings, size=5)
+        self._pool = database.pool(settings, size=7)
         self._broker = make_broker(settings)
         self._chain = Chain(self._broker, _no_context)
         self._woken = asyncio.Event()
@@ -56,7 +57,15 @@ class Dispatcher:
         async with self._pool:
             logger.info("dispatcher started")
             async with asyncio.TaskGroup() as group:
-                for loop in (self._listen, self._dispatch, self._recover, self._index, self._seal):
+                for loop in (
+                    self._listen,
+                    self._dispatch,
+                    self._recover,
+                    self._index,
+                    self._reindex,
+                    self._seal,
+                    self._tidy,
+                ):
                     group.create_task(_for_ever(loop))
 
     async def _listen(self) -> None:
@@ -69,16 +78,12 @@ class Dispatcher:
                 self._woken.set()
 
     async def _dispatch(self) -> None:
-        room = WINDOW - await asyncio.to_thread(depth, self._broker)
-        sent = await self._send(room) if room > 0 else 0
-        await self._wait(POLL_SECONDS if 0 < room > sent else BUSY_SECONDS)
-
-    async def _send(self, room: int) -> int:
+        """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
         async with database.transaction(self._pool) as connection:
-            hints = await dispatch.due(connection, room)
-        for hint in hints:
+            due = await dispatch.due(connection)
+        for hint in due.hints:
             await self._chain.hint(hint.job_id, hint.stage)
-        return len(hints)
+        await self._wait(BUSY_SECONDS if due.full else POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -97,13 +102,18 @@ class Dispatcher:
             if lease.attempts >= MAX_ATTEMPTS:
                 metrics.JOBS_ENDED.labels("failed", "INTERNAL").inc()
             logger.warning("lease expired", job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
-        if await asyncio.to_thread(depth, self._broker) < WINDOW:
-            async with database.transaction(self._pool) as connection:
-                lost = await dispatch.forget_lost_hints(connection, WINDOW)
-            if lost:
-                logger.info("hints sent again", number=lost)
-                self._woken.set()
+        await self._remind()
         await asyncio.sleep(POLL_SECONDS)
+
+    async def _remind(self) -> None:
+        """Send hints again that nobody took, unless they pile up: then it is the workers that are missing."""
+        held = await asyncio.to_thread(depth, self._broker)
+        async with database.transaction(self._pool) as connection:
+            piled = held - await dispatch.running(connection) >= 2 * WINDOW
+            lost = 0 if piled else await dispatch.forget_lost_hints(connection, WINDOW)
+        if lost:
+            logger.info("hints sent again", number=lost)
+            self._woken.set()
 
     async def _index(self) -> None:
         """Write what changed into the search."""
@@ -112,11 +122,26 @@ class Dispatcher:
         if not indexed:
             await asyncio.sleep(INDEX_SECONDS)
 
+    async def _reindex(self) -> None:
+        """Write all of it again where somebody asked for that, beside what changes meanwhile."""
+        async with database.transaction(self._pool) as connection:
+            under_way = await search.reindex_slice(connection)
+        if not under_way:
+            await asyncio.sleep(POLL_SECONDS)
+
     async def _seal(self) -> None:
         """Make what the audit log says so far unchangeable."""
         async with database.transaction(self._pool) as connection:
             await audit.seal(connection)
         await asyncio.sleep(SEAL_SECONDS)
+
+    async def _tidy(self) -> None:
+        """Forget what is no longer promised, a little at a time."""
+        while True:
+            async with database.transaction(self._pool) as connection:
+                if not await idempotency.forget_old(connection):
+                    break
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:

@@ -19,6 +19,7 @@ from pipeline.exposition import serve_metrics
 
 logger = structlog.get_logger()
 POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
+SPARE = 2  # hints at hand beside those at work; the others wait where any worker may take them
 GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop; its supervisor waits longer
 
 
@@ -63,6 +64,7 @@ def run(settings: Settings) -> None:
     broker = make_broker(settings, services)
     Chain(broker, services.context)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
+    worker.queue_prefetch = threads(settings) + SPARE
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

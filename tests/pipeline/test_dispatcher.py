@@ -1,0 +1,223 @@
+"""What the dispatcher does first, what it does beside, and what cannot hold it up."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import psycopg
+import pytest
+import redis
+
+from models import search
+from models.database import Connection
+from tests import media
+from tests.eventually import eventually
+from tests.resources import CLIP, EPISODE, SHOW, create
+from tests.stack import Stack, own_database
+from tests.work import ended, post, unique, upload
+
+SOON = 2.0  # seconds; what the contract promises of the search
+WAITING = "select priority, count(*) from ingest_jobs where hinted_at is not null group by priority"
+
+
+@pytest.fixture
+def stack(new_stack: Callable[..., Stack]) -> Stack:
+    """A stack whose API runs alone."""
+    made = new_stack()
+    made.api.start()
+    return made
+
+
+def found(client: httpx2.Client, q: str) -> list[str]:
+    """The ids of what is found."""
+    answer = client.get("/api/v1/search", params={"q": q})
+    assert answer.status_code == 200, answer.text
+    return [hit["entity_id"] for hit in answer.json()["data"]]
+
+
+def waiting(stack: Stack) -> dict[str, int]:
+    """How many hints of each priority nobody has taken."""
+    return dict(stack.sql(WAITING))
+
+
+def many(stack: Stack, count: int, priority: str) -> None:
+    """So many jobs of files that are not there."""
+    stack.sql(
+        "insert into ingest_jobs (entity_type, entity_id, role, source_reference, on_duplicate, priority,"
+        " request_id, created_by) select 'clip', uuidv7(), 'primary', 's3://episodes-media/clip/none.jpg', 'link', %s,"
+        " 'request', 'tester' from generate_series(1, %s)",
+        priority,
+        count,
+    )
+
+
+def test_a_job_somebody_waits_for_starts_before_most_of_a_backfill(stack: Stack) -> None:
+    with stack.client() as client:
+        clip = create(client, CLIP)["clip_id"]
+        picture = media.jpeg((1280, 720))
+        references = [upload(client, unique(picture)) for _ in range(60)]
+        for reference in references:
+            post(client, reference, clip, priority="backfill", on_duplicate="keep")
+        stack.dispatcher.spawn()
+        assert eventually(lambda: sum(waiting(stack).values()) >= 16 and waiting(stack), within=20) == {"backfill": 16}
+        asked = post(client, upload(client, unique(picture)))
+        stack.worker.spawn()
+        assert ended(client, asked)["status"] == "succeeded"
+    before = (
+        "select count(*) from ingest_jobs where started_at < (select started_at from ingest_jobs where job_id = %s)"
+    )
+    assert stack.sql(before, asked["job_id"])[0][0] <= 20
+
+
+def test_each_priority_leaves_room_for_those_above_it(stack: Stack) -> None:
+    for priority in ("backfill", "batch", "interactive"):
+        many(stack, 100, priority)
+    stack.sql("update ingest_jobs set run_at = now() + interval '1 day' where priority <> 'backfill'")
+    stack.dispatcher.spawn()
+    assert eventually(lambda: sum(waiting(stack).values()) >= 16 and waiting(stack), within=20) == {"backfill": 16}
+    stack.sql("update ingest_jobs set run_at = now() where priority = 'batch'")
+    expected = {"backfill": 16, "batch": 8}
+    assert eventually(lambda: sum(waiting(stack).values()) >= 24 and waiting(stack), within=3) == expected
+    stack.sql("update ingest_jobs set run_at = now() where priority = 'interactive'")
+    expected |= {"interactive": 8}
+    assert eventually(lambda: sum(waiting(stack).values()) >= 32 and waiting(stack), within=3) == expected
+
+
+def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(stack: Stack) -> None:
+    many(stack, 40, "backfill")
+    stack.dispatcher.spawn()
+    with redis.Redis.from_url(stack.environ["REDIS_URL"]) as broker:
+        eventually(lambda: broker.llen("episodes:pipeline") == 16, within=20)
+        broker.flushdb()
+        eventually(lambda: broker.llen("episodes:pipeline") == 16, within=10)
+
+
+def test_hints_do_not_pile_up_while_no_worker_runs(stack: Stack) -> None:
+    many(stack, 40, "interactive")
+    stack.dispatcher.spawn()
+    with redis.Redis.from_url(stack.environ["REDIS_URL"]) as broker:
+        eventually(lambda: broker.llen("episodes:pipeline") == 64, within=30)  # each was sent twice
+        old = "select 1 from ingest_jobs where hinted_at < now() - interval '8 seconds'"
+        eventually(lambda: stack.sql(old), within=20)  # and not for a third time
+        assert broker.llen("episodes:pipeline") == 64
+
+
+def test_a_reindex_does_not_keep_new_things_from_being_found(stack: Stack) -> None:
+    stack.sql(
+        "insert into clips (title, created_by, updated_by) select 'Filling', 'x', 'x' from generate_series(1, 9999)"
+    )
+    stack.dispatcher.spawn()
+    with stack.client("admin") as client:
+        started = time.monotonic()
+        assert client.post("/api/v1/search/reindex").json()["data"] == {"queued": 9999}
+        assert time.monotonic() - started < 1
+        eventually(lambda: found(client, "filling"), within=5)
+        mark = f"q{uuid4().hex}"
+        show = create(client, SHOW, name=mark)["show_id"]
+        eventually(lambda: found(client, mark) == [show], within=SOON)
+        assert stack.sql("select 1 from reindexing")
+        eventually(lambda: not stack.sql("select 1 from reindexing"), within=60)
+    assert stack.sql("select count(*) from search_documents where title = 'Filling'") == [(9999,)]
+
+
+def test_what_cannot_be_indexed_hides_nothing_else(stack: Stack) -> None:
+    stack.sql("alter table search_documents add constraint refused check (title not like 'Refused%')")
+    mark = f"q{uuid4().hex}"
+    with stack.client() as client:
+        made = [
+            create(client, SHOW, name=f"{kind} {mark} {n}")["show_id"] for n in range(3) for kind in ("Refused", "")
+        ]
+        stack.dispatcher.spawn()
+        eventually(lambda: sorted(found(client, mark)) == sorted(made[1::2]), within=10)
+    assert stack.sql("select 1 from outbox") == []
+    for refused in made[0::2]:
+        assert refused in stack.log("dispatcher")
+
+
+def unreadable(rng: random.Random) -> str:
+    """A hundred thousand characters in pairs of words that no other has, four bytes each letter."""
+    words = ["".join(chr(0x20000 + rng.randrange(42_000)) for _ in range(4)) for _ in range(20_000)]
+    return " ".join(f"{first}-{second}" for first, second in zip(words[::2], words[1::2], strict=True))
+
+
+def test_a_text_larger_than_the_index_can_hold_is_found_and_holds_up_nothing(stack: Stack, rng: random.Random) -> None:
+    mark, other = f"q{uuid4().hex}", f"q{uuid4().hex}"
+    stack.dispatcher.spawn()
+    with stack.client() as client:
+        text = {"description": unreadable(rng), "script_text": unreadable(rng)}
+        large = create(client, EPISODE, title=mark, **text)["episode_id"]
+        small = create(client, SHOW, name=other)["show_id"]
+        eventually(lambda: found(client, other) == [small], within=10)
+        eventually(lambda: found(client, mark) == [large], within=SOON)
+        assert found(client, text["description"].split()[0]) == [large]
+    assert "not indexed" not in stack.log("dispatcher")
+
+
+def test_answers_older_than_their_promise_are_removed(stack: Stack) -> None:
+    stack.sql(
+        "insert into idempotency_keys (caller, key, request_hash, created_at)"
+        " select 'x', number::text, '', now() - make_interval(hours => number) from generate_series(1, 2000) as number"
+    )
+    stack.dispatcher.spawn()
+    eventually(
+        lambda: (
+            stack.sql("select count(*) from idempotency_keys where created_at < now() - '25 h'::interval") == [(0,)]
+        ),
+        10,
+    )
+    assert stack.sql("select max(key::integer) from idempotency_keys") == [(24,)]
+
+
+@pytest.fixture
+async def connect(services: dict[str, str]) -> AsyncIterator[Callable[[], Any]]:
+    """Makes connections to one database."""
+    url = own_database(services["DATABASE_URL"])
+    async with AsyncExitStack() as opened:
+
+        async def make() -> Connection:
+            return await opened.enter_async_context(await psycopg.AsyncConnection.connect(url, autocommit=True))
+
+        yield make
+
+
+async def blocked(watcher: Connection, count: int) -> bool:
+    """Whether so many wait for a lock."""
+    found = await watcher.execute(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    row = await found.fetchone()
+    return bool(row and row[0] >= count)
+
+
+async def test_what_is_restored_while_it_is_taken_out_of_the_index_stays_in(connect: Callable[[], Any]) -> None:
+    watcher, holder, slow, quick = [await connect() for _ in range(4)]
+    made = await watcher.execute(
+        "insert into clips (title, created_by, updated_by, deleted_at)"
+        " values ('Gone', 'x', 'x', now()), ('Busy', 'x', 'x', null) returning clip_id"
+    )
+    gone, busy = sorted(row[0] for row in await made.fetchall())
+
+    async def take_out() -> None:
+        async with slow.transaction():
+            await search.index(slow, "clip", [gone, busy])
+
+    async def restore() -> None:
+        await quick.execute("update clips set deleted_at = null where clip_id = %s", [gone])
+        await search.index(quick, "clip", [gone])
+
+    async with holder.transaction():
+        await holder.execute("select from clips where clip_id = %s for update", [busy])
+        taking = asyncio.create_task(take_out())
+        while not await blocked(watcher, 1):
+            pass
+        restoring = asyncio.create_task(restore())
+        while not restoring.done() and not await blocked(watcher, 2):
+            pass
+    await asyncio.gather(taking, restoring)
+    documents = await watcher.execute("select entity_id from search_documents order by 1")
+    assert [UUID(str(row[0])) for row in await documents.fetchall()] == [gone, busy]
