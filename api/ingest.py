@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, convert
 
 from api import watching
 from api.dependencies import Db, Files, Who
-from api.envelope import Data, ErrorEntry, Listing, listing
+from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
 from api.validation import value_errors
 from models import database, entities, jobs, metrics, references
@@ -18,11 +18,9 @@ from models.database import Connection, Pool
 from models.errors import ErrorCode, Invalid
 from models.jobs import Job, JobFilter, NewJob, Stage, Status
 from models.media import EntityType
-from models.paging import decode_cursor, encode_cursor
 from models.storage import Storage
 
 BATCH_LIMIT: Final = 1000
-SORT: Final = "-created_at"
 
 
 class NewBatch(Struct, forbid_unknown_fields=True):
@@ -85,11 +83,8 @@ class IngestController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
     ) -> Listing[Job]:
-        before = decode_cursor(cursor, SORT).id if cursor is not None else None
         wanted = JobFilter(status, stage, error_code, entity_type, entity_id, batch_id)
-        found, total, last = await jobs.page(db, wanted, limit, before)
-        following = encode_cursor(SORT, None, last) if last else None
-        return listing(found, limit=limit, total=total, next_cursor=following)
+        return page_of(await jobs.page(db, wanted, limit, cursor))
 
     @get("/{job_id:str}", summary="Read a job")
     async def read_job(self, db: Db, job_id: Id) -> Data[Job]:

@@ -15,6 +15,7 @@ from models.database import Connection
 from models.errors import Conflict, ErrorCode, NotFound
 from models.fields import Reference, Sha256
 from models.media import EntityType, Role
+from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -24,6 +25,7 @@ Priority = Literal["interactive", "batch", "backfill"]
 Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
+SORT: Final = "-created_at"  # of a list; ids are as old as their rows
 
 
 class NewJob(Struct, forbid_unknown_fields=True):
@@ -232,18 +234,23 @@ class JobFilter(Struct, forbid_unknown_fields=True):
         return " and ".join(["true", *(f"{name} = %({name})s" for name in given)]), given
 
 
-async def page(
-    connection: Connection, wanted: JobFilter, limit: int, before: UUID | None
-) -> tuple[list[Job], int, UUID | None]:
-    """The newest jobs that match, their number up to 100,000, and the id to go on from."""
+async def page(connection: Connection, wanted: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
+    """The newest jobs that match.
+
+    Raises:
+        Invalid: where the cursor is none of this list.
+    """
     where, params = wanted.conditions()
-    count = f"select count(*) from (select from ingest_jobs where {where} limit 100001) as counted"  # noqa: S608
+    count = f"select count(*) from (select from ingest_jobs where {where} limit {COUNT_LIMIT + 1}) as counted"  # noqa: S608
     total = await database.value(connection, count.encode(), params)
+    before = decode_cursor(cursor, SORT).id if cursor is not None else None
     after = " and job_id < %(before)s" if before else ""
     query = f"{_JOB} where {where}{after} order by job_id desc limit %(limit)s"
     found = await database.rows(connection, _Row, query.encode(), params | {"before": before, "limit": limit + 1})
-    jobs = [row.job() for row in found[:limit]]
-    return jobs, total, jobs[-1].job_id if len(found) > limit else None
+    page = Page([row.job() for row in found[:limit]], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
+    if len(found) > limit:
+        page.next_cursor = encode_cursor(SORT, None, page.rows[-1].job_id)
+    return page
 
 
 async def version(connection: Connection, job_id: UUID) -> int | None:

@@ -12,6 +12,7 @@ import pytest
 
 from api.watching import events as events_of
 from models import database
+from models.paging import COUNT_LIMIT
 from models.settings import load
 from tests import media, work
 from tests.eventually import eventually
@@ -310,6 +311,21 @@ def test_a_list_walks_by_cursor_while_jobs_are_added(waiting: httpx2.Client) -> 
         if params["cursor"] is None:
             break
     assert seen == list(reversed(made))
+
+
+def test_more_jobs_than_are_counted_are_said_to_be_more(quiet: Stack, waiting: httpx2.Client) -> None:
+    batch, name = str(uuid4()), posted(waiting)["job_id"]
+    quiet.sql(
+        "insert into ingest_jobs (batch_id, entity_type, entity_id, role, source_reference, on_duplicate, priority,"
+        " created_by, request_id)"
+        " select %s, entity_type, entity_id, role, source_reference, on_duplicate, priority, created_by, request_id"
+        " from ingest_jobs, generate_series(1, %s) where job_id = %s",
+        *(batch, COUNT_LIMIT + 1, name),
+    )
+    page = {"total": COUNT_LIMIT, "totalCapped": True}
+    assert waiting.get(PATH, params={"batch_id": batch}).json()["metadata"]["pagination"].items() >= page.items()
+    quiet.sql("delete from ingest_jobs where batch_id = %s", batch)
+    assert "totalCapped" not in waiting.get(PATH).json()["metadata"]["pagination"]
 
 
 def test_a_job_that_never_was_is_not_found(waiting: httpx2.Client) -> None:
