@@ -65,12 +65,14 @@ class Authenticator:
         self._issuer = issuer_of(settings)
         self._client = settings.cognito_client_id or settings.jwt_audience
         self._uses = ("access", "id") if settings.cognito_tokens else ("access", "id", None)
-        self._remembered: dict[str, Caller] = {}
+        self._remembered: dict[str, tuple[Caller, jwt.PyJWK]] = {}
 
     def known(self, authorization: str | None) -> Caller | None:
-        """Who sent this Authorization header, if its token has been verified before and is still good."""
-        caller = self._remembered.get(_bearer(authorization))
-        return caller if caller and caller.expires_at + LEEWAY_SECONDS > time.time() else None
+        """Who sent this Authorization header, if the token was verified before and is still good, as its key is."""
+        caller, key = self._remembered.get(_bearer(authorization)) or (None, None)
+        if caller is None or key is None or caller.expires_at + LEEWAY_SECONDS <= time.time():
+            return None
+        return caller if self._keys.known(str(key.key_id)) is key else None
 
     async def caller(self, authorization: str | None) -> Caller:
         """Who sent this Authorization header.
@@ -84,20 +86,27 @@ class Authenticator:
         token = _bearer(authorization)
         if not token:
             raise Unauthorized("send a token: 'Authorization: Bearer …'")
-        return self._remember(token, _caller(await self._claims(token)))
+        key = await self._key(token)
+        return self._remember(token, _caller(self._claims(token, key)), key)
 
-    def _remember(self, token: str, caller: Caller) -> Caller:
+    def _remember(self, token: str, caller: Caller, key: jwt.PyJWK) -> Caller:
         if len(self._remembered) >= REMEMBERED:
             self._remembered.clear()
-        self._remembered[token] = caller
+        self._remembered[token] = caller, key
         return caller
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _key(self, token: str) -> jwt.PyJWK:
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
-            key = await self._keys.get(key_id) if isinstance(key_id, str) else None
-            if key is None:
-                raise Unauthorized("the token is signed by a key that the issuer does not have")
+        except jwt.PyJWTError as error:
+            raise Unauthorized(f"the token is not valid: {error}") from None
+        key = await self._keys.get(key_id) if isinstance(key_id, str) else None
+        if key is None:
+            raise Unauthorized("the token is signed by a key that the issuer does not have")
+        return key
+
+    def _claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        try:
             claims = self._decoded(token, key)
         except jwt.ExpiredSignatureError:
             raise Unauthorized("the token has expired") from None

@@ -17,6 +17,8 @@ from models.settings import Settings
 
 log = structlog.get_logger()
 REFRESH_SECONDS: Final = 30.0  # an unknown id asks the issuer at most this often
+RETRY_SECONDS: Final = 1.0  # the same as long as no key was ever fetched
+STALE_SECONDS: Final = 300.0  # keys this old are fetched again: the issuer may have taken one back
 TIMEOUT_SECONDS: Final = 5.0
 
 Fetch = Callable[[], dict[str, Any]]
@@ -30,19 +32,31 @@ class Keys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._asked = float("-inf")
         self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    def known(self, key_id: str) -> jwt.PyJWK | None:
+        """The key with this id at once, if it is held; where that is old, all keys are fetched again beside."""
+        if self._age() >= STALE_SECONDS and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self._refresh())
+        return self._keys.get(key_id)
 
     async def get(self, key_id: str) -> jwt.PyJWK | None:
-        """The key with this id, or None where the issuer has none.
+        """The key with this id, or None where the issuer has none; only for one that is not known somebody waits.
 
         Raises:
             Unavailable: where no key was ever fetched and the issuer is away.
         """
+        if self._keys and (key := self.known(key_id)):
+            return key
         async with self._lock:
-            if key_id not in self._keys and time.monotonic() - self._asked >= REFRESH_SECONDS:
+            if key_id not in self._keys and self._age() >= (REFRESH_SECONDS if self._keys else RETRY_SECONDS):
                 await self._refresh()
         if not self._keys:
             raise Unavailable("the token issuer's keys cannot be fetched; try again")
         return self._keys.get(key_id)
+
+    def _age(self) -> float:
+        return time.monotonic() - self._asked
 
     async def _refresh(self) -> None:
         self._asked = time.monotonic()

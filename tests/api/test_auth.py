@@ -1,5 +1,6 @@
 """Who is calling, and what they may do: every route, every kind of bad token, and the issuer's keys."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -25,6 +26,7 @@ from litestar.routes import HTTPRoute
 
 from api.app import create_app
 from api.auth import Authenticator, role_for
+from api.keys import Keys
 from models import issuer
 from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings, load
@@ -544,3 +546,57 @@ async def test_keys_of_another_kind_are_passed_over(
     assert await authenticator.caller(token_of(stranger))
     with pytest.raises(Unauthorized):
         await authenticator.caller(token_of(stranger, "curve"))
+
+
+async def test_a_key_that_the_issuer_takes_back_is_no_longer_good(
+    provider: KeyServer, tmp_path: Path, stranger: RSAPrivateKey, clock: list[float]
+) -> None:
+    provider.document = {"keys": [public(stranger, "one")]}
+    authenticator, header = Authenticator(settings(provider, tmp_path)), token_of(stranger)
+    assert await authenticator.caller(header)
+    provider.document = {"keys": [public(generate_private_key(public_exponent=65537, key_size=2048), "two")]}
+    clock[0] += 299
+    assert await authenticator.caller(header)
+    assert provider.asked == 1
+    clock[0] += 2
+    assert authenticator.known(header)  # at once, while the keys are fetched beside
+    await asyncio.to_thread(eventually, lambda: authenticator.known(header) is None)
+    with pytest.raises(Unauthorized):
+        await authenticator.caller(header)
+    assert provider.asked == 2
+
+
+async def test_as_long_as_no_key_was_fetched_the_issuer_is_asked_again_soon(
+    provider: KeyServer, tmp_path: Path, stranger: RSAPrivateKey, clock: list[float]
+) -> None:
+    provider.away, provider.document = True, {"keys": [public(stranger, "one")]}
+    authenticator = Authenticator(settings(provider, tmp_path))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await authenticator.caller(token_of(stranger))
+    assert provider.asked == 1
+    provider.away = False
+    clock[0] += 1
+    assert await authenticator.caller(token_of(stranger))
+
+
+async def test_a_known_key_does_not_wait_for_an_unknown_one(stranger: RSAPrivateKey, clock: list[float]) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    answer.set()
+
+    def fetch() -> dict[str, Any]:
+        asked.set()
+        answer.wait(10)
+        return {"keys": [public(stranger, "one")]}
+
+    keys = Keys(fetch)
+    assert await keys.get("one")
+    asked.clear()
+    answer.clear()
+    clock[0] += 31
+    unknown = asyncio.create_task(keys.get("unknown"))
+    await asyncio.to_thread(asked.wait, 5)
+    assert await asyncio.wait_for(keys.get("one"), 1)
+    assert not unknown.done()
+    answer.set()
+    assert await unknown is None
