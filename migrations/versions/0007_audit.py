@@ -14,7 +14,8 @@ def upgrade() -> None:
             audit_id bigint generated always as identity primary key,
             at timestamptz not null default clock_timestamp(),
             actor text not null,
-            action text not null check (action in ('create', 'update', 'delete', 'restore', 'link', 'unlink', 'ingest')),
+            action text not null
+                check (action in ('create', 'update', 'delete', 'restore', 'link', 'unlink', 'ingest')),
             entity_type text not null,
             entity_id uuid not null,
             before jsonb,
