@@ -155,7 +155,8 @@ def test_a_stage_that_does_not_end_is_given_back_before_the_supervisor_loses_pat
     stack.worker = Child(replace(stack.worker.program, patience=patience))
     with stack.client() as client:
         stack.worker.spawn()
-        for decoder in eventually(lambda: "worker started" in stack.log("worker") and decoders_of(stack.worker)):
+        eventually(lambda: "worker started" in stack.log("worker"))
+        for decoder in eventually(lambda: decoders_of(stack.worker)):
             os.kill(decoder, signal.SIGSTOP)
         (job,) = posted(stack, client, 1)
         stack.dispatcher.spawn()
