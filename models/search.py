@@ -124,6 +124,7 @@ async def drain_outbox(connection: Connection, limit: int = SLICE) -> int:
             (select outbox_id from outbox order by outbox_id limit %s for update skip locked)
         returning entity_type, entity_id
     """
+    await _in_bulk(connection)
     changes = await database.rows(connection, _Change, query, [limit])
     for entity_type in TYPES:
         ids = {change.entity_id for change in changes if change.entity_type == entity_type}
@@ -131,6 +132,12 @@ async def drain_outbox(connection: Connection, limit: int = SLICE) -> int:
             await _index_each(connection, entity_type, sorted(ids))
     await _announce_clips_of(connection, [change.entity_id for change in changes if change.entity_type == "episode"])
     return len(changes)
+
+
+async def _in_bulk(connection: Connection) -> None:
+    """Do not wait for the disk: work that a crash undoes is still announced. Plan for the rows there are by now."""
+    settings = "set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+    await database.execute(connection, f"select {settings}".encode())
 
 
 async def _announce_clips_of(connection: Connection, episode_ids: list[UUID]) -> None:
@@ -171,6 +178,7 @@ async def reindex_slice(connection: Connection, limit: int = SLICE) -> bool:
     current = await database.row(connection, _Reindexing, query)
     if current is None:
         return False
+    await _in_bulk(connection)
     ids = await _following(connection, current, limit)
     if ids:
         await _index_each(connection, current.entity_type, ids)
