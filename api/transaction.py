@@ -119,9 +119,10 @@ class Transactions:
             await self._app(scope, receive, hold)
             await unit.end(_answer(held))
         except Exception as error:
+            held = self._failed(error)
+        finally:  # also where the request is cancelled: what has not ended is rolled back
             with suppress(psycopg.Error):  # the connection may be what failed
                 await unit.end(Answer(500, {}, b""))
-            held = self._failed(error)
         for message in held:
             await send(message)
 
