@@ -103,10 +103,12 @@ class Table(Generic[Row]):
         if query.q:
             given["q"] = f"%{_escape_like(query.q)}%"
         shape = (tuple(given), query.include_deleted)
-        name = repr((query.q, query.include_deleted, filters))
-        total = await self._totals.count(connection, name, self._queries.count(*shape), given)
         text = self._queries.page(*shape, query.sort, query.cursor is not None)
         found = await self._found(connection, text, given | _after(query) | {"limit": query.limit + 1})
+        if query.cursor is None and len(found) <= query.limit:  # all there are
+            return self._cut(found, query, column, len(found))
+        name = repr((query.q, query.include_deleted, filters))
+        total = await self._totals.count(connection, name, self._queries.count(*shape), given)
         return self._cut(found, query, column, total)
 
     async def patch(
