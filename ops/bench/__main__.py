@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Final
 
-ALL: Final = ("api", "thumbnails", "pipeline", "latency", "memory")
+ALL: Final = ("api", "scale", "thumbnails", "pipeline", "latency", "memory")
 
 
 def main() -> int:
