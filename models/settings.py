@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from models.dotenv import with_dotenv
+
 AppEnv = Literal["development", "test", "staging", "production"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -86,12 +88,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.port + 1000 if self.metrics_port is None else self.metrics_port
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check the settings.
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings: those given, else this process's own.
+
+    In development a ``.env`` file completes the process's environment, where libraries look for credentials as well.
 
     Raises:
         SettingsError: naming the variable that is missing, malformed or refused.
     """
+    if environ is None:
+        os.environ.update(with_dotenv(os.environ))
+        environ = os.environ
     names = get_type_hints(Settings)
     present = {name: environ[name.upper()] for name in names if environ.get(name.upper())}
     if "log_level" in present:

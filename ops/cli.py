@@ -34,8 +34,10 @@ Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walke
 
 def main() -> None:
     """Run a command: exit 0 if all went well, 1 if not, 2 if it was called wrongly, 130 if it was interrupted."""
+    from models.dotenv import with_dotenv
     from ops.errors import CommandError
 
+    os.environ.update(with_dotenv(os.environ))
     try:
         app()
     except CommandError as error:

@@ -11,10 +11,19 @@ HOST: Final = "127.0.0.1"
 RANGE: Final = range(20000, 32000)
 
 
-def is_free(port: int) -> bool:
+def reached(host: str) -> str:
+    """Where, as part of a URL, a server answers this machine that listens on a host."""
+    if host in ("0.0.0.0", ""):  # noqa: S104  (we only read it)
+        return HOST
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def is_free(port: int, host: str = HOST) -> bool:
     """Whether a server could listen on the port now."""
     with ExitStack() as stack:
-        return _take(port, stack)
+        return _take(port, stack, host)
 
 
 def free(count: int) -> list[int]:
@@ -33,12 +42,12 @@ def answers(port: int, host: str = HOST, within: float = 0.5) -> bool:
     return True
 
 
-def _take(port: int, stack: ExitStack) -> bool:
+def _take(port: int, stack: ExitStack, host: str = HOST) -> bool:
     """Hold a port until the stack is closed."""
-    server = stack.enter_context(socket.socket())
+    server = stack.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server.bind((HOST, port))
+        server.bind((host, port))
     except OSError:
         return False
     return True

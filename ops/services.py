@@ -77,11 +77,6 @@ class Services:
         self.environment = environment
         return environment
 
-    def supervise(self) -> None:
-        """Start again what died alone; call it every now and then."""
-        for child in self.children:
-            child.keep()
-
     def stop(self) -> None:
         """Stop what is ours, all at once; the data stay."""
         for child in self.children:

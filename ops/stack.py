@@ -19,12 +19,12 @@ from typing import Any, Final, Never
 import msgspec
 from rich.console import Console
 
+from models.dotenv import with_dotenv
 from models.settings import Settings, SettingsError, load
 from ops import home as homes
 from ops import launch, logs, ports
 from ops.children import Child, StartFailed
 from ops.children import Program as Command
-from ops.dotenv import with_dotenv
 from ops.services import Services
 from ops.welcome import welcome
 
@@ -132,7 +132,7 @@ class Stack:
 
     def _await_programs(self) -> None:
         deadline = time.monotonic() + API_PATIENCE
-        while (answer := _ready(self.settings.port)) != "":
+        while (answer := _ready(self.settings)) != "":
             if time.monotonic() > deadline:
                 raise StartFailed(f"the API did not become ready: {answer}")
             for child in self._programs:
@@ -173,17 +173,18 @@ class Stack:
         return folder
 
     def _server(self, environment: dict[str, str]) -> dict[str, Any]:
+        host = ports.reached(self.settings.host)
         return {
-            "url": f"http://{ports.HOST}:{self.settings.port}",
-            "metrics_url": f"http://{ports.HOST}:{self.settings.metrics}/metrics",
+            "url": f"http://{host}:{self.settings.port}",
+            "metrics_url": f"http://{host}:{self.settings.metrics}/metrics",
             "pid": os.getpid(),
             "environment": environment,
         }
 
 
-def _ready(port: int) -> str:
+def _ready(settings: Settings) -> str:
     """What is missing until the API is ready, in its own words; nothing if it is."""
-    connection = http.client.HTTPConnection(ports.HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(ports.reached(settings.host).strip("[]"), settings.port, timeout=10)
     try:
         connection.request("GET", "/health/ready")
         response = connection.getresponse()
@@ -214,7 +215,7 @@ def check_ports(settings: Settings) -> None:
     """Raise StartFailed if a port is taken; a run that was killed just now is given the time to leave it."""
     deadline = time.monotonic() + (5 if (settings.episodes_home / "server.json").exists() else 0)
     for name, port in (("PORT", settings.port), ("METRICS_PORT", settings.metrics)):
-        while port and not ports.is_free(port):
+        while port and not ports.is_free(port, settings.host):
             if time.monotonic() > deadline:
                 raise StartFailed(
                     f"{name}: port {port} is taken by another program; stop it, or set {name} to a free one"

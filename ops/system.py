@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops import ports
 from ops.children import Child, Program
+from ops.services import PROJECT
 
 
 class System:
@@ -29,6 +30,7 @@ class System:
             **os.environ,
             **services,
             "EPISODES_HOME": str(home),
+            "PYTHONPATH": str(PROJECT),
             "EPISODES_URL": self.url,
             "PORT": str(self.port),
             "METRICS_PORT": str(self.metrics_port),
@@ -63,6 +65,7 @@ class System:
             name=name,
             command=(sys.executable, "-m", module),
             environment={**self.environ, **environ},
+            directory=self.home,  # not where a developer's .env may be
             log=self.home / "logs" / f"{name}.log",
             ready=self._ready if name == "api" else lambda: True,
             patience=15,

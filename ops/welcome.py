@@ -18,8 +18,8 @@ def welcome(settings: Settings) -> Text:
 
 
 def _rows(settings: Settings) -> tuple[tuple[str, str], ...]:
-    url, home = f"http://{ports.HOST}:{settings.port}", settings.episodes_home
-    workers = f"http://{ports.HOST}:{settings.metrics}/metrics"
+    host, home = ports.reached(settings.host), settings.episodes_home
+    url, workers = f"http://{host}:{settings.port}", f"http://{host}:{settings.metrics}/metrics"
     command = _command(home)
     return (
         ("API", url),

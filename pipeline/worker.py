@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import threading
 
 import dramatiq
@@ -10,8 +9,8 @@ import structlog
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import log
-from models.settings import Settings, SettingsError, load
+from models import program
+from models.settings import Settings
 from pipeline.broker import make_broker
 from pipeline.chain import Chain
 from pipeline.context import Context, threads
@@ -80,14 +79,7 @@ def run(settings: Settings) -> None:
 
 def main() -> int:
     """Run; 1 and one line where a setting is wrong."""
-    try:
-        settings = load()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    log.configure(settings.log_level, "worker")
-    run(settings)
-    return 0
+    return program.main("worker", run)
 
 
 if __name__ == "__main__":

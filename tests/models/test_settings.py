@@ -235,3 +235,15 @@ def test_a_program_with_a_bad_setting_stops_with_one_line(program: str) -> None:
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith("PORT: ")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("app_env", ["development", "test"])
+def test_a_program_reads_the_developers_file_in_development(program: str, app_env: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=http\n")
+    needed = NEEDED | {"DATABASE_URL": "", "METRICS_PORT": "0", "APP_ENV": app_env}  # so that none starts
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), **needed}
+    command = [sys.executable, "-m", program]
+    ended = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.partition(":")[0] == ("PORT" if app_env == "development" else "DATABASE_URL")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from models.dotenv import with_dotenv
 from ops import ports
-from ops.dotenv import with_dotenv
 from ops.stack import note_first_start
 
 HERE = Path(__file__).parent
@@ -239,6 +239,21 @@ def test_samples_are_wanted_in_an_empty_home_and_not_with_seed_0(tmp_path: Path)
     assert not list(tmp_path.iterdir())
     note_first_start(tmp_path, {})
     assert [file.name for file in tmp_path.iterdir()] == ["seed.json"]
+
+
+@pytest.mark.parametrize(
+    ("host", "place"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")]
+)
+def test_a_host_that_is_listened_on_is_reached_at_a_place(host: str, place: str) -> None:
+    assert ports.reached(host) == place
+
+
+def test_a_port_is_taken_on_the_host_that_is_asked_for() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        assert not ports.is_free(port, "127.0.0.2")
+        assert ports.is_free(port, "127.0.0.1")
+        assert not ports.is_free(port, "0.0.0.0")
 
 
 def test_the_developers_file_completes_the_environment_but_not_in_production(tmp_path: Path) -> None:
