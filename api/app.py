@@ -19,6 +19,7 @@ from api.dependencies import PROVIDERS, one_by_one
 from api.episodes import EpisodeController
 from api.guests import GuestController
 from api.headers import Protection
+from api.heads import Heads
 from api.health import VERSION, HealthController
 from api.ingest import IngestController
 from api.limits import RateLimits, count_caller
@@ -104,7 +105,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
-    layered = CrossOrigin(layered, settings.allowed_origins)
+    layered = Heads(CrossOrigin(layered, settings.allowed_origins))
     return Telemetry(layered, Protection(settings.app_env))
 
 

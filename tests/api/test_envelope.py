@@ -381,3 +381,18 @@ async def test_times_are_utc_whatever_the_databases_zone_is(services: dict[str, 
         naive = await database.value(connected, "select %s::timestamptz", [datetime(2026, 3, 1, 18)])
     assert stamp == naive == datetime(2026, 3, 1, 18, tzinfo=UTC)
     assert stamp.utcoffset() == datetime(2026, 3, 1, tzinfo=UTC).utcoffset()
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/api/v1/shows", "/api/v1/shows/{show}"])
+def test_a_head_answers_as_a_get_without_the_body(editor: httpx2.Client, path: str) -> None:
+    path = path.format(show=create(editor, SHOW)["show_id"])
+    read, head = editor.get(path), editor.head(path)
+    assert (head.status_code, head.content) == (read.status_code, b"")
+    for name in ("Content-Type", "ETag"):
+        assert head.headers.get(name) == read.headers.get(name)
+    assert editor.get(path).status_code == read.status_code  # on the same connection
+
+
+def test_a_head_asks_for_a_token_and_never_waits_for_a_stream(server: Stack, editor: httpx2.Client) -> None:
+    assert httpx2.head(f"{server.url}/api/v1/shows", trust_env=False).status_code == 401
+    assert editor.head(f"/api/v1/ingest/{uuid4()}/events").status_code == 405
