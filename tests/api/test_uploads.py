@@ -61,7 +61,7 @@ def test_two_uploads_of_one_name_are_two_objects(editor: httpx2.Client) -> None:
         ("/absolute/path/look.jpg", "look.jpg"),
         ("..\\..\\windows\\look.jpg", "windows-look.jpg"),
         ("a b\tc\nd.jpg", "a-b-c-d.jpg"),
-        ("写真.jpg", "jpg"),
+        ("写真.jpg", "file.jpg"),
         ("🧥", "file"),
         ("..", "file"),
         (".", "file"),
