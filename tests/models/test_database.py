@@ -16,9 +16,10 @@ async def test_a_connection_that_the_server_closed_is_not_given_out(services: di
     url = own_database(services["DATABASE_URL"])
     settings = Settings(database_url=url, redis_url=services["REDIS_URL"], episodes_home=tmp_path)
 
+    together = asyncio.Barrier(CONNECTIONS)
+
     async def backend() -> int:
-        async with database.connection(pool) as connection:
-            await database.execute(connection, "select pg_sleep(0.05)")  # so that each has a connection of its own
+        async with database.connection(pool) as connection, together:  # so that each has a connection of its own
             found: int = await database.value(connection, "select pg_backend_pid()")
             return found
 
