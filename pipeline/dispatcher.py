@@ -6,7 +6,6 @@ of hints, so it may be flushed, full or gone without loss: a hint that nobody ta
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,12 +15,12 @@ import structlog
 from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
-from models import audit, database, dispatch, idempotency, log, metrics, search
+from models import audit, database, dispatch, idempotency, metrics, program, search
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.dispatch import WINDOW
 from models.errors import Unavailable
-from models.settings import Settings, SettingsError, load
+from models.settings import Settings
 from pipeline.broker import depth, make_broker
 from pipeline.chain import Chain
 from pipeline.context import Context
@@ -172,14 +171,7 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     """Run; 1 and one line where a setting is wrong."""
-    try:
-        settings = load()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    log.configure(settings.log_level, "dispatcher")
-    asyncio.run(run(settings))
-    return 0
+    return program.main("dispatcher", lambda settings: asyncio.run(run(settings)))
 
 
 if __name__ == "__main__":
