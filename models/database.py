@@ -69,18 +69,25 @@ async def _check(connected: Connection) -> None:
         await AsyncConnectionPool.check_connection(connected)
 
 
-@asynccontextmanager
-async def connection(source: Pool) -> AsyncIterator[Connection]:
-    """A connection of the pool.
+class connection:  # noqa: N801  (it reads as a verb: async with connection(pool))
+    """A connection of a pool, for the time of a block; the pool rolls back what is left open, and mends what broke.
 
     Raises:
         Unavailable: where the database does not give one in time.
     """
-    try:
-        async with source.connection() as connected:
-            yield connected
-    except PoolTimeout:
-        raise Unavailable("the database does not answer; try again") from None
+
+    def __init__(self, source: Pool) -> None:
+        self._source = source
+
+    async def __aenter__(self) -> Connection:
+        try:
+            self._connection = await self._source.getconn()
+        except PoolTimeout:
+            raise Unavailable("the database does not answer; try again") from None
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._source.putconn(self._connection)
 
 
 @asynccontextmanager
