@@ -65,7 +65,6 @@ class System:
             name=name,
             command=(sys.executable, "-m", module),
             environment={**self.environ, **environ},
-            directory=self.home,  # not where a developer's .env may be
             log=self.home / "logs" / f"{name}.log",
             ready=self._ready if name == "api" else lambda: True,
             patience=15,
