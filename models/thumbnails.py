@@ -1,7 +1,7 @@
 """Thumbnails: three sizes per entity, each one row and one object."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -12,11 +12,6 @@ from models.media import EntityType
 from models.references import Reference
 
 Variant = Literal["primary", "medium", "small"]
-VARIANTS: Final[dict[Variant, tuple[int, int]]] = {
-    "primary": (1280, 720),
-    "medium": (640, 360),
-    "small": (320, 180),
-}
 
 
 class ThumbnailRow(msgspec.Struct):
