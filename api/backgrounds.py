@@ -5,11 +5,12 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.backgrounds import BACKGROUNDS, Background, BackgroundPatch, BackgroundType, NewBackground
+from models.trash import still_deleted
 
 
 class BackgroundController(Controller):
@@ -52,8 +53,9 @@ class BackgroundController(Controller):
     @post("/{background_id:str}/restore", status_code=200, summary="Restore a background")
     async def restore_background(
         self, db: Db, who: Who, background_id: Id, expected: Expected
-    ) -> Response[Data[Background]]:
-        return entity(await BACKGROUNDS.restore(db, who, background_id, expected))
+    ) -> Response[Restored[Background]]:
+        row = await BACKGROUNDS.restore(db, who, background_id, expected)
+        return restored(row, await still_deleted(db, BACKGROUNDS.entity_type, background_id))
 
     @get("/{background_id:str}/thumbnails", summary="The pictures of a background")
     async def list_background_thumbnails(self, db: Db, files: Files, background_id: Id) -> Data[list[Thumbnail]]:

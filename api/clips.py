@@ -7,12 +7,13 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Hash, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.clips import CLIPS, Assignment, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
 from models.episodes import EPISODES
+from models.trash import still_deleted
 
 
 class ClipController(Controller):
@@ -69,8 +70,9 @@ class ClipController(Controller):
         await CLIPS.delete(db, who, clip_id, reason, expected)
 
     @post("/{clip_id:str}/restore", status_code=200, summary="Restore a clip")
-    async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
-        return entity(await CLIPS.restore(db, who, clip_id, expected))
+    async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Restored[Clip]]:
+        row = await CLIPS.restore(db, who, clip_id, expected)
+        return restored(row, await still_deleted(db, CLIPS.entity_type, clip_id))
 
     @post("/{clip_id:str}/assign", status_code=200, summary="Give a clip to an episode")
     async def assign_clip(

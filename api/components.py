@@ -5,11 +5,12 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.components import COMPONENTS, Component, ComponentPatch, ComponentType, NewComponent
+from models.trash import still_deleted
 
 
 class ComponentController(Controller):
@@ -52,8 +53,9 @@ class ComponentController(Controller):
     @post("/{component_id:str}/restore", status_code=200, summary="Restore a component")
     async def restore_component(
         self, db: Db, who: Who, component_id: Id, expected: Expected
-    ) -> Response[Data[Component]]:
-        return entity(await COMPONENTS.restore(db, who, component_id, expected))
+    ) -> Response[Restored[Component]]:
+        row = await COMPONENTS.restore(db, who, component_id, expected)
+        return restored(row, await still_deleted(db, COMPONENTS.entity_type, component_id))
 
     @get("/{component_id:str}/thumbnails", summary="The pictures of a component")
     async def list_component_thumbnails(self, db: Db, files: Files, component_id: Id) -> Data[list[Thumbnail]]:

@@ -39,11 +39,24 @@ class ListMetadata(Metadata, kw_only=True):
     pagination: Pagination
 
 
+class RestoredMetadata(Metadata, kw_only=True):
+    """The metadata of a restored row; ``stillDeleted`` counts by kind what stays deleted beside it: {"clips": 3}."""
+
+    still_deleted: dict[str, int]
+
+
 class Data(Struct, Generic[T]):
     """One thing."""
 
     data: T
     metadata: Metadata = field(default_factory=Metadata)
+
+
+class Restored(Struct, Generic[T]):
+    """One thing that was taken out of the trash, and what was not."""
+
+    data: T
+    metadata: RestoredMetadata
 
 
 class Listing(Struct, Generic[T]):
@@ -87,6 +100,12 @@ def entity(row: Row) -> Response[Data[Row]]:
 def created(row: Row, location: str) -> Response[Data[Row]]:
     """A new row, and where it lives."""
     return Response(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
+
+
+def restored(row: Row, still_deleted: dict[str, int]) -> Response[Restored[Row]]:
+    """A row that was restored, and what stays deleted beside it."""
+    metadata = RestoredMetadata(still_deleted=still_deleted)
+    return Response(Restored(row, metadata), headers={"ETag": etag(row)})
 
 
 def etag(row: Entity) -> str:

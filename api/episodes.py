@@ -7,12 +7,13 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import DateFilter, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.episodes import EPISODES, ApprovalStatus, Episode, EpisodePatch, EpisodeStatus, NewEpisode
 from models.shows import SHOWS
+from models.trash import still_deleted
 
 
 class EpisodeController(Controller):
@@ -71,8 +72,11 @@ class EpisodeController(Controller):
         await EPISODES.delete(db, who, episode_id, reason, expected)
 
     @post("/{episode_id:str}/restore", status_code=200, summary="Restore an episode")
-    async def restore_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected) -> Response[Data[Episode]]:
-        return entity(await EPISODES.restore(db, who, episode_id, expected))
+    async def restore_episode(
+        self, db: Db, who: Who, episode_id: Id, expected: Expected
+    ) -> Response[Restored[Episode]]:
+        row = await EPISODES.restore(db, who, episode_id, expected)
+        return restored(row, await still_deleted(db, EPISODES.entity_type, episode_id))
 
     @get("/{episode_id:str}/thumbnails", summary="The pictures of an episode")
     async def list_episode_thumbnails(self, db: Db, files: Files, episode_id: Id) -> Data[list[Thumbnail]]:

@@ -5,11 +5,12 @@ from litestar.params import JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.guests import GUESTS, Guest, GuestPatch, NewGuest
+from models.trash import still_deleted
 
 
 class GuestController(Controller):
@@ -42,8 +43,9 @@ class GuestController(Controller):
         await GUESTS.delete(db, who, guest_id, reason, expected)
 
     @post("/{guest_id:str}/restore", status_code=200, summary="Restore a guest")
-    async def restore_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected) -> Response[Data[Guest]]:
-        return entity(await GUESTS.restore(db, who, guest_id, expected))
+    async def restore_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected) -> Response[Restored[Guest]]:
+        row = await GUESTS.restore(db, who, guest_id, expected)
+        return restored(row, await still_deleted(db, GUESTS.entity_type, guest_id))
 
     @get("/{guest_id:str}/thumbnails", summary="The pictures of a guest")
     async def list_guest_thumbnails(self, db: Db, files: Files, guest_id: Id) -> Data[list[Thumbnail]]:

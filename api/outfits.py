@@ -5,11 +5,12 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, JsonFilter, Reason, TagFilter, contained
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.outfits import OUTFITS, NewOutfit, Outfit, OutfitPatch
+from models.trash import still_deleted
 
 
 class OutfitController(Controller):
@@ -64,8 +65,9 @@ class OutfitController(Controller):
         await OUTFITS.delete(db, who, outfit_id, reason, expected)
 
     @post("/{outfit_id:str}/restore", status_code=200, summary="Restore an outfit")
-    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Data[Outfit]]:
-        return entity(await OUTFITS.restore(db, who, outfit_id, expected))
+    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Restored[Outfit]]:
+        row = await OUTFITS.restore(db, who, outfit_id, expected)
+        return restored(row, await still_deleted(db, OUTFITS.entity_type, outfit_id))
 
     @get("/{outfit_id:str}/thumbnails", summary="The pictures of an outfit")
     async def list_outfit_thumbnails(self, db: Db, files: Files, outfit_id: Id) -> Data[list[Thumbnail]]:

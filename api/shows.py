@@ -5,11 +5,12 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.shows import SHOWS, NewShow, Show, ShowPatch, ShowStatus
+from models.trash import still_deleted
 
 
 class ShowController(Controller):
@@ -42,8 +43,9 @@ class ShowController(Controller):
         await SHOWS.delete(db, who, show_id, reason, expected)
 
     @post("/{show_id:str}/restore", status_code=200, summary="Restore a show")
-    async def restore_show(self, db: Db, who: Who, show_id: Id, expected: Expected) -> Response[Data[Show]]:
-        return entity(await SHOWS.restore(db, who, show_id, expected))
+    async def restore_show(self, db: Db, who: Who, show_id: Id, expected: Expected) -> Response[Restored[Show]]:
+        row = await SHOWS.restore(db, who, show_id, expected)
+        return restored(row, await still_deleted(db, SHOWS.entity_type, show_id))
 
     @get("/{show_id:str}/thumbnails", summary="The pictures of a show")
     async def list_show_thumbnails(self, db: Db, files: Files, show_id: Id) -> Data[list[Thumbnail]]:

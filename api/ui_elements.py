@@ -5,10 +5,11 @@ from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
+from models.trash import still_deleted
 from models.ui_elements import UI_ELEMENTS, ElementType, NewUiElement, UiElement, UiElementPatch
 
 
@@ -48,8 +49,9 @@ class UiElementController(Controller):
     @post("/{ui_element_id:str}/restore", status_code=200, summary="Restore a UI element")
     async def restore_ui_element(
         self, db: Db, who: Who, ui_element_id: Id, expected: Expected
-    ) -> Response[Data[UiElement]]:
-        return entity(await UI_ELEMENTS.restore(db, who, ui_element_id, expected))
+    ) -> Response[Restored[UiElement]]:
+        row = await UI_ELEMENTS.restore(db, who, ui_element_id, expected)
+        return restored(row, await still_deleted(db, UI_ELEMENTS.entity_type, ui_element_id))
 
     @get("/{ui_element_id:str}/thumbnails", summary="The pictures of a UI element")
     async def list_ui_element_thumbnails(self, db: Db, files: Files, ui_element_id: Id) -> Data[list[Thumbnail]]:

@@ -102,6 +102,7 @@ EPISODES: Final = Table(
     Episode,
     key="episode_id",
     title="title",
+    unique=("show_id", "season_number", "episode_number"),
     filters={
         "show_id": "show_id = %(show_id)s",
         "season_number": "season_number = %(season_number)s",

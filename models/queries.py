@@ -30,6 +30,7 @@ class Queries:
         self.lock: Final = _remembered(self._lock)
         self.delete: Final = _remembered(self._delete)
         self.restore: Final = _remembered(self._restore)
+        self.rival: Final = _remembered(self._rival)
 
     def _select(self, include_deleted: bool) -> Composed:
         living = SQL("" if include_deleted else " and deleted_at is null")
@@ -86,6 +87,15 @@ class Queries:
             "deleted_at = null, deleted_by = null, deleted_reason = null, restored_at = now(), restored_by = %(actor)s"
         )
         return self._changed(sets, SQL("deleted_at is not null"), "restore")
+
+    def _rival(self, unique: tuple[str, ...]) -> Composed:
+        """The living row that stands where a deleted one stood."""
+        query = SQL(
+            "select living.{key} from {table} as living join {table} as gone using ({columns})"
+            " where gone.{key} = %(key)s and living.deleted_at is null"
+        )
+        columns = SQL(", ").join(map(Identifier, unique))
+        return query.format(key=Identifier(self._key), table=self._table, columns=columns)
 
     def _changed(self, sets: Composable, state: SQL, action: Action) -> Composed:
         update = SQL(

@@ -38,4 +38,6 @@ class ShowPatch(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-SHOWS: Final = Table("shows", Show, key="show_id", title="name", filters={"status": "status = %(status)s"})
+SHOWS: Final = Table(
+    "shows", Show, key="show_id", title="name", unique=("name",), filters={"status": "status = %(status)s"}
+)

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 from psycopg import DataError, ProgrammingError
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from models import database
@@ -48,7 +49,8 @@ class Table(Generic[Row]):
     """Living and soft-deleted rows of one kind.
 
     ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it. ``title`` is the
-    column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both.
+    column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both. ``unique`` are the
+    columns whose values together only one living row has.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Table(Generic[Row]):
         key: str,
         title: LiteralString,
         about: LiteralString = "description",
+        unique: tuple[str, ...] = (),
         filters: Mapping[str, LiteralString],
     ) -> None:
         self.name: Final = name
@@ -66,6 +69,7 @@ class Table(Generic[Row]):
         self.key: Final = key
         self.title: Final = title
         self.entity_type: Final = key.removesuffix("_id")
+        self.unique: Final = unique
         self.sorts: Final = ("created_at", "updated_at", title)
         text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like fold(%(q)s)"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
@@ -143,10 +147,14 @@ class Table(Generic[Row]):
 
         Raises:
             NotFound: where there never was such a row.
-            Conflict: where it is not deleted.
+            Conflict: where it is not deleted, or a living row took its place: it is named.
         """
         params = actor.params() | {"key": key, "version": version}
-        restored = await database.row(connection, self.row, self._queries.restore(), params)
+        try:
+            async with connection.transaction():  # so that after a clash we may still ask with what
+                restored = await database.row(connection, self.row, self._queries.restore(), params)
+        except UniqueViolation:
+            raise await self._clash(connection, key) from None
         if restored is None:
             self._seen(await self.read(connection, key, include_deleted=True), version)
             raise Conflict(f"this {self.noun} is not deleted")
@@ -182,6 +190,12 @@ class Table(Generic[Row]):
         if version is not None and current.version != version:
             raise PreconditionFailed(f"somebody changed this {self.noun}: it is at version {current.version} now")
         return current
+
+    async def _clash(self, connection: Connection, key: UUID) -> Conflict:
+        """Which living row has what the deleted one would need; it may itself be gone again by now."""
+        taken = await database.value(connection, self._queries.rival(self.unique), {"key": key})
+        rival = f"{self.noun} {taken}" if taken else f"another {self.noun}"
+        return Conflict(f"{rival} has the same {', '.join(self.unique)}", field=self.unique[-1])
 
     async def _found(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> list[Row]:
         try:

@@ -65,28 +65,6 @@ def test_a_missing_required_field_is_named(editor: httpx2.Client, resource: Reso
 
 
 @every
-def test_a_deleted_row_is_gone_for_all_but_admins_and_comes_back(
-    editor: httpx2.Client, admin: httpx2.Client, resource: Resource
-) -> None:
-    row = create(editor, resource)
-    path = f"{resource.path}/{row[resource.key]}"
-    assert editor.delete(path, params={"reason": "a mistake"}).status_code == 204
-    assert editor.get(path).status_code == 404
-    assert editor.patch(path, json=resource.patch).status_code == 404
-    assert editor.delete(path).status_code == 404
-    assert editor.get(path, params={"include_deleted": True}).status_code == 403
-    deleted = admin.get(path, params={"include_deleted": True}).json()["data"]
-    assert (deleted["deleted_by"], deleted["deleted_reason"]) == ("tester", "a mistake")
-    assert editor.post(f"{path}/restore").status_code == 403
-    restored = admin.post(f"{path}/restore")
-    assert restored.status_code == 200
-    assert restored.json()["data"]["deleted_at"] is None
-    assert restored.json()["data"]["restored_by"] == "tester"
-    assert editor.get(path).json()["data"] == restored.json()["data"]
-    assert admin.post(f"{path}/restore").status_code == 409
-
-
-@every
 def test_a_change_that_saw_an_older_version_is_refused(editor: httpx2.Client, resource: Resource) -> None:
     path = f"{resource.path}/{create(editor, resource)[resource.key]}"
     stale = {"If-Match": '"1"'}
