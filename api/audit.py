@@ -9,16 +9,24 @@ from litestar.params import FromQuery, QueryParameter
 
 from api.dependencies import Db
 from api.envelope import Data, Listing, listing
-from models import audit
-from models.audit import AuditFilter, AuditRow, Verdict
+from models import audit, seals
+from models.audit import AuditFilter, AuditRow
 from models.changes import Action
 from models.database import Connection
 from models.errors import Invalid, NotFound
 from models.paging import decode_cursor, encode_cursor
+from models.seals import Verdict
 
 SORT = "-audit_id"
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=2048, description="nextCursor of the page before.")]
+
+Seal = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=r"^\d{1,18}:[0-9a-f]{64}$(?!\n)", description="last_seal of an earlier verdict: it must be there still."
+    ),
+]
 
 
 class AuditController(Controller):
@@ -44,8 +52,8 @@ class AuditController(Controller):
         return await changes(db, wanted, limit, cursor)
 
     @get("/verify", summary="Has anybody tampered with the log?")
-    async def verify(self, db: Db) -> Data[Verdict]:
-        return Data(await audit.verify(db))
+    async def verify(self, db: Db, seal: Seal = None) -> Data[Verdict]:
+        return Data(await seals.verify(db, seal))
 
 
 async def changes(db: Connection, wanted: AuditFilter, limit: int, cursor: str | None) -> Listing[AuditRow]:

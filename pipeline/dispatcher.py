@@ -15,7 +15,7 @@ import structlog
 from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
-from models import audit, database, dispatch, idempotency, metrics, program, search
+from models import database, dispatch, idempotency, metrics, program, seals, search
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.dispatch import WINDOW
@@ -129,9 +129,11 @@ class Dispatcher:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _seal(self) -> None:
-        """Make what the audit log says so far unchangeable."""
+        """Make what the audit log says so far unchangeable; the seal is logged, where the database cannot reach it."""
         async with database.transaction(self._pool) as connection:
-            await audit.seal(connection)
+            made = await seals.seal(connection)
+        if made:
+            logger.info("audit log sealed", seal=made)
         await asyncio.sleep(SEAL_SECONDS)
 
     async def _tidy(self) -> None:

@@ -109,35 +109,114 @@ def test_the_database_refuses_to_change_the_log(editor: httpx2.Client, server: S
         server.sql(change.format(table, column))
 
 
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "update audit_log set actor = 'nobody' where audit_id = 2",
-        "delete from audit_log where audit_id = 2",
-        "insert into audit_log (actor, action, entity_type, entity_id, request_id, transaction)"
-        " select actor, action, entity_type, entity_id, request_id, transaction from audit_log where audit_id = 2",
-        "delete from audit_seals where seal_id = 1",
-        "update audit_seals set hash = sha256('x') where seal_id = 1",
-    ],
-)
-def test_tampering_is_found(new_stack: Callable[..., Stack], tampering: str) -> None:
+def sealed(stack: Stack, client: httpx2.Client) -> dict[str, Any]:
+    """The verdict over four changes in two seals, as soon as they are sealed."""
+    for _ in range(2):
+        create(client, SHOW)
+        create(client, SHOW)
+        eventually(lambda: verdict(client)["unsealed"] == 0, within=20)
+    stack.dispatcher.stop()
+    for table in ("audit_log", "audit_seals"):
+        stack.sql(f"grant all on {table} to current_user")
+        stack.sql(f"alter table {table} disable trigger all")
+    return verdict(client)
+
+
+def verdict(client: httpx2.Client, **params: str) -> dict[str, Any]:
+    """What is true of the log."""
+    found: dict[str, Any] = client.get("/api/v1/audit/verify", params=params).json()["data"]
+    return found
+
+
+@pytest.fixture
+def tampered(new_stack: Callable[..., Stack]) -> Stack:
+    """A stack to tamper with."""
     stack = new_stack()
     stack.api.start()
     stack.dispatcher.spawn()
-    with stack.client("admin") as client:
+    return stack
 
-        def verdict() -> dict[str, Any]:
-            found: dict[str, Any] = client.get("/api/v1/audit/verify").json()["data"]
-            return found
 
-        for _ in range(2):
-            create(client, SHOW)
-            create(client, SHOW)
-            eventually(lambda: verdict()["unsealed"] == 0, within=20)
-        assert verdict() | {"seals": 2} == {"seals": 2, "rows": 4, "unsealed": 0, "intact": True, "broken_at": None}
-        for table in ("audit_log", "audit_seals"):
-            stack.sql(f"grant all on {table} to current_user")
-            stack.sql(f"alter table {table} disable trigger all")
-        stack.sql(tampering)
-        assert verdict()["intact"] is False
-        assert verdict()["broken_at"] is not None
+COPY = """
+    insert into audit_log (actor, action, entity_type, entity_id, request_id, transaction)
+    select actor, action, entity_type, entity_id, request_id, transaction from audit_log where audit_id = 2
+"""
+SWAP = """
+    update audit_log as one set entity_id = other.entity_id, after = other.after, at = other.at
+    from audit_log as other where one.audit_id + other.audit_id = 5 and one.audit_id in (2, 3)
+"""
+OLD = "update audit_seals set digests = null, audit_ids = null where seal_id = 2"
+TAMPERING = {
+    "a changed row": (["update audit_log set actor = 'nobody' where audit_id = 2"], 1, "row changed", 2),
+    "a removed row": (["delete from audit_log where audit_id = 1"], 1, "row removed", 1),
+    "the last row removed": (["delete from audit_log where audit_id = 4"], 2, "row removed", 4),
+    "the last rows removed": (["delete from audit_log where audit_id > 1"], 1, "row removed", 2),
+    "a row added": ([COPY], 1, "row added", 5),
+    "rows in another order": ([SWAP], 1, "row changed", 2),
+    "a seal removed": (["delete from audit_seals where seal_id = 1"], 1, "seal removed", None),
+    "a seal removed with its rows": (
+        ["delete from audit_log where audit_id < 3", "delete from audit_seals where seal_id = 1"],
+        1,
+        "seal removed",
+        None,
+    ),
+    "a seal changed": (["update audit_seals set hash = sha256('x') where seal_id = 1"], 1, "seal changed", None),
+    "a seal that claims fewer rows": (["update audit_seals set rows = 1 where seal_id = 2"], 2, "seal changed", None),
+    "a seal made like an old one": ([OLD], 2, "seal changed", None),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERING)
+def test_tampering_is_found_where_it_was_done(tampered: Stack, name: str) -> None:
+    queries, seal_id, what, audit_id = TAMPERING[name]
+    with tampered.client("admin") as client:
+        before = sealed(tampered, client)
+        name, digest = before.pop("last_seal").split(":")
+        assert before == {"seals": 2, "rows": 4, "unsealed": 0, "intact": True, "broken": None}
+        assert (name, len(digest)) == ("2", 64)
+        for query in queries:
+            tampered.sql(query)
+        after = verdict(client)
+        assert (after["intact"], after["seals"], after["rows"]) == (False, seal_id - 1, 2 * (seal_id - 1))
+        broken = after["broken"]
+        assert (broken["seal_id"], broken["what"], broken["audit_id"]) == (seal_id, what, audit_id)
+
+
+def test_a_cut_off_end_is_found_by_whoever_kept_the_last_seal(tampered: Stack) -> None:
+    with tampered.client("admin") as client:
+        kept = sealed(tampered, client)["last_seal"]
+        assert kept in tampered.log("dispatcher")
+        assert verdict(client, seal=kept)["intact"] is True
+        tampered.sql("delete from audit_log where audit_id > 2")
+        tampered.sql("delete from audit_seals where seal_id > 1")
+        assert verdict(client)["intact"] is True
+        broken = {"seal_id": 2, "sealed_at": None, "audit_id": None, "what": "seal removed"}
+        assert verdict(client, seal=kept)["broken"] == broken
+        other = f"1:{'0' * 64}"
+        assert verdict(client, seal=other)["broken"] == broken | {"seal_id": 1, "what": "seal changed"}
+
+
+@pytest.mark.parametrize("seal", ["1", "1:abc", f"-1:{'0' * 64}", f"{'9' * 19}:{'0' * 64}"])
+def test_what_is_no_seal_is_named(admin: httpx2.Client, seal: str) -> None:
+    answer = admin.get("/api/v1/audit/verify", params={"seal": seal})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "seal")
+
+
+def test_a_seal_from_before_there_were_digests_still_holds(tampered: Stack) -> None:
+    with tampered.client("admin") as client:
+        sealed(tampered, client)
+        tampered.sql("truncate audit_seals restart identity")
+        old = """
+            insert into audit_seals (upto, rows, hash)
+            select (max(transaction::text::bigint) + 1)::text::xid8, count(*),
+                sha256(''::bytea || convert_to(string_agg(to_jsonb(audit_log)::text, E'\n' order by audit_id), 'UTF8'))
+            from audit_log where audit_id <= 3
+        """
+        tampered.sql(f"set timezone to 'UTC'; {old}")
+        create(client, SHOW)
+        tampered.dispatcher.spawn()
+        eventually(lambda: verdict(client)["unsealed"] == 0, within=20)
+        assert verdict(client)["intact"] is True
+        tampered.sql("update audit_log set actor = 'nobody' where audit_id = 2")
+        broken = verdict(client)["broken"]
+        assert (broken["what"], broken["audit_id"]) == ("seal changed", None)
