@@ -25,6 +25,8 @@ app = App(
 )
 jobs = App("jobs", help="Look at the pipeline's jobs; run one again, or stop it.")
 app.command(jobs)
+audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
+app.command(audit)
 
 EntityName = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
 AsJson = Annotated[bool, Parameter("--json", help="JSON instead of a table.")]
@@ -182,9 +184,67 @@ def cancel(job_id: str, /, *, json: AsJson = False) -> None:
     _run(commands.change_job(job_id, "cancel", as_json=json))
 
 
+@audit.command(name="list")
+def list_changes(
+    *,
+    entity_type: str | None = None,
+    entity_id: str | None = None,
+    actor: str | None = None,
+    action: Literal["create", "update", "delete", "restore", "link", "unlink", "ingest"] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """List changes, the newest first; for admins.
+
+    Parameters
+    ----------
+    entity_type
+        Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest.
+    entity_id
+        Only changes of this thing.
+    actor
+        Only changes that this person or tool made.
+    action
+        Only changes of this sort.
+    since
+        Only changes from this time on, such as 2026-03-01T09:00:00Z.
+    until
+        Only changes up to this time.
+    limit
+        At most so many.
+    """
+    from ops import commands
+
+    filters = {
+        "entity_type": entity_type,
+        "entity_id": entity_id,
+        "actor": actor,
+        "action": action,
+        "from": since,
+        "to": until,
+    }
+    _run(commands.list_changes(filters, limit, as_json=json))
+
+
+@audit.command
+def verify(*, seal: str | None = None, json: AsJson = False) -> int:
+    """Check that nobody has tampered with the record of changes: exit 0 if it holds, else 1 and the first bad row.
+
+    Parameters
+    ----------
+    seal
+        The last seal that an earlier check printed: it must be there still, or the record was cut off or rewritten.
+    """
+    from ops import commands
+
+    return _run(commands.verify_audit(seal, as_json=json))
+
+
 @app.command
 def search(query: str, /, *, limit: Limit = 20, json: AsJson = False) -> None:
-    """Find shows, episodes, clips and outfits by their words."""
+    """Find shows, episodes, clips, outfits, UI elements, backgrounds, components and guests by their words."""
     from ops import commands
 
     _run(commands.search(query, limit, as_json=json))
@@ -209,7 +269,7 @@ def migrate() -> None:
 
 @app.command
 def seed() -> None:
-    """Create the sample shows, episodes, clips and outfits, and ingest their sample media."""
+    """Create sample shows, episodes and all that belongs to them, and ingest their sample media; for admins."""
     from ops.seed import seed
 
     _run(seed())

@@ -19,7 +19,7 @@ from ops.sign_in import Credentials, find_server
 T = TypeVar("T")
 AWAY: Final = (502, 503, 504)  # a server that will be back soon
 LONGEST_QUEUE: Final = 600.0  # seconds that one request follows Retry-After
-TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)  # seconds
+TIMEOUT: Final = 30.0  # seconds that an answer may take
 # A proxy of the environment must not stand between us and this machine's own services.
 DIRECT: Final = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 
@@ -66,19 +66,24 @@ class Answer(msgspec.Struct, Generic[T]):
     replayed: bool
 
 
-def web_client(base_url: str = "") -> httpx2.AsyncClient:
+def web_client(base_url: str = "", answering: float = TIMEOUT) -> httpx2.AsyncClient:
     """A client that reaches this machine's own services directly, and others as the environment says."""
-    return httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT, mounts=DIRECT)
+    return httpx2.AsyncClient(base_url=base_url, timeout=httpx2.Timeout(answering, connect=5.0), mounts=DIRECT)
 
 
 class Client:
-    """Calls the API. Shared by all tasks of a command; ``patience`` is how many seconds a server may be away."""
+    """Calls the API. Shared by all tasks of a command.
 
-    def __init__(self, url: str, credentials: Credentials, *, patience: float = 3.0) -> None:
+    ``patience`` is how many seconds a server may be away, ``answering`` how many it may take to answer.
+    """
+
+    def __init__(
+        self, url: str, credentials: Credentials, *, patience: float = 3.0, answering: float = TIMEOUT
+    ) -> None:
         self.url = url
         self._credentials = credentials
         self._patience = patience
-        self._http = web_client(url)
+        self._http = web_client(url, answering)
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,8 +113,27 @@ class Client:
         headers = {"Idempotency-Key": key or uuid4().hex}
         if body is None:
             return _answer(await self._call("POST", path, headers=headers), kind)
-        headers["Content-Type"] = "application/json"
-        return _answer(await self._call("POST", path, headers=headers, content=msgspec.json.encode(body)), kind)
+        return _answer(await self._call("POST", path, **_json(body, headers)), kind)
+
+    async def put(self, path: str, kind: type[T], body: object) -> Answer[T]:
+        """Write what may be written twice.
+
+        Raises:
+            ApiError: the server refused.
+            Unreachable: it stayed away for longer than our patience.
+        """
+        return _answer(await self._call("PUT", path, **_json(body, {})), kind)
+
+    async def delete(self, path: str, **params: str) -> None:
+        """Put a row in the trash.
+
+        Raises:
+            ApiError: the server refused.
+            Unreachable: it stayed away for longer than our patience.
+        """
+        response = await self._call("DELETE", path, params=params)
+        if response.is_error:
+            raise _refusal(response)
 
     async def pages(self, path: str, kind: type[list[T]], **params: str | int | None) -> AsyncIterator[Answer[list[T]]]:
         """A list, page by page."""
@@ -138,6 +162,10 @@ class Client:
                 continue
             if not await waits.again(response):
                 return response
+
+
+def _json(body: object, headers: dict[str, str]) -> dict[str, Any]:
+    return {"headers": {**headers, "Content-Type": "application/json"}, "content": msgspec.json.encode(body)}
 
 
 class _Waits:
@@ -201,7 +229,7 @@ def _sentence(entry: ErrorEntry) -> str:
 
 @asynccontextmanager
 async def connected(
-    role: RoleName, *, patience: float = 3.0, environ: Mapping[str, str] = os.environ
+    role: RoleName, *, patience: float = 3.0, answering: float = TIMEOUT, environ: Mapping[str, str] = os.environ
 ) -> AsyncIterator[Client]:
     """A client that is signed in with a role at the server of the environment.
 
@@ -210,5 +238,5 @@ async def connected(
     """
     credentials = Credentials(role, environ)
     credentials.token()  # what is missing is told before the work begins
-    async with Client(find_server(environ), credentials, patience=patience) as client:
+    async with Client(find_server(environ), credentials, patience=patience, answering=answering) as client:
         yield client

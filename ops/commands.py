@@ -15,6 +15,9 @@ from ops.outcome import Result
 from ops.plan import File, Target, find
 
 PATIENCE = 30.0  # seconds that a server may be away in the middle of an ingest
+VERIFYING = 3600.0  # seconds that computing all seals again may take, at some 80,000 changes a second
+LONGEST = 100  # characters of what a change says
+BESIDE = ("deleted_at", "deleted_by", "restored_at", "restored_by")  # the time and the actor of a change
 Row = dict[str, Any]
 
 
@@ -117,6 +120,56 @@ def _print_job(answer: Answer[Row], *, as_json: bool) -> None:
     columns = ("name", "status", "attempts", "started_at", "finished_at", "seconds")
     stages = [[stage.get(column) for column in columns] for stage in answer.data.get("stages") or []]
     report.console().print(report.rows(("stage", *columns[1:]), stages))
+
+
+async def list_changes(filters: Mapping[str, str | None], limit: int, *, as_json: bool) -> None:
+    """Print the newest changes that match."""
+    async with connected("admin") as client:
+        rows, total = await _first(client, "/api/v1/audit", limit, filters)
+    if as_json:
+        print(report.dump(rows))
+        return
+    names = ("row", "at", "actor", "action", "what", "change")
+    report.console().print(report.rows(names, [_change_row(row) for row in rows]))
+    report.console().print(f"{len(rows)} of {total} changes")
+
+
+def _change_row(change: Row) -> list[object]:
+    what, told = f"{change['entity_type']} {change['entity_id']}", _told(change)
+    short = told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
+    return [change["audit_id"], change["at"], change["actor"], change["action"], what, short]
+
+
+def _told(change: Row) -> str:
+    """What it was, and what it became, on one line; when and by whom it was deleted or restored is told beside it."""
+    before, after = change["before"] or {}, change["after"] or {}
+    names = [name for name in {**before, **after} if name not in BESIDE]
+    told = (f"{name}: {_one(before.get(name), after.get(name))}" for name in names)
+    return "; ".join(told).replace("\n", " ")
+
+
+def _one(before: object, after: object) -> str:
+    return str(after) if before is None else f"{before} → {'nothing' if after is None else after}"
+
+
+async def verify_audit(seal: str | None, *, as_json: bool) -> int:
+    """Print whether the record of changes holds; 1 if it does not."""
+    async with connected("admin", answering=VERIFYING) as client:
+        verdict = (await client.get("/api/v1/audit/verify", Row, seal=seal)).data
+    print(report.dump(verdict) if as_json else _verdict(verdict))
+    return 0 if verdict["intact"] else 1
+
+
+def _verdict(verdict: Row) -> str:
+    held = f"{verdict['rows']} changes in {verdict['seals']} seals hold"
+    if verdict["intact"]:
+        last = f"\nLast seal: {verdict['last_seal']}" if verdict["last_seal"] else ""
+        return f"{held}; {verdict['unsealed']} are not sealed yet.{last}"
+    broken = verdict["broken"]
+    subject, _, was = broken["what"].partition(" ")
+    what = f"Row {broken['audit_id']} was {was}, in seal" if subject == "row" else f"Somebody {was} seal"
+    made = f" of {broken['sealed_at']}" if broken["sealed_at"] else ""
+    return f"{what} {broken['seal_id']}{made}. {held} before it."
 
 
 async def search(query: str, limit: int, *, as_json: bool) -> None:

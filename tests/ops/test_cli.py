@@ -1,9 +1,10 @@
 """The command line against a running server, as a user would call it."""
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ import pytest
 from models.issuer import key, sign
 from ops.errors import CommandError
 from ops.sign_in import Credentials, find_server
+from tests.eventually import eventually
 from tests.stack import Stack
 
 
@@ -35,11 +37,22 @@ def alone(tmp_path: Path, **more: str) -> dict[str, str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = episodes(alone(tmp_path), "--help")
     assert done.returncode == 0
-    commands = ("token", "ingest", "seed", "migrate", "reindex", "jobs", "search")
+    commands = ("token", "ingest", "seed", "migrate", "reindex", "jobs", "audit", "search")
     assert [word for word in commands if word not in done.stdout] == []
 
 
-@pytest.mark.parametrize("args", [("jobs", "list"), ("search", "scarf"), ("reindex",), ("seed",), ("migrate",)])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("jobs", "list"),
+        ("audit", "list"),
+        ("audit", "verify"),
+        ("search", "scarf"),
+        ("reindex",),
+        ("seed",),
+        ("migrate",),
+    ],
+)
 def test_without_a_server_there_is_one_clear_line(tmp_path: Path, args: Sequence[str]) -> None:
     key(tmp_path)
     done = episodes(alone(tmp_path), *args)
@@ -159,3 +172,59 @@ def test_a_migrated_database_can_be_migrated_again(server: Stack) -> None:
 
 def test_reindexing_says_how_much_is_queued(server: Stack) -> None:
     assert episodes(server.environ, "reindex").stdout.endswith(" queued\n")
+
+
+def test_changes_are_listed_and_filtered(server: Stack) -> None:
+    with server.client("editor", f"ana-{uuid4()}") as ana:
+        show = ana.post("/api/v1/shows", json={"name": f"Audited {uuid4()}"}).json()["data"]
+        ana.delete(f"/api/v1/shows/{show['show_id']}", params={"reason": "never aired"})
+    one = ("--entity-id", show["show_id"])
+    rows = answer(server.environ, "audit", "list", *one, "--json")
+    assert [row["action"] for row in rows] == ["delete", "create"]
+    told = episodes(server.environ, "audit", "list", *one, "--action", "delete").stdout
+    assert "deleted_reason: never aired" in told
+    assert told.endswith("1 of 1 changes\n")
+    by = ("--actor", show["created_by"], "--entity-type", "show", "--since", show["created_at"], "--limit", "1")
+    assert [row["action"] for row in answer(server.environ, "audit", "list", *by, "--json")] == ["delete"]
+    assert answer(server.environ, "audit", "list", *one, "--until", "2020-01-01T00:00:00Z", "--json") == []
+    assert "from" in episodes(server.environ, "audit", "list", "--since", "yesterday").stderr
+
+
+def test_a_record_that_holds_is_told_with_how_much_of_it_was_checked(server: Stack) -> None:
+    with server.client("editor") as client:
+        client.post("/api/v1/shows", json={"name": f"Sealed {uuid4()}"})
+    verdict = eventually(lambda: _sealed(answer(server.environ, "audit", "verify", "--json")), within=20)
+    assert verdict["rows"] >= verdict["seals"] > 0
+    done = episodes(server.environ, "audit", "verify", "--seal", verdict["last_seal"])
+    assert done.returncode == 0
+    assert re.match(
+        r"\d+ changes in \d+ seals hold; \d+ are not sealed yet\.\nLast seal: \d+:[0-9a-f]{64}\n", done.stdout
+    )
+
+
+def _sealed(verdict: dict[str, Any]) -> dict[str, Any] | None:
+    return verdict if verdict["last_seal"] and not verdict["unsealed"] else None
+
+
+def test_a_tampered_record_is_told_with_its_first_row(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    stack.dispatcher.spawn()
+    with stack.client("editor") as client:
+        for number in range(3):
+            client.post("/api/v1/shows", json={"name": f"Show {number}"})
+    verdict = eventually(lambda: _sealed(answer(stack.environ, "audit", "verify", "--json")), within=20)
+    stack.sql("alter table audit_log disable trigger all")
+    stack.sql("grant all on audit_log to current_user")
+    stack.sql("update audit_log set actor = 'nobody' where audit_id > 1")
+    done = episodes(stack.environ, "audit", "verify")
+    assert done.returncode == 1
+    assert re.match(r"Row 2 was changed, in seal 1 of \S+\. 0 changes in 0 seals hold before it\.\n", done.stdout)
+    assert json.loads(episodes(stack.environ, "audit", "verify", "--json").stdout)["broken"]["audit_id"] == 2
+    stack.sql("alter table audit_seals disable trigger all")
+    stack.sql("grant all on audit_seals to current_user")
+    stack.sql("truncate audit_log, audit_seals")
+    assert episodes(stack.environ, "audit", "verify").stdout == "0 changes in 0 seals hold; 0 are not sealed yet.\n"
+    done = episodes(stack.environ, "audit", "verify", "--seal", verdict["last_seal"])
+    assert done.returncode == 1
+    assert done.stdout.startswith("Somebody removed seal 1.")
