@@ -1,4 +1,4 @@
-"""The structs and the database say the same: columns, nullability, types, closed sets, lengths."""
+"""The structs and the database say the same: columns, nullability, types, defaults, closed sets, bounds."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,14 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
 
+from api.parameters import Reason
 from models import jobs, thumbnails
-from models.backgrounds import BACKGROUNDS, NewBackground
-from models.clips import CLIPS, NewClip
-from models.components import COMPONENTS, NewComponent
+from models.backgrounds import BACKGROUNDS, BackgroundPatch, NewBackground
+from models.clips import CLIPS, ClipPatch, NewClip
+from models.components import COMPONENTS, ComponentPatch, NewComponent
 from models.episode_links import (
     BackgroundLink,
     ComponentLink,
@@ -24,15 +27,15 @@ from models.episode_links import (
     OutfitLink,
     UiElementLink,
 )
-from models.episodes import EPISODES, NewEpisode
-from models.guests import GUESTS, NewGuest
+from models.episodes import EPISODES, EpisodePatch, NewEpisode
+from models.guests import GUESTS, GuestPatch, NewGuest
 from models.idempotency import Answer
 from models.links import NewLink
-from models.outfits import OUTFITS, NewOutfit
+from models.outfits import OUTFITS, NewOutfit, OutfitPatch
 from models.scripts import SCRIPTS, NewScript
-from models.shows import SHOWS, NewShow
+from models.shows import SHOWS, NewShow, ShowPatch
 from models.table import Table
-from models.ui_elements import UI_ELEMENTS, NewUiElement
+from models.ui_elements import UI_ELEMENTS, NewUiElement, UiElementPatch
 from tests.stack import own_database
 
 TABLES: tuple[Table[Any], ...] = (
@@ -65,6 +68,16 @@ LINKS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
     "episode_backgrounds": (BackgroundLink, NewLink),
     "episode_components": (ComponentLink, NewLink),
     "episode_guests": (GuestLink, NewLink),
+}
+PATCH: dict[str, type[msgspec.Struct]] = {
+    "shows": ShowPatch,
+    "episodes": EpisodePatch,
+    "clips": ClipPatch,
+    "outfits": OutfitPatch,
+    "ui_elements": UiElementPatch,
+    "backgrounds": BackgroundPatch,
+    "components": ComponentPatch,
+    "guests": GuestPatch,
 }
 NEW |= {table: new for table, (_, new) in LINKS.items()}
 
@@ -201,67 +214,158 @@ def test_a_closed_set_of_the_ledger_is_the_same_in_the_database(
     assert closed_sets(connection, table)[column] == set(get_args(CLOSED[table, column]))
 
 
-@pytest.mark.parametrize("table", NEW)
-def test_no_field_is_longer_than_its_column(connection: psycopg.Connection, table: str) -> None:
-    text = " ".join(checks(connection, table))
-    for field in msgspec.structs.fields(NEW[table]):
-        for bound in re.findall(rf"char_length\({field.name}\) <= (\d+)", text):
-            assert longest(field.type) == int(bound), field.name
+# What a row needs besides what the test is about, and whose rows it hangs on.
+NEEDS: dict[str, dict[str, Any]] = {
+    "episodes": {"title": "a", "episode_number": 1},
+    "scripts": {"version_number": 1, "content": "a"},
+    "clips": {"title": "a"},
+}
+NEEDS |= {table: {"name": "a"} for table in ("shows", "outfits", "ui_elements", "backgrounds", "components", "guests")}
+PARENTS: dict[str, tuple[str, ...]] = {"episodes": ("shows",), "scripts": ("episodes",)}
+PARENTS |= {link: ("episodes", link.removeprefix("episode_")) for link in LINKS}
 
 
-def longest(kind: Any) -> int:
-    """The most characters that a field takes."""
+def insert(connection: psycopg.Connection, table: str, **fields: Any) -> UUID:
+    """A row as the database takes it; its first column."""
+    parents = {f"{parent.removesuffix('s')}_id": insert(connection, parent) for parent in PARENTS.get(table, ())}
+    values = {"created_by": "x", "updated_by": "x"} | parents | NEEDS.get(table, {}) | fields
+    names = sql.SQL(", ").join(map(sql.Identifier, values))
+    query = sql.SQL("insert into {} ({}) values ({}) returning *").format(
+        sql.Identifier(table), names, sql.SQL(", ").join(map(sql.Placeholder, values))
+    )
+    made = connection.execute(query, values).fetchone()
+    assert made
+    key: UUID = made[0]
+    return key
+
+
+# Values at the bounds of what matches a pattern, and just beyond.
+PATTERNS: dict[str, tuple[list[Any], list[Any]]] = {
+    "language": (
+        ["de", "zh-Hant-TW", "ab" + "-abcdefgh" * 3 + "-abcde"],
+        ["", "d", "de_AT", "de\n", "ab" + "-abcdefg" * 5],
+    ),
+    "email": (["a@b", "a" * 252 + "@b"], ["", "a", "a b@c", "a@b@c", "a@b\n", "a" * 253 + "@b"]),
+}
+
+
+def edges(name: str, kind: Any) -> tuple[list[Any], list[Any]]:
+    """Values at the bounds of a field, and just beyond."""
     info = msgspec.inspect.type_info(kind)
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    return next(one.max_length or 0 for one in kinds if isinstance(one, msgspec.inspect.StrType))
+    found = [PATTERNS.get(name) or edges_of(one) for one in kinds if not isinstance(one, msgspec.inspect.NoneType)]
+    return [value for fits, _ in found for value in fits], [value for _, beyond in found for value in beyond]
+
+
+def edges_of(info: msgspec.inspect.Type) -> tuple[list[Any], list[Any]]:
+    match info:
+        case msgspec.inspect.StrType():
+            least, most = info.min_length or 0, info.max_length or 0
+            return ["x" * least, "x" * most], ["x" * (most + 1), *(["x" * (least - 1)] if least else [])]
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            assert info.ge is not None
+            assert info.le is not None
+            return [info.ge, info.le], [info.ge - 1, info.le + 1]
+        case msgspec.inspect.DictType():
+            return [Jsonb({}), Jsonb({"a": [1]})], [Jsonb([]), Jsonb("a"), Jsonb(None)]
+        case msgspec.inspect.ListType(item_type=msgspec.inspect.DictType()):
+            return [Jsonb([]), Jsonb([{}, {"a": 1}])], [Jsonb({}), Jsonb([{}, "a"]), Jsonb([[]]), Jsonb(None)]
+        case msgspec.inspect.ListType(item_type=msgspec.inspect.StrType() as item):
+            most, longest = info.max_length or 0, item.max_length or 0
+            return [[], ["x"] * most, ["x" * longest]], [["x"] * (most + 1), ["x", ""], ["x" * (longest + 1)], [None]]
+    return [], []
+
+
+@pytest.mark.parametrize("table", NEW)
+def test_the_database_takes_what_a_field_takes_and_refuses_what_is_just_beyond(
+    connection: psycopg.Connection, table: str
+) -> None:
+    for field in msgspec.structs.fields(NEW[table]):
+        fits, beyond = edges(field.name, field.type)
+        with connection.transaction(force_rollback=True):
+            for value in fits:
+                with connection.transaction(force_rollback=True):
+                    insert(connection, table, **{field.name: value})
+            for value in beyond:
+                with pytest.raises(psycopg.DatabaseError) as refused, connection.transaction(force_rollback=True):
+                    insert(connection, table, **{field.name: value})
+                assert refusal(refused.value) in {f"{table}_{field.name}_check", "out of range"}, (field.name, value)
+
+
+def refusal(error: psycopg.DatabaseError) -> str | None:
+    """The check that a value fails, or that its column's type cannot hold it."""
+    return "out of range" if isinstance(error, psycopg.errors.NumericValueOutOfRange) else error.diag.constraint_name
+
+
+# The checks of columns that no client writes, and of a parameter.
+OTHERS = {"clips": {"file_reference", "file_hash"}, "scripts": {"version_number"}}
+
+
+@pytest.mark.parametrize("table", NEW)
+def test_the_database_checks_nothing_that_a_field_does_not(connection: psycopg.Connection, table: str) -> None:
+    query = "select conname from pg_constraint where contype = 'c' and conrelid = %s::regclass"
+    names = [name for (name,) in connection.execute(query, [table]).fetchall()]
+    checked = {name.removeprefix(f"{table}_").removesuffix("_check") for name in names}
+    bound = {field.name for field in msgspec.structs.fields(NEW[table]) if edges(field.name, field.type)[0]}
+    apart = OTHERS.get(table, set()) | ({"deleted_reason"} if table in ENTITIES else set())
+    assert checked == bound | set(literals(NEW[table])) | apart
+
+
+@pytest.mark.parametrize("table", ENTITIES)
+def test_a_reason_is_as_long_as_its_parameter_may_be(connection: psycopg.Connection, table: str) -> None:
+    (limit,) = [meta.max_length for meta in get_args(Reason) if hasattr(meta, "max_length")]
+    with connection.transaction(force_rollback=True):
+        insert(connection, table, deleted_reason="x" * limit)
+    with pytest.raises(psycopg.errors.CheckViolation), connection.transaction(force_rollback=True):
+        insert(connection, table, deleted_reason="x" * (limit + 1))
+
+
+EMPTY = {"metadata": "{}", "tags": "{}", "accessories": "[]"}  # what a field that is left out becomes
 
 
 @pytest.mark.parametrize("table", NEW)
 def test_the_defaults_are_the_same_in_the_database(connection: psycopg.Connection, table: str) -> None:
     query = "select column_name, column_default from information_schema.columns where table_name = %s"
-    defaults: dict[str, str] = dict(connection.execute(query, [table]).fetchall())
+    defaults: dict[str, str | None] = dict(connection.execute(query, [table]).fetchall())
     for field in msgspec.structs.fields(NEW[table]):
-        if isinstance(field.default, str | int):
-            said = msgspec.json.encode(field.default).decode().strip('"')
-            assert str(defaults[field.name]).removesuffix("::text").strip("'") == said, field.name
+        stored = defaults[field.name]
+        assert (stored and stored.partition("::")[0].strip("'")) == default(field), field.name
+
+
+def default(field: msgspec.structs.FieldInfo) -> str | None:
+    """What is stored where a client leaves the field out; None is null."""
+    if field.required or field.default is None:
+        return None
+    if field.default is msgspec.UNSET:
+        return EMPTY[field.name]
+    return msgspec.json.encode(field.default).decode().strip('"')
 
 
 @pytest.mark.parametrize("table", NEW)
-def test_what_may_be_left_out_has_a_default_or_may_be_null(connection: psycopg.Connection, table: str) -> None:
-    query = """
-        select column_name, is_nullable = 'YES' or column_default is not null
-        from information_schema.columns where table_name = %s
-    """
-    optional: dict[str, bool] = dict(connection.execute(query, [table]).fetchall())
+def test_what_may_be_left_out_or_null_is_the_same_in_the_database(connection: psycopg.Connection, table: str) -> None:
+    found = columns(connection, table)
     for field in msgspec.structs.fields(NEW[table]):
-        assert field.required or optional[field.name], field.name
+        nullable = found[field.name][0]
+        assert parts(field.type)[1] == nullable, field.name
+        assert (field.default is None) == nullable, field.name
 
 
-INSERTS = {
-    "shows": "insert into shows (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "clips": "insert into clips (title, created_by, updated_by) values ('a', 'x', 'x')",
-    "outfits": "insert into outfits (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "ui_elements": "insert into ui_elements (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "backgrounds": "insert into backgrounds (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "components": "insert into components (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "guests": "insert into guests (name, created_by, updated_by) values ('a', 'x', 'x')",
-    "episodes": "insert into episodes (show_id, title, episode_number, created_by, updated_by)"
-    " select show_id, 'a', 1, 'x', 'x' from shows limit 1",
-    "scripts": "insert into scripts (episode_id, version_number, content, created_by, updated_by)"
-    " select episode_id, 1, 'a', 'x', 'x' from episodes limit 1",
-}
-
-
-PARENTS = {"episodes": ("shows",), "scripts": ("shows", "episodes")}
+@pytest.mark.parametrize("table", PATCH)
+def test_a_patch_takes_what_a_new_row_takes(table: str) -> None:
+    new = {field.name: field for field in msgspec.structs.fields(NEW[table])}
+    patch = {field.name: field for field in msgspec.structs.fields(PATCH[table])}
+    assert set(patch) == set(new)
+    for name, field in patch.items():
+        assert field.default is msgspec.UNSET, name
+        assert parts(field.type) == parts(new[name].type), name
+        assert repr(edges(name, field.type)) == repr(edges(name, new[name].type)), name
 
 
 @pytest.mark.parametrize("table", ENTITIES)
 def test_every_update_raises_the_version_and_the_time(connection: psycopg.Connection, table: str) -> None:
-    insert = INSERTS[table].encode()
     with connection.transaction(force_rollback=True):
-        for parent in PARENTS.get(table, ()):
-            connection.execute(INSERTS[parent].encode())
-        made = connection.execute(insert + b" returning version, updated_at, created_at").fetchone()
+        insert(connection, table)
+        made = connection.execute(f"select version, updated_at, created_at from {table}".encode()).fetchone()
         update = f"update {table} set updated_by = 'y' returning version, updated_at, created_at".encode()
         first = connection.execute(update).fetchone()
         forged = f"update {table} set version = 99, updated_at = 'epoch' returning version, updated_at".encode()
@@ -277,7 +381,7 @@ def test_every_update_raises_the_version_and_the_time(connection: psycopg.Connec
 def test_ids_are_chronological(connection: psycopg.Connection) -> None:
     with connection.transaction(force_rollback=True):
         for _ in range(50):
-            connection.execute(INSERTS["clips"].encode())
+            insert(connection, "clips")
         found = [key for (key,) in connection.execute("select clip_id from clips order by ctid").fetchall()]
     assert found == sorted(found)
     assert {key.version for key in found} == {7}
@@ -285,11 +389,11 @@ def test_ids_are_chronological(connection: psycopg.Connection) -> None:
 
 def test_a_name_is_taken_among_the_living_only(connection: psycopg.Connection) -> None:
     with connection.transaction(force_rollback=True):
-        connection.execute(INSERTS["shows"].encode())
+        insert(connection, "shows")
         with pytest.raises(psycopg.errors.UniqueViolation), connection.transaction():
-            connection.execute(INSERTS["shows"].encode())
+            insert(connection, "shows")
         connection.execute("update shows set deleted_at = now()")
-        connection.execute(INSERTS["shows"].encode())
+        insert(connection, "shows")
 
 
 def test_one_content_has_one_row(connection: psycopg.Connection) -> None:
