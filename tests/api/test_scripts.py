@@ -121,21 +121,34 @@ def test_an_activation_that_saw_an_older_version_is_refused(editor: httpx2.Clien
     assert editor.post(path, headers=stale).status_code == 412
 
 
-def test_ten_writers_at_once_get_the_numbers_one_to_ten(server: Stack, editor: httpx2.Client, versions: str) -> None:
-    with server.client("editor") as client, ThreadPoolExecutor(10) as threads:
-        made = list(threads.map(lambda number: write(client, versions, is_active=number % 2 == 0), range(10)))
-    assert sorted(row["version_number"] for row in made) == list(range(1, 11))
-    assert len(active(editor, versions)) == 1
-
-
-def test_of_ten_activations_at_once_one_version_stays_active(
+def test_twenty_writers_at_once_get_the_numbers_one_to_twenty(
     server: Stack, editor: httpx2.Client, versions: str
 ) -> None:
-    made = [write(editor, versions)["script_id"] for _ in range(10)]
-    with server.client("editor") as client, ThreadPoolExecutor(10) as threads:
-        answers = list(threads.map(lambda key: client.post(f"{PATH}/{key}/activate"), made))
-    assert {answer.status_code for answer in answers} == {200}
+    with server.client("editor") as client, ThreadPoolExecutor(20) as threads:
+        made = list(threads.map(lambda number: write(client, versions, is_active=number % 2 == 0), range(20)))
+    assert sorted(row["version_number"] for row in made) == list(range(1, 21))
     assert len(active(editor, versions)) == 1
+
+
+def test_a_refused_version_takes_no_number(editor: httpx2.Client, versions: str) -> None:
+    assert write(editor, versions)["version_number"] == 1
+    assert editor.post(versions, json={"content": "x", "file_reference": "x" * 1025}).status_code == 400
+    assert editor.post(versions, json={"title": "Nothing"}).status_code == 400
+    assert write(editor, versions)["version_number"] == 2
+
+
+def test_of_twenty_activations_at_once_one_version_is_active_at_any_time(
+    server: Stack, editor: httpx2.Client, versions: str
+) -> None:
+    write(editor, versions, is_active=True)
+    made = [write(editor, versions)["script_id"] for _ in range(20)]
+    with server.client("editor") as client, ThreadPoolExecutor(10) as threads:
+        answers = [threads.submit(client.post, f"{PATH}/{key}/activate") for key in made]
+        seen = {len(active(editor, versions))}
+        while not all(answer.done() for answer in answers):
+            seen.add(len(active(editor, versions)))
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert seen == {1} == {len(active(editor, versions))}
 
 
 def test_a_version_is_never_changed_or_deleted(editor: httpx2.Client, admin: httpx2.Client, versions: str) -> None:
