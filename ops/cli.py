@@ -81,6 +81,7 @@ def ingest(
     entity_type: EntityName = "clip",
     entity_id: str | None = None,
     create: bool = False,
+    show_id: str | None = None,
     role: Literal["thumbnail", "trailer", "script"] | None = None,
     on_duplicate: Literal["link", "reject", "keep"] = "link",
     priority: Literal["interactive", "batch", "backfill"] = "batch",
@@ -96,6 +97,8 @@ def ingest(
         The entity that one file is for.
     create
         Create an entity for each file, with the file name as its title.
+    show_id
+        The show that created episodes belong to; they are numbered after the last of its first season.
     role
         What the file is to an episode; a thumbnail if nothing is said.
     on_duplicate
@@ -107,7 +110,7 @@ def ingest(
     from ops.ingest import Wish
     from ops.plan import Target
 
-    target = Target(entity_type, entity_id, role)
+    target = Target(entity_type, entity_id, role, show_id)
     wish = Wish(on_duplicate=on_duplicate, priority=priority)
     try:
         return _run(commands.ingest_paths(path, target, wish, create=create, as_json=json))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ops import report
 from ops.client import Answer, Client, connected
 from ops.errors import CommandError, Unreachable
-from ops.ingest import RESOURCES, Listener, Wish, ingest
+from ops.ingest import Listener, Wish, ingest
 from ops.outcome import Result
 from ops.plan import File, Target, find
 
@@ -39,8 +39,8 @@ async def ingest_paths(paths: Sequence[Path], target: Target, wish: Wish, *, cre
 def _check_target(target: Target, *, create: bool) -> None:
     if create == (target.entity_id is not None):
         raise CommandError("Say what the files are for: either --create, or --entity-id with the entity of one file.")
-    if create and target.entity_type not in RESOURCES:
-        raise CommandError("An episode belongs to a show: create it first, then use --entity-id.")
+    if (create and target.entity_type == "episode") != (target.show_id is not None):
+        raise CommandError("An episode is created in a show, and nothing else is: --entity-type episode, --show-id.")
 
 
 def _found(paths: Sequence[Path], target: Target) -> list[File]:

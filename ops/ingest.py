@@ -20,6 +20,7 @@ from models.media import EntityType
 from ops.client import AWAY, Client
 from ops.errors import ApiError, CommandError
 from ops.jobs import Batches, Job, Watch, jobs, unfinished
+from ops.numbering import Numbering
 from ops.outcome import Failed, Original, Outcome, Result, Why
 from ops.plan import File, Item, read
 from ops.upload import Ticket, Uploads
@@ -29,6 +30,7 @@ LONGEST_TITLE: Final = 255  # characters
 NOT_THE_FILES_FAULT: Final = (401, 403, *AWAY)
 # Where an entity is created, what its title is called there, and its id.
 RESOURCES: Final[dict[EntityType, tuple[str, str, str]]] = {
+    "episode": ("episodes", "title", "episode_id"),
     "clip": ("clips", "title", "clip_id"),
     "outfit": ("outfits", "name", "outfit_id"),
     "ui_element": ("ui-elements", "name", "ui_element_id"),
@@ -82,6 +84,7 @@ class _Run:
         self._batches = Batches(client)
         self._watch = Watch(client)
         self._under_way: list[Job] = []
+        self._numberings: dict[str, Numbering] = {}
 
     async def close(self) -> None:
         await self._uploads.close()
@@ -170,13 +173,19 @@ class _Run:
 
     async def _create(self, item: Item) -> tuple[str, Job | None]:
         """Create the entity of a file; one that an earlier run created may have its job already."""
-        file = item.file
-        resource, title, identifier = RESOURCES[file.target.entity_type]
-        answer = await self._client.post(
-            f"/api/v1/{resource}", dict[str, Any], {title: title_of(file.name)}, key=_key(item)
-        )
-        entity_id = str(answer.data[identifier])
-        return entity_id, await self._begun(entity_id) if answer.replayed else None
+        show_id = item.file.target.show_id
+        entity_id, again = await (self._create_episode(item, show_id) if show_id else self._create_alone(item))
+        return entity_id, await self._begun(entity_id) if again else None
+
+    async def _create_alone(self, item: Item) -> tuple[str, bool]:
+        resource, title, identifier = RESOURCES[item.file.target.entity_type]
+        new = {title: title_of(item.file.name)}
+        answer = await self._client.post(f"/api/v1/{resource}", dict[str, Any], new, key=_key(item))
+        return str(answer.data[identifier]), answer.replayed
+
+    async def _create_episode(self, item: Item, show_id: str) -> tuple[str, bool]:
+        numbering = self._numberings.setdefault(show_id, Numbering(self._client, show_id))
+        return await numbering.episode(title_of(item.file.name), _key(item))
 
     async def _begun(self, entity_id: str) -> Job | None:
         async for job in jobs(self._client, entity_id=entity_id):

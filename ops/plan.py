@@ -33,11 +33,12 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a file is for: an entity that is there, or, without ``entity_id``, one to be created."""
+    """What a file is for: an entity that is there, or, without ``entity_id``, one to be created (in ``show_id``)."""
 
     entity_type: EntityType
     entity_id: str | None = None
     role: Role | None = None
+    show_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,10 +200,65 @@ def test_a_duplicate_in_the_trash_says_so(server: Stack, api: Api, tmp_path: Pat
     assert table.stdout.rstrip().endswith("1 duplicate")
 
 
-def test_an_outfit_gets_its_picture(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
-    run = ingest(server.environ, picture(tmp_path / f"{mark}.png"), "--entity-type", "outfit", "--create")
-    assert run.code == 0
-    assert api.get(f"/outfits/{run.results[0]['entity_id']}")["image_reference"]
+SHOWN = {
+    "clip": ("clips", "file_reference"),
+    "outfit": ("outfits", "image_reference"),
+    "ui_element": ("ui-elements", "file_reference"),
+    "background": ("backgrounds", "file_reference"),
+    "component": ("components", "file_reference"),
+    "guest": ("guests", "photo_reference"),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_each_kind_of_entity_is_created_with_its_picture(
+    server: Stack, api: Api, tmp_path: Path, mark: str, kind: str
+) -> None:
+    run = ingest(server.environ, picture(tmp_path / f"{mark}.png"), "--entity-type", kind, "--create")
+    assert (run.code, run.outcomes) == (0, {"stored": 1})
+    path, field = SHOWN[kind]
+    assert api.get(f"/{path}/{run.results[0]['entity_id']}")[field].startswith("s3://")
+
+
+@pytest.fixture
+def show(editor: httpx2.Client, mark: str) -> str:
+    """A show with an episode 3 in its first season."""
+    made = editor.post("/api/v1/shows", json={"name": mark}).json()["data"]["show_id"]
+    editor.post("/api/v1/episodes", json={"show_id": made, "title": "Third", "episode_number": 3}).raise_for_status()
+    return str(made)
+
+
+def test_created_episodes_are_numbered_after_those_of_their_show(
+    server: Stack, api: Api, tmp_path: Path, mark: str, show: str
+) -> None:
+    folder, wish = pictures(tmp_path / "in", mark, 5), ("--entity-type", "episode", "--create", "--show-id", show)
+    run = ingest(server.environ, folder, *wish)
+    assert (run.code, run.outcomes) == (0, {"stored": 5})
+    made = api.get("/episodes", show_id=show, q=mark)
+    assert sorted(row["episode_number"] for row in made) == [4, 5, 6, 7, 8]
+    assert all(row["thumbnail_reference"] for row in made)
+    assert ingest(server.environ, folder, *wish).outcomes == {"duplicate": 5}
+    assert len(api.get("/episodes", show_id=show)) == 6
+
+
+def test_an_episode_whose_file_was_not_sent_yet_is_found_again(
+    server: Stack, api: Api, tmp_path: Path, mark: str, show: str
+) -> None:
+    path, wish = picture(tmp_path / f"{mark}.jpg"), ("--entity-type", "episode", "--create", "--show-id", show)
+    ingest(server.environ, path, *wish)
+    (made,) = api.get("/episodes", show_id=show, q=mark)
+    server.sql("delete from files where entity_id = %s", made["episode_id"])
+    server.sql("update ingest_jobs set status = 'failed' where entity_id = %s", made["episode_id"])
+    again = ingest(server.environ, path, *wish)
+    assert [result["entity_id"] for result in again.results] == [made["episode_id"]]
+    assert len(api.get("/episodes", show_id=show)) == 2
+
+
+def test_episodes_of_a_show_that_is_not_there_fail_their_files(server: Stack, tmp_path: Path, mark: str) -> None:
+    wish = ("--entity-type", "episode", "--create", "--show-id", str(uuid4()))
+    run = ingest(server.environ, picture(tmp_path / f"{mark}.jpg"), *wish)
+    assert (run.code, run.outcomes) == (1, {"failed": 1})
+    assert "show_id: there is no show" in run.results[0]["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +266,8 @@ def test_an_outfit_gets_its_picture(server: Stack, api: Api, tmp_path: Path, mar
     [
         ((), "--create"),
         (("--create", "--entity-id", "x"), "--create"),
-        (("--create", "--entity-type", "episode"), "show"),
+        (("--create", "--entity-type", "episode"), "--show-id"),
+        (("--create", "--show-id", "x"), "--show-id"),
         (("--entity-id", "x"), "one file"),
     ],
 )
