@@ -4,6 +4,8 @@ The same seed draws the same pictures and the same moving scenes.
 """
 
 import math
+import struct
+import wave
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,6 +35,25 @@ PALETTES: Final[tuple[Palette, ...]] = (
 SIZES: Final[tuple[Size, ...]] = ((1440, 960), (960, 1440), (1200, 1200), (1152, 1440), (1800, 1200), (1280, 853))
 SUFFIXES: Final = (".jpg",) * 9 + (".png", ".webp", ".avif")
 FRAME_RATE: Final = 24  # frames per second
+SAMPLE_RATE: Final = 16_000  # samples per second
+TUNE: Final = (
+    440.0,
+    554.4,
+    659.3,
+    554.4,
+    493.9,
+    587.3,
+    740.0,
+    587.3,
+    415.3,
+    493.9,
+    659.3,
+    493.9,
+    440.0,
+    554.4,
+    659.3,
+    880.0,
+)
 
 
 def pictures(folder: Path, count: int, seed: int) -> list[Path]:
@@ -47,6 +68,24 @@ def videos(folder: Path, count: int, seed: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as threads:
         return list(threads.map(partial(_save_video, folder, seed), range(count)))
+
+
+def jingle(path: Path) -> Path:
+    """Play four bars into a WAV file: one soft note a beat, three seconds in all."""
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SAMPLE_RATE)
+        sound.writeframes(b"".join(map(_note, TUNE)))
+    return path
+
+
+def _note(pitch: float) -> bytes:
+    """A sixteenth of the tune: ``pitch`` in hertz, struck and fading."""
+    length = SAMPLE_RATE * 3 // len(TUNE)
+    angles = (math.tau * pitch * at / SAMPLE_RATE for at in range(length))
+    loud = (9000 * math.sin(angle) * math.exp(-4 * at / length) for at, angle in enumerate(angles))
+    return struct.pack(f"<{length}h", *map(round, loud))
 
 
 def picture(rng: Random, size: Size) -> Image.Image:

@@ -6,12 +6,18 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from ops import sample_rows
+from ops import sample_rows, sample_scripts, sample_things
+from ops.sample_links import links
 from ops.sample_rows import SERIES, TAG
 from tests.eventually import eventually
 from tests.stack import Stack
 
 SEED = [sys.executable, "-m", "ops.seed"]
+
+
+def seeded(server: Stack) -> str:
+    """What a whole seeding says."""
+    return subprocess.run(SEED, env=server.environ, capture_output=True, text=True, timeout=240, check=True).stdout
 
 
 def stored(server: Stack, resource: str, **params: str) -> list[dict[str, Any]]:
@@ -41,6 +47,29 @@ def test_a_season_is_filmed_before_it_is_published() -> None:
         assert all(one["publish_date"] < next_one["publish_date"] for one, next_one in pairwise(rows))
 
 
+def test_what_episodes_show_is_there_to_be_shown() -> None:
+    named = {
+        "outfits": {look.name for look in sample_rows.LOOKS},
+        "guests": {row["name"] for row in sample_things.GUESTS},
+        "backgrounds": {row["name"] for row in sample_things.BACKGROUNDS},
+        "ui-elements": {row["name"] for row in sample_things.UI_ELEMENTS},
+        "components": {row["name"] for row in sample_things.COMPONENTS},
+    }
+    for number, series in enumerate(SERIES):
+        for place in range(len(series.episodes)):
+            shown = [(link.kind, link.name) for link in links(number, place)]
+            assert len(set(shown)) == len(shown)
+            assert [name for kind, name in shown if name not in named[kind]] == []
+            assert {kind for kind, _ in shown} | {"guests"} == set(named)
+
+
+def test_of_the_versions_of_a_sample_script_one_is_active() -> None:
+    episodes = [episode for series in SERIES for episode in series.episodes]
+    assert set(sample_scripts.DRAFTS) < {episode.title for episode in episodes}
+    for episode in episodes:
+        assert sum(row.get("is_active", False) for row in sample_scripts.versions(episode)) == 1
+
+
 def test_a_killed_seeding_goes_on_and_doubles_nothing(server: Stack) -> None:
     with subprocess.Popen(SEED, env=server.environ) as first:
         eventually(lambda: len(stored(server, "clips", tag=TAG)) >= 10, within=60)
@@ -52,6 +81,56 @@ def test_a_killed_seeding_goes_on_and_doubles_nothing(server: Stack) -> None:
     assert (len(stored(server, "episodes", tag=TAG)), len(clips), len(outfits)) == (12, 60, 24)
     assert Counter(clip["mime_type"].partition("/")[0] for clip in clips) == {"image": 54, "video": 6}
     assert all(outfit["image_reference"] for outfit in outfits)
-    again = subprocess.run(SEED, env=server.environ, capture_output=True, text=True, timeout=60, check=True)
-    assert "nothing to do" in again.stdout
-    assert {row["clip_id"] for row in stored(server, "clips", tag=TAG)} == {clip["clip_id"] for clip in clips}
+    shown = [
+        *((row, "photo") for row in stored(server, "guests", tag=TAG)),
+        *((row, "file") for row in stored(server, "backgrounds", tag=TAG) + stored(server, "ui-elements", tag=TAG)),
+        *((row, "file") for row in stored(server, "components", tag=TAG)),
+        *((row, "thumbnail") for row in stored(server, "episodes", tag=TAG)),
+    ]
+    assert Counter(what for row, what in shown if row[f"{what}_reference"]) == {"photo": 3, "file": 7, "thumbnail": 12}
+    before = everything(server)
+    assert "nothing to do" in seeded(server)
+    assert everything(server) == before
+
+
+KINDS = ("shows", "episodes", "clips", "outfits", "guests", "backgrounds", "ui-elements", "components")
+
+
+def everything(server: Stack) -> dict[str, Any]:
+    """All sample rows, what they are linked with, and their scripts."""
+    with server.client("admin") as admin:
+
+        def rows(path: str, **params: str) -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = admin.get(f"/api/v1/{path}", params={"limit": 100, **params}).json()["data"]
+            return found
+
+        episodes = rows("episodes", tag=TAG)
+        return {
+            **{kind: rows(kind, tag=TAG, include_deleted="true") for kind in KINDS if kind != "shows"},
+            **{
+                f"{row['title']} {kind}": rows(f"episodes/{row['episode_id']}/{kind}")
+                for row in episodes
+                for kind in PARTS
+            },
+        }
+
+
+PARTS = ("scripts", "outfits", "guests", "backgrounds", "ui-elements", "components")
+
+
+def test_the_samples_tell_of_links_versions_and_mistakes(server: Stack) -> None:
+    seeded(server)
+    found = everything(server)
+    versions = found["Ten Pieces, Thirty Mornings scripts"]
+    assert [(row["version_number"], row["is_active"]) for row in versions] == [(3, True), (2, False), (1, False)]
+    (scarf,) = [row for row in found["One Scarf, Nine Ways outfits"] if row["position"] == 1]
+    assert (scarf["name"], scarf["worn_by"], scarf["usage_count"]) == ("Market Morning", "Nana Ilse", 2)
+    deleted = {kind: row for kind in KINDS[1:] for row in found[kind] if row["deleted_at"]}
+    assert set(deleted) == {"episodes", "clips", "outfits", "guests", "ui-elements"}
+    assert all(row["deleted_reason"] for row in deleted.values())
+    with server.client("admin") as admin:
+        path = f"/api/v1/episodes/{deleted['episodes']['episode_id']}"
+        assert admin.post(f"{path}/restore").json()["metadata"]["stillDeleted"] == {"clips": 1, "outfits": 1}
+        assert "nothing to do" in seeded(server)
+        assert admin.get(path).status_code == 200
+        admin.delete(path, params={"reason": deleted["episodes"]["deleted_reason"]}).raise_for_status()
