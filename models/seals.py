@@ -93,7 +93,8 @@ class _Seal(Struct):
 _CHECK: Final = f"""
     with chain as (
         select *, lag(hash, 1, '') over by_id as previous, lag(seal_id, 1, 0::bigint) over by_id as previous_id,
-               lag(upto, 1, '0') over by_id as since, sum(rows) over by_id - rows as rows_before
+               lag(upto, 1, '0') over by_id as since,
+               sum(rows) filter (where seal_id > %(after)s) over by_id - rows as rows_before
         from (select * from audit_seals where seal_id >= %(after)s order by seal_id limit 1000) as following
         window by_id as (order by seal_id)
     )
