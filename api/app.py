@@ -9,8 +9,9 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from api import documentation, errors
+from api.answers import Answer
 from api.audit import AuditController
-from api.auth import Authenticator, authorize
+from api.auth import Authenticator
 from api.backgrounds import BackgroundController
 from api.clips import ClipController
 from api.components import ComponentController
@@ -22,7 +23,7 @@ from api.headers import Protection
 from api.heads import Heads
 from api.health import VERSION, HealthController
 from api.ingest import IngestController
-from api.limits import RateLimits, count_caller
+from api.limits import RateLimits
 from api.links import (
     BackgroundLinkController,
     ComponentLinkController,
@@ -32,7 +33,7 @@ from api.links import (
 )
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
-from api.requests import check_request
+from api.requests import admit
 from api.scripts import EpisodeScriptController, ScriptController
 from api.search import SearchController
 from api.shows import ShowController
@@ -77,8 +78,8 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
-        guards=[authorize, count_caller] if counts else [authorize],
-        before_request=check_request,
+        before_request=admit,
+        response_class=Answer,
         exception_handlers=errors.HANDLERS,
         lifespan=[_running],
         state=State(

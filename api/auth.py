@@ -5,7 +5,6 @@ from typing import Any, Final, Literal
 
 import jwt
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from api.keys import Keys, issuer_of, keys_of
@@ -145,8 +144,8 @@ def _caller(claims: dict[str, Any]) -> Caller:
     return Caller(str(claims["sub"]), max(roles, key=RANK.__getitem__), float(claims["exp"]))
 
 
-async def authorize(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """The guard of every route.
+async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Find out who is calling, and whether they may call this route.
 
     Raises:
         Unauthorized, Forbidden

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from litestar import Response
 from msgspec import UNSET, Struct, UnsetType, field
 
+from api.answers import Answer
 from models.paging import Page
 from models.table import Entity
 
@@ -94,12 +95,12 @@ def page_of(page: Page[T]) -> Listing[T]:
 
 def entity(row: Row) -> Response[Data[Row]]:
     """A row and the tag of its version."""
-    return Response(Data(row), headers={"ETag": etag(row)})
+    return Answer(Data(row), headers={"ETag": etag(row)})
 
 
 def created(row: Row, location: str) -> Response[Data[Row]]:
     """A new row, and where it lives."""
-    return Response(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
+    return Answer(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
 
 
 def restored(row: Row, still_deleted: dict[str, int]) -> Response[Restored[Row]]:
@@ -115,4 +116,4 @@ def etag(row: Entity) -> str:
 
 def failure(status: int, entries: Sequence[ErrorEntry], headers: dict[str, str] | None = None) -> Response[ErrorBody]:
     """An error answer."""
-    return Response(ErrorBody(list(entries)), status_code=status, headers=headers or {}, media_type="application/json")
+    return Answer(ErrorBody(list(entries)), status_code=status, headers=headers or {}, media_type="application/json")

@@ -12,7 +12,6 @@ from api.parameters import DateFilter, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
 from models.episodes import EPISODES, ApprovalStatus, Episode, EpisodePatch, EpisodeStatus, NewEpisode
-from models.shows import SHOWS
 from models.trash import still_deleted
 
 
@@ -50,9 +49,8 @@ class EpisodeController(Controller):
         }
         return page_of(await EPISODES.page(db, paging, filters))
 
-    @post("/", summary="Create an episode")
+    @post("/", summary="Create an episode", single_statement=True)
     async def create_episode(self, db: Db, who: Who, data: JSONBody[NewEpisode]) -> Response[Data[Episode]]:
-        await SHOWS.require(db, data.show_id, field="show_id")
         episode = await EPISODES.create(db, who, data)
         return created(episode, f"{self.path}/{episode.episode_id}")
 
@@ -60,14 +58,13 @@ class EpisodeController(Controller):
     async def read_episode(self, db: Db, episode_id: Id, trash: Trash) -> Response[Data[Episode]]:
         return entity(await EPISODES.read(db, episode_id, include_deleted=trash))
 
-    @patch("/{episode_id:str}", summary="Change an episode")
+    @patch("/{episode_id:str}", summary="Change an episode", single_statement=True)
     async def patch_episode(
         self, db: Db, who: Who, episode_id: Id, data: JSONBody[EpisodePatch], expected: Expected
     ) -> Response[Data[Episode]]:
-        await SHOWS.require(db, data.show_id, field="show_id")
         return entity(await EPISODES.patch(db, who, episode_id, data, expected))
 
-    @delete("/{episode_id:str}", summary="Delete an episode")
+    @delete("/{episode_id:str}", summary="Delete an episode", single_statement=True)
     async def delete_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected, reason: Reason = None) -> None:
         await EPISODES.delete(db, who, episode_id, reason, expected)
 

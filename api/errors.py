@@ -11,6 +11,7 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.types import ExceptionHandlersMap, Message
 from psycopg_pool import PoolTimeout
 
+from api.answers import Answer
 from api.envelope import ErrorBody, ErrorEntry, failure
 from api.requests import sent_name
 from api.transaction import Replay
@@ -39,7 +40,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911  (a t
         case psycopg.errors.UniqueViolation():
             return Conflict("there is one like this already", field=_field(error))
         case psycopg.errors.ForeignKeyViolation():
-            return Invalid("there is no such thing", field=_field(error))
+            return Invalid(f"there is no such {_target(error)}", field=_field(error))
         case psycopg.errors.CheckViolation():
             return Invalid("this value is not allowed", field=_field(error))
         case psycopg.errors.SerializationFailure() | psycopg.errors.DeadlockDetected():
@@ -61,6 +62,11 @@ def _field(error: psycopg.Error) -> str | None:
     if not table or not constraint:
         return None
     return constraint.removeprefix(f"{table}_").rpartition("_")[0] or None
+
+
+def _target(error: psycopg.Error) -> str:
+    """``show_id`` is about a show."""
+    return (_field(error) or "thing").removesuffix("_id").replace("_", " ")
 
 
 def answer(error: Exception) -> Response[ErrorBody]:
@@ -105,7 +111,7 @@ def on_error(_: AnyRequest, error: Exception) -> Response[ErrorBody]:
 def on_replay(_: AnyRequest, error: Replay) -> Response[bytes]:
     """The first answer to a repeated key."""
     headers = error.answer.headers | {"Idempotency-Replayed": "true"}
-    return Response(error.answer.body, status_code=error.answer.status, headers=headers, media_type="application/json")
+    return Answer(error.answer.body, status_code=error.answer.status, headers=headers)
 
 
 def on_validation(request: AnyRequest, error: ClientException) -> Response[ErrorBody]:

@@ -9,6 +9,7 @@ from litestar.response import ServerSentEvent
 from msgspec import Meta, Struct, convert
 
 from api import watching
+from api.answers import Answer
 from api.dependencies import Db, Files, Who
 from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
@@ -56,7 +57,7 @@ class IngestController(Controller):
         if wrong:
             raise Invalid(wrong.message, field=wrong.field)
         (job_id,) = await jobs.enqueue(db, who, [data])
-        return Response(Data(await jobs.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
+        return Answer(Data(await jobs.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
 
     @post("/batch", status_code=202, summary="Ingest many files")
     async def create_batch(self, db: Db, who: Who, files: Files, data: JSONBody[NewBatch]) -> Data[Batch]:

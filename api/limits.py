@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import PUBLIC, Authenticator, Caller
@@ -107,8 +106,8 @@ class RateLimits:
             await self._app(scope, receive, told)
 
 
-async def count_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """The guard after authorization: counts a token seen for the first time against its subject.
+async def count_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """After authorization: count a token seen for the first time against its subject.
 
     Raises:
         RateLimited

@@ -6,6 +6,7 @@ from litestar import Controller, Response, delete, get, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
+from api.answers import Answer
 from api.audit import Cursor, Limit
 from api.dependencies import Db, Expected, Who
 from api.envelope import Data, Listing, page_of
@@ -211,4 +212,4 @@ class GuestLinkController(Controller):
 
 def _put(made: tuple[L, bool]) -> Response[Data[L]]:
     link, new = made
-    return Response(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})
+    return Answer(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})

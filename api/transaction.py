@@ -6,7 +6,7 @@ did not happen; and the answer to an Idempotency-Key is stored in that same tran
 
 import hashlib
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -38,17 +38,25 @@ class Unit:
     def __init__(self, pool: Pool, *, writes: bool) -> None:
         self._pool = pool
         self._writes = writes
-        self._stack = AsyncExitStack()
         self._connection: Connection | None = None
+        self._transaction: AbstractAsyncContextManager[object] | None = None
         self._key: tuple[str, str] | None = None
 
-    async def connection(self) -> Connection:
-        """The request's connection, inside its transaction where the request writes."""
+    async def connection(self, *, single: bool = False) -> Connection:
+        """The request's connection, inside its transaction where the request writes.
+
+        A ``single`` statement is a transaction of its own: it needs no other around it.
+        """
         if self._connection is None:
-            self._connection = await self._stack.enter_async_context(database.connection(self._pool))
-            if self._writes:
-                await self._stack.enter_async_context(self._connection.transaction())
+            self._connection = await database.take(self._pool)
+            if self._writes and not single:
+                await self._begin(self._connection)
         return self._connection
+
+    async def _begin(self, connection: Connection) -> None:
+        transaction = connection.transaction()
+        await transaction.__aenter__()
+        self._transaction = transaction
 
     async def once(self, request: Request[Any, Any, Any], caller: str) -> None:
         """Honour the request's Idempotency-Key.
@@ -70,13 +78,23 @@ class Unit:
 
     async def end(self, answer: Answer) -> None:
         """Commit a success with its key, roll back anything else, give the connection back."""
-        if answer.status >= 400:  # noqa: PLR2004
-            rollback = psycopg.Rollback()
-            await self._stack.__aexit__(psycopg.Rollback, rollback, None)
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
-        if self._key and self._connection:
-            await idempotency.keep(self._connection, *self._key, answer)
-        await self._stack.aclose()
+        try:
+            await self._finish(connection, answer)
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _finish(self, connection: Connection, answer: Answer) -> None:
+        if self._transaction is None:
+            return
+        if answer.status >= 400:  # noqa: PLR2004
+            await self._transaction.__aexit__(psycopg.Rollback, psycopg.Rollback(), None)
+            return
+        if self._key:
+            await idempotency.keep(connection, *self._key, answer)
+        await self._transaction.__aexit__(None, None, None)
 
 
 class Transactions:

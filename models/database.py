@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor, OperationalError
+from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 from psycopg.rows import args_row
 from psycopg.sql import SQL, Composed
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -29,8 +32,19 @@ WORKING = "-c lock_timeout=0 -c statement_timeout=30s -c idle_in_transaction_ses
 # A server that vanished without a word is found out by the kernel, which then closes the socket.
 _KEEPALIVE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
+
+class _JsonbLoader(Loader):
+    """JSON as PostgreSQL sends it in binary: behind a byte that says which form it has, of which there is one."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> Any:
+        return msgspec.json.decode(memoryview(data)[1:])
+
+
 set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
+adapters.register_loader("jsonb", _JsonbLoader)
 
 
 def pool(settings: Settings, *, size: int | None = None, checked: bool = True, limits: str = WORKING) -> Pool:
@@ -69,8 +83,20 @@ async def _check(connected: Connection) -> None:
         await AsyncConnectionPool.check_connection(connected)
 
 
+async def take(source: Pool) -> Connection:
+    """A connection of a pool; ``putconn`` gives it back, rolls back what is left open, and mends what broke.
+
+    Raises:
+        Unavailable: where the database does not give one in time.
+    """
+    try:
+        return await source.getconn()
+    except PoolTimeout:
+        raise Unavailable("the database does not answer; try again") from None
+
+
 class connection:  # noqa: N801  (it reads as a verb: async with connection(pool))
-    """A connection of a pool, for the time of a block; the pool rolls back what is left open, and mends what broke.
+    """A connection of a pool, for the time of a block.
 
     Raises:
         Unavailable: where the database does not give one in time.
@@ -80,10 +106,7 @@ class connection:  # noqa: N801  (it reads as a verb: async with connection(pool
         self._source = source
 
     async def __aenter__(self) -> Connection:
-        try:
-            self._connection = await self._source.getconn()
-        except PoolTimeout:
-            raise Unavailable("the database does not answer; try again") from None
+        self._connection = await take(self._source)
         return self._connection
 
     async def __aexit__(self, *_: object) -> None:
@@ -101,6 +124,15 @@ async def rows(connected: Connection, kind: type[Row], query: Query, params: Par
     """All rows of a query as ``kind``, whose fields stand in the order of the columns."""
     async with _cursor(connected, kind) as cursor:
         await cursor.execute(query, params)
+        return await cursor.fetchall()
+
+
+async def tuples(
+    connected: Connection, query: Query, params: Params = None, *, prepare: bool | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows of a query as they come; planned for its parameters each time where ``prepare`` is False."""
+    async with connected.cursor(binary=True) as cursor:
+        await cursor.execute(query, params, prepare=prepare)
         return await cursor.fetchall()
 
 

@@ -1,7 +1,7 @@
 """The text of each query of a table, composed once per shape: PostgreSQL prepares only a text it has seen before."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final, LiteralString, ParamSpec, cast
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
@@ -10,6 +10,19 @@ from models.changes import Action, recorded
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")
+
+# The rows of a page, each behind the snapshot it was seen in and the number of rows that match. They are not counted
+# again where the snapshot is still that of the last count, nor where the page holds them all. An empty page has a row
+# of nulls.
+_PAGE: Final = SQL("""
+    with page as materialized ({page} order by {order} limit {limit})
+    select seen, total, page.*
+    from (select seen, case when %(capped)s or seen = %(snapshot)s then %(total)s::bigint
+                            when {first} and (select count(*) from page) < {limit} then (select count(*) from page)
+                            else ({count}) end as total
+          from (select concat(current_database(), ' ', pg_current_snapshot()) as seen) as now) as counted
+    left join page on true order by {order}
+""")
 
 
 class Queries:
@@ -24,10 +37,8 @@ class Queries:
         self.select: Final = _remembered(self._select)
         self.living: Final = _remembered(self._living)
         self.page: Final = _remembered(self._page)
-        self.count: Final = _remembered(self._count)
         self.insert: Final = _remembered(self._insert)
         self.update: Final = _remembered(self._update)
-        self.lock: Final = _remembered(self._lock)
         self.delete: Final = _remembered(self._delete)
         self.restore: Final = _remembered(self._restore)
         self.rival: Final = _remembered(self._rival)
@@ -38,31 +49,27 @@ class Queries:
             self._columns, self._table, Identifier(self._key), living
         )
 
-    def _lock(self) -> Composed:
-        """Not ``for key share``: that would let the row be deleted meanwhile, which changes no key."""
-        query = SQL("select true from {} where {} = %(key)s and deleted_at is null for share")
-        return query.format(self._table, Identifier(self._key))
-
     def _living(self) -> Composed:
         query = SQL("select array_agg({}) from {} where {} = any(%(keys)s) and deleted_at is null")
         return query.format(Identifier(self._key), self._table, Identifier(self._key))
 
-    def _page(self, filters: tuple[str, ...], include_deleted: bool, sort: str, after: bool) -> Composed:
+    def _page(self, filters: tuple[str, ...], include_deleted: bool, sort: str, after: bool, limit: int) -> Composed:
+        """By the names of its filters, with deleted rows or not, by its sort, after a cursor or not, so many rows.
+
+        The limit is part of the text: PostgreSQL would plan anew each time for one that it does not know.
+        """
         column = Identifier(sort.removeprefix("-"))
         way, beyond = (SQL("desc"), SQL("<")) if sort.startswith("-") else (SQL("asc"), SQL(">"))
         where = self._where(filters, include_deleted)
         if after:
             where += SQL(" and ({}, {}) {} (%(value)s, %(id)s)").format(column, Identifier(self._key), beyond)
-        query = SQL("select {} from {} where {} order by {} {}, {} {} limit %(limit)s")
-        return query.format(self._columns, self._table, where, column, way, Identifier(self._key), way)
+        page = SQL("select {} from {} where {}").format(self._columns, self._table, where)
+        order = SQL("{} {}, {} {}").format(column, way, Identifier(self._key), way)
+        first, count = SQL("false" if after else "true"), self._count(filters, include_deleted)
+        return _PAGE.format(page=page, order=order, limit=limit, first=first, count=count)
 
     def _count(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:
-        """The snapshot it saw, and how many rows match; these are not counted again where it saw ``%(snapshot)s``."""
-        query = SQL(
-            "select seen, case when seen = %(snapshot)s then %(total)s::bigint"
-            " else (select count(*) from (select from {} where {} limit {}) as counted) end"
-            " from (select concat(current_database(), ' ', pg_current_snapshot()) as seen) as now"
-        )
+        query = SQL("select count(*) from (select from {} where {} limit {}) as counted")
         return query.format(self._table, self._where(filters, include_deleted), COUNT_LIMIT + 1)
 
     def _where(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:
@@ -109,4 +116,4 @@ class Queries:
 
 
 def _remembered(compose: Callable[P, Composed]) -> Callable[P, bytes]:
-    return cast("Callable[P, bytes]", cache(lambda *shape, **named: compose(*shape, **named).as_bytes()))
+    return cast("Callable[P, bytes]", lru_cache(1024)(lambda *shape, **named: compose(*shape, **named).as_bytes()))

@@ -21,9 +21,10 @@ from models.database import Connection
 from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
-from models.totals import Totals
+from models.totals import Count, Totals
 
 Json = dict[str, Any]
+Shape = tuple[tuple[str, ...], bool, str, bool, int]  # of a page: see Queries.page
 
 
 class Entity(msgspec.Struct):
@@ -103,17 +104,16 @@ class Table(Generic[Row]):
             Invalid: naming ``sort`` or ``cursor``.
         """
         column = sort_of(query.sort, self.sorts)
-        given = {name: self._adapted(name, value) for name, value in filters.items() if value is not None}
-        if query.q:
-            given["q"] = f"%{_escape_like(query.q)}%"
-        shape = (tuple(given), query.include_deleted)
-        text = self._queries.page(*shape, query.sort, query.cursor is not None)
-        found = await self._found(connection, text, given | _after(query) | {"limit": query.limit + 1})
-        if query.cursor is None and len(found) <= query.limit:  # all there are
-            return self._cut(found, query, column, len(found))
+        given = self._given(query, filters)
+        shape = (tuple(given), query.include_deleted, query.sort, query.cursor is not None, query.limit + 1)
         name = repr((query.q, query.include_deleted, filters))
-        total = await self._totals.count(connection, name, self._queries.count(*shape), given)
-        return self._cut(found, query, column, total)
+        last = self._totals.last(name)
+        found = await self._found(connection, shape, given | _after(query) | last.params())
+        count = Count(*found[0][:2])
+        if not last.capped:
+            self._totals.keep(name, count)
+        rows = [self.row(*columns) for _, _, *columns in found] if found[0][2] is not None else []
+        return self._cut(rows, query, column, count.total)
 
     async def patch(
         self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, version: int | None = None
@@ -160,15 +160,6 @@ class Table(Generic[Row]):
             raise Conflict(f"this {self.noun} is not deleted")
         return restored
 
-    async def require(self, connection: Connection, key: UUID | msgspec.UnsetType | None, *, field: str) -> None:
-        """Check a reference, and keep its target alive until the transaction ends.
-
-        Raises:
-            Invalid: naming ``field``, where the target is missing or deleted.
-        """
-        if isinstance(key, UUID) and not await database.value(connection, self._queries.lock(), {"key": key}):
-            raise Invalid(f"there is no {self.noun} {key}", field=field)
-
     async def living(self, connection: Connection, keys: list[UUID]) -> frozenset[UUID]:
         """Those of ``keys`` that exist and are not deleted."""
         found = await database.value(connection, self._queries.living(), {"keys": keys})
@@ -197,9 +188,15 @@ class Table(Generic[Row]):
         rival = f"{self.noun} {taken}" if taken else f"another {self.noun}"
         return Conflict(f"{rival} has the same {', '.join(self.unique)}", field=self.unique[-1])
 
-    async def _found(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> list[Row]:
+    def _given(self, query: PageQuery, filters: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: self._adapted(name, value) for name, value in filters.items() if value is not None}
+        return given | {"q": f"%{_escape_like(query.q)}%"} if query.q else given
+
+    async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
+        filters, query = shape[0], self._queries.page(*shape)
         try:
-            return await database.rows(connection, self.row, query, params)
+            return await database.tuples(connection, query, params, prepare=False if filters else None)
         except (DataError, ProgrammingError):  # a value of another type than the column's
             if "value" not in params:
                 raise

@@ -6,51 +6,45 @@ is true for as long as no transaction has changed anything, whichever process it
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from models import database
-from models.database import Connection
 from models.paging import COUNT_LIMIT
 
 REMEMBERED: Final = 1024
 CAPPED_SECONDS: Final = 60.0  # for so long there are still more than the limit; nobody is told how many more
 
 
-class _Count(msgspec.Struct):
-    snapshot: str
-    total: int
+class Count(msgspec.Struct):
+    """A total, and the snapshot it was counted in."""
+
+    snapshot: str = ""
+    total: int = 0
     counted_at: float = msgspec.field(default_factory=time.monotonic)
 
     @property
     def capped(self) -> bool:
+        """Whether it is more than anybody is told, and was so a short while ago."""
         return self.total > COUNT_LIMIT and time.monotonic() < self.counted_at + CAPPED_SECONDS
+
+    def params(self) -> dict[str, str | int | bool]:
+        """What a query needs to know of it, so as not to count again."""
+        return {"snapshot": self.snapshot, "total": self.total, "capped": self.capped}
 
 
 class Totals:
     """The last counts, by what was counted."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, _Count] = OrderedDict()
+        self._known: OrderedDict[str, Count] = OrderedDict()
 
-    async def count(self, connection: Connection, name: str, query: bytes, params: Mapping[str, Any]) -> int:
-        """What ``name`` is the name of: ``query`` gives the snapshot, and ``%(total)s`` where it is ``%(snapshot)s``.
+    def last(self, name: str) -> Count:
+        """The last count of what ``name`` is the name of."""
+        return self._known.get(name) or Count()
 
-        Not for a transaction that has written: its rows are in no snapshot but its own.
-        """
-        known = self._known.get(name) or _Count("", 0)
-        if known.capped:
-            return known.total
-        found = await database.row(
-            connection, _Count, query, {**params, "snapshot": known.snapshot, "total": known.total}
-        )
-        assert found is not None  # noqa: S101  (a count has its row)
-        self._keep(name, found)
-        return found.total
-
-    def _keep(self, name: str, count: _Count) -> None:
+    def keep(self, name: str, count: Count) -> None:
+        """Remember a count, but not that of a transaction that has written: its rows are in no snapshot but its own."""
         self._known[name] = count
         self._known.move_to_end(name)
         if len(self._known) > REMEMBERED:
