@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, LiteralString, ParamSpec, cast
 
-from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from models.changes import Action, recorded
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")
+
+_NOTHING: Final = SQL("(select) as nothing")
 
 # The rows of a page, each behind the snapshot it was seen in and the number of rows that match. They are not counted
 # again where the snapshot is still that of the last count, nor where the page holds them all. An empty page has a row
@@ -77,13 +79,17 @@ class Queries:
         return SQL(" and ").join([living, *(SQL(self._filters[name]) for name in filters)])
 
     def _insert(self, names: tuple[str, ...]) -> Composed:
-        columns = SQL(", ").join(map(Identifier, (*names, "created_by", "updated_by")))
-        values = SQL(", ").join([*map(Placeholder, names), Placeholder("actor"), Placeholder("actor")])
-        return self._recorded(SQL("insert into {} ({}) values ({})").format(self._table, columns, values), "create")
+        """All values come as one JSON object: that costs a fifth less than a parameter each."""
+        query = SQL("insert into {} ({}, created_by, updated_by) select {}, %(actor)s, %(actor)s from {}")
+        columns = SQL(", ").join(map(Identifier, names))
+        return self._recorded(query.format(self._table, columns, columns, self._sent()), "create")
 
     def _update(self, names: tuple[str, ...]) -> Composed:
-        sets = [SQL("{} = {}").format(Identifier(name), Placeholder(name)) for name in names]
-        return self._changed(SQL(", ").join(sets), SQL("deleted_at is null"), "update")
+        sets = SQL(", ").join(SQL("{0} = sent.{0}").format(Identifier(name)) for name in names)
+        return self._changed(sets, SQL("deleted_at is null"), "update", source=self._sent())
+
+    def _sent(self) -> Composed:
+        return SQL("jsonb_populate_record(null::{}, %(sent)s::jsonb) as sent").format(self._table)
 
     def _delete(self) -> Composed:
         sets = SQL("deleted_at = now(), deleted_by = %(actor)s, deleted_reason = %(reason)s")
@@ -104,12 +110,12 @@ class Queries:
         columns = SQL(", ").join(map(Identifier, unique))
         return query.format(key=Identifier(self._key), table=self._table, columns=columns)
 
-    def _changed(self, sets: Composable, state: SQL, action: Action) -> Composed:
+    def _changed(self, sets: Composable, state: SQL, action: Action, source: Composable = _NOTHING) -> Composed:
         update = SQL(
-            "update {} set {}, updated_by = %(actor)s where {} = %(key)s and {}"
-            " and (%(version)s::int is null or version = %(version)s)"
+            "update {} as it set {}, updated_by = %(actor)s from {} where it.{} = %(key)s and it.{}"
+            " and (%(version)s::int is null or it.version = %(version)s)"
         )
-        return self._recorded(update.format(self._table, sets, Identifier(self._key), state), action)
+        return self._recorded(update.format(self._table, sets, source, Identifier(self._key), state), action)
 
     def _recorded(self, write: Composed, action: Action) -> Composed:
         return recorded(write, action=action, entity_type=self._type, key=self._key, columns=self._columns)

@@ -80,9 +80,8 @@ class Table(Generic[Row]):
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
         """Insert ``new``; fields that are UNSET take the database's defaults."""
-        values = self._values(new)
-        query = self._queries.insert(tuple(values))
-        made = await database.row(connection, self.row, query, values | actor.params())
+        query, params = self._queries.insert(_names(new)), actor.params() | {"sent": _json(new)}
+        made = await database.row(connection, self.row, query, params)
         assert made is not None, "an insert returns its row"  # noqa: S101
         return made
 
@@ -123,11 +122,11 @@ class Table(Generic[Row]):
         Raises:
             NotFound, PreconditionFailed
         """
-        values = self._values(patch)
-        if not values:
+        names = _names(patch)
+        if not names:
             return self._seen(await self.read(connection, key), version)
-        params = values | actor.params() | {"key": key, "version": version}
-        changed = await database.row(connection, self.row, self._queries.update(tuple(values)), params)
+        params = actor.params() | {"sent": _json(patch), "key": key, "version": version}
+        changed = await database.row(connection, self.row, self._queries.update(names), params)
         return changed or self._seen(await self.read(connection, key), version)
 
     async def delete(
@@ -170,10 +169,6 @@ class Table(Generic[Row]):
         """What a person calls such a row."""
         return self.entity_type.replace("_", " ")
 
-    def _values(self, struct: msgspec.Struct) -> dict[str, Any]:
-        fields = msgspec.structs.asdict(struct)
-        return {name: self._adapted(name, value) for name, value in fields.items() if value is not msgspec.UNSET}
-
     def _adapted(self, name: str, value: Any) -> Any:
         return Jsonb(value) if name in self._json and value is not None else value
 
@@ -208,6 +203,15 @@ class Table(Generic[Row]):
             last = page.rows[-1]
             page.next_cursor = encode_cursor(query.sort, getattr(last, column), getattr(last, self.key))
         return page
+
+
+def _names(struct: msgspec.Struct) -> tuple[str, ...]:
+    """The fields that are set."""
+    return tuple(name for name, value in msgspec.structs.asdict(struct).items() if value is not msgspec.UNSET)
+
+
+def _json(struct: msgspec.Struct) -> str:
+    return msgspec.json.encode(struct).decode()
 
 
 def _after(query: PageQuery) -> dict[str, Any]:
