@@ -29,14 +29,14 @@ def connection(services: dict[str, str]) -> Iterator[psycopg.Connection]:
         yield connected
 
 
-def indexes(plan: Any) -> set[str]:
-    """The indexes that a plan reads."""
+def indexes(plan: Any) -> list[str]:
+    """The indexes that a plan reads, as often as it reads them."""
     if isinstance(plan, list):
-        return set().union(*map(indexes, plan))
+        return [index for part in plan for index in indexes(part)]
     if not isinstance(plan, dict):
-        return set()
-    own = {plan["Index Name"]} if "Index Name" in plan else set()
-    return own.union(*map(indexes, plan.values()))
+        return []
+    own = [plan["Index Name"]] if "Index Name" in plan else []
+    return own + indexes(list(plan.values()))
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,8 @@ def indexes(plan: Any) -> set[str]:
 def test_containment_is_served_by_the_index_of_its_column(
     connection: psycopg.Connection, column: str, contained: Any
 ) -> None:
-    page = OUTFITS._queries.page((column,), False, "-created_at", False)  # the very text that a list runs
-    count = OUTFITS._queries.count((column,), False)
-    params = {column: Jsonb(contained), "limit": 51, "snapshot": "", "total": 0}
-    for query in (page, count):
-        (plan,) = connection.execute(b"explain (format json) " + query, params).fetchone() or (None,)
-        assert f"outfits_{column}_idx" in indexes(plan), json.dumps(plan, indent=1)
+    query = OUTFITS._queries.page((column,), False, "-created_at", False, 51)  # the very text that a list runs
+    params = {column: Jsonb(contained), "snapshot": "", "total": 0, "capped": False}
+    (plan,) = connection.execute(b"explain (format json) " + query, params).fetchone() or (None,)
+    served = [index for index in indexes(plan) if index == f"outfits_{column}_idx"]
+    assert len(served) == 2, json.dumps(plan, indent=1)  # the page and its count
