@@ -1,4 +1,4 @@
-"""Clips."""
+"""Clips: raw footage, of an episode or of none yet."""
 
 from uuid import UUID
 

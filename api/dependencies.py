@@ -29,6 +29,7 @@ Paging = NamedDependency[SkipValidation[PageQuery]]
 Expected = NamedDependency[SkipValidation[int | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
+_TAGS: Final = r'^(\*|(W/)?"[0-9]{1,9}")$'  # told, not checked: what does not fit is a 412
 _VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
@@ -87,7 +88,10 @@ def paging(
 
 
 def expected(
-    if_match: Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag last seen.")] = None,
+    if_match: Annotated[
+        str | None,
+        HeaderParameter(name="If-Match", description="The ETag last seen.", schema_extra={"pattern": _TAGS}),
+    ] = None,
 ) -> int | None:
     """The version the caller saw, or None for any.
 

@@ -1,15 +1,17 @@
-"""The page of the OpenAPI document: Swagger UI from an installed package; it loads nothing from another host."""
+"""The OpenAPI document and its page: Swagger UI from an installed package; it loads nothing from another host."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from litestar import Request, Response, Router, get
+import msgspec
+from litestar import Litestar, Request, Response, Router, get
+from litestar.enums import OpenAPIMediaType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 from swagger_ui_bundle import swagger_ui_path
 
+from api import openapi
 from api.envelope import ErrorEntry, failure
 from models.errors import NotFound
 
@@ -42,9 +44,9 @@ def config(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         "Episodes",
         version,
-        components=Components(security_schemes={"token": SecurityScheme("http", scheme="bearer", bearer_format="JWT")}),
+        operation_id_creator=lambda handler, *_: handler.handler_name,
         security=[{"token": []}],
-        render_plugins=[Page()],
+        render_plugins=[Page(), Document()],
         openapi_router=Router(PATH, route_handlers=[], include_in_schema=False, after_request=_in_the_envelope),
     )
 
@@ -62,6 +64,22 @@ class Page(OpenAPIRenderPlugin):
     def receive_router(self, router: Router) -> None:
         """Serve the assets beside the page."""
         router.register(asset)
+
+
+class Document(OpenAPIRenderPlugin):
+    """The document itself."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/openapi.json", media_type=OpenAPIMediaType.OPENAPI_JSON)
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        """The same document for everybody, made when the first asks for it."""
+        return _document(request.app)
+
+
+@lru_cache(maxsize=1)
+def _document(app: Litestar) -> bytes:
+    return msgspec.json.encode(openapi.document(app))
 
 
 @get("/assets/{name:str}", sync_to_thread=False)

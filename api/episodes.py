@@ -1,13 +1,14 @@
-"""Episodes."""
+"""Episodes of a show's seasons."""
 
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.parameters import DateFilter, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
@@ -58,7 +59,12 @@ class EpisodeController(Controller):
     async def read_episode(self, db: Db, episode_id: Id, trash: Trash) -> Response[Data[Episode]]:
         return entity(await EPISODES.read(db, episode_id, include_deleted=trash))
 
-    @patch("/{episode_id:str}", summary="Change an episode", single_statement=True)
+    @patch(
+        "/{episode_id:str}",
+        summary="Change an episode",
+        single_statement=True,
+        responses={409: ResponseSpec(ErrorBody)},
+    )
     async def patch_episode(
         self, db: Db, who: Who, episode_id: Id, data: JSONBody[EpisodePatch], expected: Expected
     ) -> Response[Data[Episode]]:

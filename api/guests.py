@@ -1,4 +1,4 @@
-"""Guests."""
+"""Guests: who visits an episode."""
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import JSONBody

@@ -10,10 +10,11 @@ from typing import Any, Final, Literal
 import psycopg
 import redis.asyncio
 from litestar import Controller, Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from api.dependencies import Config
-from api.envelope import Data
+from api.envelope import Data, ErrorBody
 from models import database, issuer, metrics
 from models.errors import Problem, Unauthorized, Unavailable
 from models.metrics import Truth
@@ -57,7 +58,11 @@ class HealthController(Controller):
     async def alive(self) -> Data[Alive]:
         return Data(Alive("ok", VERSION))
 
-    @get("/health/ready", summary="Do database, broker and storage answer?")
+    @get(
+        "/health/ready",
+        summary="Do database, broker and storage answer?",
+        responses={503: ResponseSpec(Data[Readiness], description="One of them does not")},
+    )
     async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
         state = request.app.state
         checks = (database.ping(state.health), ping_broker(state.broker), state.storage.ping())
@@ -66,7 +71,7 @@ class HealthController(Controller):
         body = Data(Readiness("ready" if up else "unavailable", *states))
         return Response(body, status_code=200 if up else 503, headers={} if up else {"Retry-After": "2"})
 
-    @get("/metrics", summary="Prometheus metrics", media_type="text/plain")
+    @get("/metrics", summary="Prometheus metrics", media_type="text/plain", responses={401: ResponseSpec(ErrorBody)})
     async def metrics(self, request: AnyRequest, config: Config) -> Response[bytes]:
         _check_token(request, config)
         body = metrics.exposition(await _truth(request))

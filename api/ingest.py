@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 from msgspec import Meta, Struct, convert
@@ -91,7 +92,12 @@ class IngestController(Controller):
     async def read_job(self, db: Db, job_id: Id) -> Data[Job]:
         return Data(await jobs.read(db, job_id))
 
-    @get("/{job_id:str}/events", summary="Watch a job until it ends", media_type="text/event-stream")
+    @get(
+        "/{job_id:str}/events",
+        summary="Watch a job until it ends",
+        media_type="text/event-stream",
+        responses={204: ResponseSpec(None, description="It has ended, and Last-Event-ID names its last state")},
+    )
     async def watch_job(
         self,
         request: Request[Any, Any, Any],

@@ -1,4 +1,4 @@
-"""Outfits."""
+"""Outfits: what somebody wears."""
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody

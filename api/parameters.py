@@ -13,7 +13,14 @@ Id = FromPath[UUID]
 Reason = Annotated[str | None, QueryParameter(max_length=1000, description="Why it is deleted.")]
 TagFilter = Annotated[list[str] | None, QueryParameter(name="tag", description="Has all of these tags.")]
 DateFilter = Annotated[date | None, QueryParameter(description="A day, YYYY-MM-DD.")]
-JsonFilter = Annotated[str | None, QueryParameter(max_length=10_000, description="JSON that the value contains.")]
+JsonFilter = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=10_000,
+        description="JSON that the value contains.",
+        schema_extra={"content_media_type": "application/json"},
+    ),
+]
 Hash = Annotated[str | None, QueryParameter(pattern=r"^[0-9a-f]{64}$(?!\n)", description="SHA-256, hex.")]
 
 

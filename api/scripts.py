@@ -6,11 +6,12 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import Provide
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Paging, Trash, Who
-from api.envelope import Data, Listing, created, entity, page_of
+from api.envelope import Data, ErrorBody, Listing, created, entity, page_of
 from api.parameters import Id
 from models import scripts
 from models.audit import AuditRow
@@ -85,7 +86,11 @@ class ScriptController(Controller):
     async def activate_script(self, db: Db, who: Who, script_id: Id, expected: Expected) -> Response[Data[Script]]:
         return entity(await scripts.activate(db, who, script_id, expected))
 
-    @get("/{script_id:str}/diff", summary="What a version changes against another")
+    @get(
+        "/{script_id:str}/diff",
+        summary="What a version changes against another",
+        responses={409: ResponseSpec(ErrorBody)},
+    )
     async def diff_scripts(self, db: Db, script_id: Id, against: FromQuery[UUID]) -> Data[Difference]:
         after = await scripts.read(db, script_id)
         try:

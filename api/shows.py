@@ -1,11 +1,12 @@
-"""Shows."""
+"""Shows: what a series of episodes belongs to."""
 
 from litestar import Controller, Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.audit import Cursor, Limit, history_of
 from api.dependencies import Db, Expected, Files, Paging, Trash, Who
-from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason
 from api.thumbnails import Thumbnail, thumbnails_of
 from models.audit import AuditRow
@@ -32,7 +33,7 @@ class ShowController(Controller):
     async def read_show(self, db: Db, show_id: Id, trash: Trash) -> Response[Data[Show]]:
         return entity(await SHOWS.read(db, show_id, include_deleted=trash))
 
-    @patch("/{show_id:str}", summary="Change a show", single_statement=True)
+    @patch("/{show_id:str}", summary="Change a show", single_statement=True, responses={409: ResponseSpec(ErrorBody)})
     async def patch_show(
         self, db: Db, who: Who, show_id: Id, data: JSONBody[ShowPatch], expected: Expected
     ) -> Response[Data[Show]]:

@@ -1,0 +1,96 @@
+"""What a route can refuse, and what it says then."""
+
+from typing import Final, NamedTuple
+
+from litestar.handlers import HTTPRouteHandler
+
+
+class Refusal(NamedTuple):
+    """An error answer: the one code it has, an example of an entry, the headers it always has."""
+
+    name: str
+    code: str
+    description: str
+    entry: dict[str, str]
+    headers: tuple[str, ...] = ()
+
+
+def _refusal(
+    name: str, code: str, description: str, message: str, field: str = "", headers: tuple[str, ...] = ()
+) -> Refusal:
+    entry = {"code": code, "message": message} | ({"field": field} if field else {})
+    return Refusal(name, code, description, entry, headers)
+
+
+REFUSALS: Final[dict[int, Refusal]] = {
+    400: _refusal(
+        "Invalid",
+        "VALIDATION_ERROR",
+        "A field or a parameter is wrong, missing or not known; one entry each",
+        "this field is required",
+        "name",
+    ),
+    401: _refusal(
+        "Unauthorized",
+        "UNAUTHORIZED",
+        "There is no token, or it is not valid",
+        "the token has expired",
+        headers=("WWW-Authenticate",),
+    ),
+    403: _refusal("Forbidden", "FORBIDDEN", "The caller may not do this", "this needs the role admin; yours is viewer"),
+    404: _refusal("NotFound", "NOT_FOUND", "There is no such thing, or it is deleted", "there is nothing here"),
+    409: _refusal(
+        "Conflict",
+        "CONFLICT",
+        "It clashes with what is there, or the Idempotency-Key was used for another request",
+        "there is one like this already",
+        "name",
+    ),
+    412: _refusal(
+        "PreconditionFailed",
+        "PRECONDITION_FAILED",
+        "It is not at the version that If-Match names",
+        "somebody changed this show: it is at version 3 now",
+    ),
+    413: _refusal("TooLarge", "PAYLOAD_TOO_LARGE", "The body is larger than 10 MB", "the body is larger than 10 MB"),
+    415: _refusal(
+        "UnsupportedMediaType",
+        "UNSUPPORTED_MEDIA_TYPE",
+        "The body is not declared as JSON",
+        "send JSON: 'Content-Type: application/json'",
+        "Content-Type",
+    ),
+    429: _refusal(
+        "RateLimited",
+        "RATE_LIMIT_EXCEEDED",
+        "The caller sends more requests than it may",
+        "at most 600 requests a minute; try again in 2 s",
+        headers=("Retry-After",),
+    ),
+    500: _refusal(
+        "ServerError", "SERVER_ERROR", "A bug of ours", "something went wrong on our side; it has been logged"
+    ),
+    503: _refusal(
+        "Unavailable",
+        "SERVICE_UNAVAILABLE",
+        "A service we stand on does not answer; trying again helps",
+        "the database does not answer; try again",
+        headers=("Retry-After",),
+    ),
+}
+
+
+def refusals(method: str, path: str, handler: HTTPRouteHandler, public: bool) -> set[int]:
+    """The statuses of what a route refuses for what it is; what else it refuses, its handler says."""
+    found = {400, 500}
+    if not public:
+        found |= {401, 403, 429, 503}
+    if "{" in path:
+        found.add(404)
+    if method in ("POST", "PUT", "PATCH"):
+        found |= {413, 415}
+    if method == "POST":
+        found.add(409)  # an Idempotency-Key
+    if "expected" in handler.parsed_fn_signature.parameters:
+        found.add(412)
+    return found
