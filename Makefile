@@ -6,7 +6,9 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format clean requirements
+SEED ?= 0
+
+.PHONY: help run test check bench fuzz format clean requirements
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ check: $(VENV)/.dev ## Format, lint, strict types, direction of imports
 
 bench: $(VENV)/.dev ## Measure against the peers, in one run
 	@$(BIN)/python -m ops.bench
+
+fuzz: $(VENV)/.dev ## Send 20,000 requests made from the OpenAPI document, as each role (SEED=… repeats a run)
+	@$(BIN)/python -m ops.fuzz --seed $(SEED)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero --quiet

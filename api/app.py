@@ -31,6 +31,7 @@ from api.links import (
     OutfitLinkController,
     UiElementLinkController,
 )
+from api.options import Options
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
 from api.requests import admit
@@ -106,7 +107,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
-    layered = Heads(CrossOrigin(layered, settings.allowed_origins))
+    layered = Heads(CrossOrigin(Options(layered), settings.allowed_origins))
     return Telemetry(layered, Protection(settings.app_env))
 
 

@@ -47,7 +47,7 @@ def role_for(method: str, path: str) -> Role | None:
     Raises:
         Forbidden: where no rule covers the route.
     """
-    if method == "OPTIONS" or path == "/" or path.startswith(PUBLIC):
+    if path == "/" or path.startswith(PUBLIC):
         return None
     if path.endswith(ADMIN_ENDINGS):
         return "admin"

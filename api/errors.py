@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from api.answers import Answer
 from api.envelope import ErrorBody, ErrorEntry, failure
+from api.options import allow
 from api.requests import sent_name
 from api.transaction import Replay
 from api.validation import CODE, WrongFields, entry
@@ -135,8 +136,12 @@ def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
         return on_validation(request, error)
     code, message = _HTTP.get(error.status_code, (CODE, error.detail))
     status = error.status_code if error.status_code in _HTTP else 400
-    allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return failure(status, [ErrorEntry(code, message)], allow)
+    return failure(status, [ErrorEntry(code, message)], _allow(request, error))
+
+
+def _allow(request: AnyRequest, error: HTTPException) -> dict[str, str]:
+    methods = (error.headers or {}).get("allow")
+    return {"Allow": allow(methods, request.scope["path"])} if methods else {}
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {

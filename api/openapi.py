@@ -212,11 +212,17 @@ class _Writer:
         return {"application/json": {"schema": schema, "example": example(schema, self._components)}}
 
     def _links(self, one: Operation) -> Iterator[tuple[str, Schema]]:
-        """From a new or changed thing to all that can be done with it."""
-        keys = _keys(_row(one)) if one.method in ("POST", "PUT") else set()
+        """From a new or changed thing to all that can be done with it; from a deleted one to what is left of it."""
+        if one.method == "DELETE":
+            left = [other for other in self._operations if other.path in (f"{one.path}/restore", f"{one.path}/history")]
+            yield from ((_name(other), _link(other, _asked(one.path), "request.path.")) for other in left)
+        if one.method not in ("POST", "PUT"):
+            return
+        keys = _keys(_row(one))
         for other in self._operations:
-            if keys and set(_asked(other.path)) == keys:
-                yield other.handler.handler_name, _link(other, keys)
+            asked = _asked(other.path)
+            if keys and keys <= asked and (keys == asked or other.method == "PUT"):
+                yield _name(other), _link(other, keys, "response.body#/data/")
 
 
 def _keys(row: Any) -> set[str]:
@@ -225,14 +231,17 @@ def _keys(row: Any) -> set[str]:
     return set(ids if row and issubclass(row, Link) else ids[:1])
 
 
-def _link(to: Operation, asked: set[str]) -> Schema:
-    found = {name: f"$response.body#/data/{name}" for name in sorted(asked)}
-    return {"operationId": to.handler.handler_name, "parameters": found}
+def _link(to: Operation, keys: set[str], place: str) -> Schema:
+    return {"operationId": _name(to), "parameters": {key: f"${place}{key}" for key in sorted(keys)}}
 
 
-def _asked(path: str) -> list[str]:
+def _name(one: Operation) -> str:
+    return one.handler.handler_name
+
+
+def _asked(path: str) -> set[str]:
     """The names in a path's braces."""
-    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return {part[1:-1] for part in path.split("/") if part.startswith("{")}
 
 
 def _row(one: Operation) -> Any:

@@ -17,6 +17,9 @@ def completed(parameter: Schema, row: Any) -> Schema:
     """A parameter of a route that answers with ``row``, a struct or None."""
     made = {name: value for name, value in parameter.items() if name not in _NOISE}
     made["schema"] = _sorted(parameter, row) or _schema(parameter["schema"])
+    if kind := made["schema"].get("contentMediaType"):
+        del made["schema"]
+        made["content"] = {kind: {"schema": {}}}
     return made
 
 

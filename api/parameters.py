@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, QueryParameter
 
+from api.validation import has_nul
 from models.errors import Invalid
 
 Id = FromPath[UUID]
@@ -17,7 +18,7 @@ JsonFilter = Annotated[
     str | None,
     QueryParameter(
         max_length=10_000,
-        description="JSON that the value contains.",
+        description="JSON that the value contains, at most 10,000 characters of it.",
         schema_extra={"content_media_type": "application/json"},
     ),
 ]
@@ -28,9 +29,12 @@ def contained(text: str | None, *, field: str) -> Any:
     """The JSON that a value must contain.
 
     Raises:
-        Invalid: where the text is no JSON.
+        Invalid: where the text is no JSON, or none that the database can hold.
     """
     try:
-        return msgspec.json.decode(text) if text is not None else None
+        value = msgspec.json.decode(text) if text is not None else None
     except (msgspec.DecodeError, RecursionError):
         raise Invalid("this filter takes JSON", field=field) from None
+    if has_nul(value):
+        raise Invalid("text must not contain NUL", field=field)
+    return value

@@ -1,9 +1,13 @@
 """What is checked of every request before its handler: who calls, its body whole, and that no parameter is unknown."""
 
+import re
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from litestar import Litestar, Request
+from litestar._kwargs import KwargsModel
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
@@ -12,6 +16,8 @@ from api.envelope import ErrorEntry
 from api.limits import count_caller
 from api.validation import CODE, WrongFields, check_body
 from models.errors import UnsupportedMediaType
+
+_NUMBER: Final = re.compile(r"[-+.\deE]+")
 
 AnyRequest = Request[Any, Any, Any]
 Kind = Literal["query", "header"]
@@ -62,12 +68,26 @@ def _check_query(request: AnyRequest) -> None:
     unknown = sorted(set(request.query_params) - known)
     wrong = [ErrorEntry(CODE, "this parameter is not known", name) for name in unknown]
     wrong += [ErrorEntry(CODE, "text must not contain NUL", name) for name in _with_nul(request) if name in known]
+    wrong += [ErrorEntry(CODE, "leave out what has no value", name) for name in _null(request)]
+    wrong += [ErrorEntry(CODE, "this is not a time", name) for name in _bare_numbers(request)]
     if wrong:
         raise WrongFields(wrong)
 
 
 def _with_nul(request: AnyRequest) -> list[str]:
     return [name for name, value in request.query_params.multi_items() if "\x00" in value]
+
+
+def _null(request: AnyRequest) -> list[str]:
+    """Litestar would take "null" for a parameter that is left out, unless it may be a text."""
+    types = _types(request)
+    return [name for name, value in request.query_params.items() if value.lower() == "null" and name in types]
+
+
+def _bare_numbers(request: AnyRequest) -> list[str]:
+    """And a number for the seconds since 1970."""
+    times = [name for name, kind in _types(request).items() if kind == datetime | None]
+    return [name for name in times if _NUMBER.fullmatch(request.query_params.get(name, ""))]
 
 
 def _known(request: AnyRequest) -> frozenset[str]:
@@ -87,9 +107,33 @@ def _sent_names(request: AnyRequest, kind: Kind) -> dict[str, str]:
 @lru_cache(maxsize=512)
 def _sent_names_of(app: Litestar, template: str, method: str, kind: Kind) -> dict[str, str]:
     """Our name → the client's name of each parameter of a route and of its dependencies."""
+    found = _taker(app, template, method)
+    if found is None:
+        return {}
+    parameters = found[1].expected_query_params if kind == "query" else found[1].expected_header_params
+    return {parameter.field_name: parameter.field_alias for parameter in parameters}
+
+
+def _types(request: AnyRequest) -> dict[str, Any]:
+    return _types_of(request.app, request.scope["path_template"], request.method)
+
+
+@lru_cache(maxsize=512)
+def _types_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
+    """The client's names and our types of a route's query parameters that are neither texts nor lists."""
+    found = _taker(app, template, method)
+    if found is None:
+        return {}
+    handler, model = found
+    takers: list[Any] = [handler, *handler.resolve_dependencies().values()]
+    signatures = [taker.parsed_fn_signature for taker in takers]
+    types = {name: field.annotation for signature in signatures for name, field in signature.parameters.items()}
+    named = {one.field_alias: types[one.field_name] for one in model.expected_query_params if not one.is_sequence}
+    return {name: kind for name, kind in named.items() if kind not in (str, str | None)}
+
+
+def _taker(app: Litestar, template: str, method: str) -> tuple[HTTPRouteHandler, KwargsModel] | None:
     for route in app.routes:
         if isinstance(route, HTTPRoute) and route.path_format == template and method in route.route_handler_map:
-            _, model = route.route_handler_map[cast("Method", method)]
-            found = model.expected_query_params if kind == "query" else model.expected_header_params
-            return {parameter.field_name: parameter.field_alias for parameter in found}
-    return {}
+            return route.route_handler_map[cast("Method", method)]
+    return None

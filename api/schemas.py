@@ -55,9 +55,10 @@ def _complete(schema: Schema, struct: inspect.StructType) -> None:
 
 
 def _always_sent(field: inspect.Field, struct: inspect.StructType) -> bool:
-    origin = get_origin(struct.cls) or struct.cls
-    omitted = field.default is msgspec.UNSET or origin.__struct_config__.omit_defaults
-    return field.required or not omitted
+    """Unless its default is not to be sent: ``inspect`` tells nothing of a default that is UNSET."""
+    config = (get_origin(struct.cls) or struct.cls).__struct_config__
+    has_default = field.default is not msgspec.NODEFAULT or field.default_factory is not msgspec.NODEFAULT
+    return field.required or (has_default and not config.omit_defaults)
 
 
 def _timed(schema: Schema, kind: inspect.Type) -> Schema:

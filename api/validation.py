@@ -1,6 +1,8 @@
 """Every field that is wrong: msgspec stops at the first, so an invalid body is looked at field by field."""
 
+import json
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -34,9 +36,9 @@ def check_body(raw: bytes, kind: Any) -> None:
         body = _decoder(kind).decode(raw)
     except _NOT_JSON:
         raise WrongFields(body_errors(raw, kind)) from None
-    unstorable = _unstorable(raw, body)
-    if unstorable:
-        raise WrongFields(unstorable)
+    wrong = _unstorable(raw, body) or _repeated(raw)
+    if wrong:
+        raise WrongFields(wrong)
 
 
 @lru_cache(maxsize=256)
@@ -93,10 +95,34 @@ def _unstorable(raw: bytes, body: msgspec.Struct) -> list[ErrorEntry]:
     """What is valid JSON, but no text or no time of PostgreSQL's."""
     fields = msgspec.structs.asdict(body)
     times = [name for name, value in fields.items() if isinstance(value, datetime) and _beyond_the_calendar(value)]
-    texts = [name for name, value in fields.items() if _has_nul(value)] if b"\\u0000" in raw else []
+    texts = [name for name, value in fields.items() if has_nul(value)] if b"\\u0000" in raw else []
     return [ErrorEntry(CODE, "this time is out of range", name) for name in times] + [
         ErrorEntry(CODE, "text must not contain NUL", name) for name in texts
     ]
+
+
+class _Repeated(Exception):
+    """The key that an object has twice."""
+
+
+def _look(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise _Repeated(name)
+
+
+_LOOKER: Final = json.JSONDecoder(object_pairs_hook=_look)
+
+
+def _repeated(raw: bytes) -> list[ErrorEntry]:
+    """A key that an object has twice: nobody can say which of its values was meant."""
+    try:
+        _LOOKER.decode(raw.decode())
+    except _Repeated as error:
+        return [ErrorEntry(CODE, "this field is given more than once", str(error))]
+    except RecursionError:
+        return [ErrorEntry(CODE, "the body is nested too deeply")]
+    return []
 
 
 def _beyond_the_calendar(value: datetime) -> bool:
@@ -107,12 +133,13 @@ def _beyond_the_calendar(value: datetime) -> bool:
     return False
 
 
-def _has_nul(value: Any) -> bool:
+def has_nul(value: Any) -> bool:
+    """Whether a decoded JSON value has a NUL in one of its texts or keys."""
     match value:
         case str():
             return "\x00" in value
         case list():
-            return any(map(_has_nul, value))
+            return any(map(has_nul, value))
         case dict():
-            return any(map(_has_nul, (*value, *value.values())))
+            return any(map(has_nul, (*value, *value.values())))
     return False
