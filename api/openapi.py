@@ -19,7 +19,8 @@ from api.envelope import Data, ErrorBody, Listing
 from api.examples import example
 from api.parameter_schemas import completed
 from api.refusals import REFUSALS, refusals
-from api.schemas import Schema, schemas
+from api.schemas import REF, Schema, schemas
+from models.jobs import Status
 from models.links import Link
 from models.table import Entity
 
@@ -81,6 +82,23 @@ SENT: Final[dict[str, Schema]] = {
     ),
 }
 
+PLAIN: Final[dict[str, Schema]] = {
+    "text/event-stream": {
+        "description": "Each event: the job as it is now, as JSON in `data`; its status; the version that it has.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"enum": sorted(get_args(Status))},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": REF.format(name="Job")},
+            },
+        },
+        "required": ["id", "event", "data"],
+    }
+}
+
 
 class Operation(NamedTuple):
     """A route's method and what takes it; ``answers`` by status, with what Litestar was told of some of them."""
@@ -120,7 +138,6 @@ def document(app: Litestar) -> Schema:
     made["components"] = {
         "schemas": components,
         "headers": HEADERS,
-        "parameters": {name: {"name": name, "in": "header", **sent} for name, sent in SENT.items()},
         "responses": {refusal.name: writer.refusal(status) for status, refusal in REFUSALS.items()},
         "securitySchemes": SCHEMES,
     }
@@ -170,7 +187,7 @@ class _Writer:
         made["description"] = _who(one)
         made["security"] = _security(one)
         made["parameters"] = [completed(parameter, _row(one)) for parameter in made.get("parameters", ())]
-        made["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in _sent(one)]
+        made["parameters"] += [{"name": name, "in": "header", **SENT[name]} for name in _sent(one)]
         if one.body is not None:
             made["requestBody"] = {"required": True, "content": self._json(one.body)}
         refused = {str(status): _refused(status) for status in refusals(one.method, one.path, one.handler, one.public)}
@@ -205,7 +222,7 @@ class _Writer:
             return self._json(kind)
         if status != one.handler.status_code or status == 204:  # noqa: PLR2004
             return {}
-        return {one.handler.media_type: {"schema": {"type": "string"}}}
+        return {one.handler.media_type: {"schema": PLAIN.get(one.handler.media_type, {"type": "string"})}}
 
     def _json(self, kind: Any) -> Schema:
         schema = self._named[kind]

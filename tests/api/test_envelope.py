@@ -209,12 +209,6 @@ def test_an_escaped_backslash_is_no_nul(editor: httpx2.Client) -> None:
     assert create(editor, SHOW, name=name)["name"] == name
 
 
-def test_of_two_equal_keys_the_last_counts(editor: httpx2.Client) -> None:
-    name = f"The last one {uuid4()}"
-    answer = editor.post(SHOWS, content=f'{{"name": "first", "name": "{name}"}}'.encode(), headers=JSON)
-    assert answer.json()["data"]["name"] == name
-
-
 # Values at and beyond the edges of their types.
 EDGES: list[tuple[str, Any, int]] = [
     ("publish_date", "0001-01-01", 201),
