@@ -1,0 +1,35 @@
+"""A short form of ``make fuzz``: what it makes from the document is answered as the document says."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ops import fuzz
+from tests.conftest import SEED
+from tests.stack import Stack
+
+
+@pytest.fixture
+def stack(new_stack: Callable[..., Stack]) -> Stack:
+    """One whose callers may send as many requests as they like."""
+    made = new_stack(RATE_LIMIT_PER_MINUTE="0", LOG_LEVEL="ERROR")
+    made.start()
+    return made
+
+
+def test_requests_made_from_the_document_are_answered_as_it_says(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = fuzz.things(stack)
+    assert len(ids) == 10
+    report = fuzz.run(stack, "admin", ids, seed=SEED, examples=5, phases="examples,fuzzing,stateful")
+    assert report["test_cases"]["unique_failures"] == 0, capsys.readouterr().out
+    assert report["test_cases"]["generated"] > 500
+
+
+def test_a_server_error_is_found(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = fuzz.things(stack)
+    stack.sql("alter table guests rename to visitors")
+    report = fuzz.run(stack, "admin", ids, seed=SEED, examples=1, phases="examples")
+    assert report["test_cases"]["unique_failures"] > 0
+    assert "/api/v1/guests" in capsys.readouterr().out
