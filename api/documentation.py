@@ -11,8 +11,8 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.params import FromPath
 from swagger_ui_bundle import swagger_ui_path
 
-from api import openapi
 from api.envelope import ErrorEntry, failure
+from api.openapi.document import document
 from models.errors import NotFound
 
 PATH: Final = "/schema"
@@ -79,7 +79,7 @@ class Document(OpenAPIRenderPlugin):
 
 @lru_cache(maxsize=1)
 def _document(app: Litestar) -> bytes:
-    return msgspec.json.encode(openapi.document(app))
+    return msgspec.json.encode(document(app))
 
 
 @get("/assets/{name:str}", sync_to_thread=False)

@@ -20,7 +20,7 @@ def stack(new_stack: Callable[..., Stack]) -> Stack:
 def test_requests_made_from_the_document_are_answered_as_it_says(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ids = fuzz.things(stack)
+    ids = fuzz.things_of(stack)
     assert len(ids) == 10
     report = fuzz.run(stack, "admin", ids, seed=SEED, examples=5, phases="examples,fuzzing,stateful")
     assert report["test_cases"]["unique_failures"] == 0, capsys.readouterr().out
@@ -28,7 +28,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
 
 
 def test_a_server_error_is_found(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    ids = fuzz.things(stack)
+    ids = fuzz.things_of(stack)
     stack.sql("alter table guests rename to visitors")
     report = fuzz.run(stack, "admin", ids, seed=SEED, examples=1, phases="examples")
     assert report["test_cases"]["unique_failures"] > 0

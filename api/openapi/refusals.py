@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from litestar.handlers import HTTPRouteHandler
+from api.openapi.operations import Operation
 
 
 class Refusal(NamedTuple):
@@ -80,17 +80,17 @@ REFUSALS: Final[dict[int, Refusal]] = {
 }
 
 
-def refusals(method: str, path: str, handler: HTTPRouteHandler, public: bool) -> set[int]:
+def refusals(one: Operation) -> set[int]:
     """The statuses of what a route refuses for what it is; what else it refuses, its handler says."""
     found = {400, 500}
-    if not public:
+    if one.role:
         found |= {401, 403, 429, 503}
-    if "{" in path:
+    if one.asked:
         found.add(404)
-    if method in ("POST", "PUT", "PATCH"):
+    if one.method in ("POST", "PUT", "PATCH"):
         found |= {413, 415}
-    if method == "POST":
+    if one.method == "POST":
         found.add(409)  # an Idempotency-Key
-    if "expected" in handler.parsed_fn_signature.parameters:
+    if "expected" in one.handler.parsed_fn_signature.parameters:
         found.add(412)
     return found

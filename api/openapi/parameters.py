@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.schemas import Schema, readable
+from api.openapi.schemas import Schema, readable
 from models.entities import TABLES
 from models.scripts import SCRIPTS
 from models.shows import SHOWS

@@ -14,7 +14,7 @@ from msgspec import inspect
 Schema = dict[str, Any]
 
 REF: Final = "#/components/schemas/{name}"
-_GENERIC: Final = re.compile(r"(Data|Listing)_(?:(list)_)?(?:[a-z_]+\.)*([A-Za-z]+)_+")
+_GENERIC: Final = re.compile(r"([A-Z][A-Za-z]*)_(?:(list)_)?(?:[a-z_]+\.)*([A-Za-z]+)_+")
 _PYTHONS_END: Final = "$(?!\\n)"  # elsewhere ``$`` matches at the end only
 
 

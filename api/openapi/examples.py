@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.schemas import Schema
+from api.openapi.schemas import Schema
 
 SHOW: Final = "019a9c2e-7d41-7c55-9b1e-3f60a1b2c3d4"
 ID: Final = "019a9c2f-1b02-7e10-8f00-5d2e9a7b6c11"
