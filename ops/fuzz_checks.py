@@ -12,6 +12,7 @@ BEYOND_THE_SCHEMA: Final = re.compile(
     "|".join(
         (
             r"there is no [a-z ]+ [0-9a-f-]{36}$",  # ids have a form, but only some of them exist
+            "this is a version of another episode's script",
             "this is not a cursor",  # cursors are opaque
             "this cursor belongs to",
             "text must not contain NUL",  # free-form objects hold texts at any depth
