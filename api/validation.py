@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from api.envelope import ErrorEntry
 from models.errors import Invalid
 
 CODE: Final = "VALIDATION_ERROR"
+FURTHEST_ZONE: Final = timedelta(hours=16)
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -126,11 +127,12 @@ def _repeated(raw: bytes) -> list[ErrorEntry]:
 
 
 def _beyond_the_calendar(value: datetime) -> bool:
+    """Or in a zone further from UTC than PostgreSQL reads; the furthest that there is has 14 hours."""
     try:
         value.astimezone(UTC)
     except (OverflowError, ValueError):
         return True
-    return False
+    return abs(value.utcoffset() or timedelta()) >= FURTHEST_ZONE
 
 
 def has_nul(value: Any) -> bool:

@@ -132,6 +132,13 @@ def test_a_date_that_no_calendar_has_is_refused(editor: httpx2.Client, target: T
         assert wrong(editor, target, **{target.date: year + end}) == [target.date]
 
 
+@pytest.mark.parametrize("zone", ["+16:00", "-16:00", "+23:59"])
+def test_a_time_in_a_zone_that_there_is_nowhere_is_refused(editor: httpx2.Client, zone: str) -> None:
+    time = f"2026-03-01T18:00:00{zone}"
+    assert wrong(editor, TARGETS["a new clip"], recorded_at=time) == ["recorded_at"]
+    assert create(editor, CLIP, recorded_at="2026-03-01T18:00:00+14:00")["recorded_at"] == "2026-03-01T04:00:00Z"
+
+
 @ANYWHERE
 def test_a_field_that_is_given_twice_is_refused(editor: httpx2.Client, target: Target) -> None:
     raw = msgspec.json.encode(target.body)
