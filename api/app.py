@@ -31,6 +31,7 @@ from api.links import (
     OutfitLinkController,
     UiElementLinkController,
 )
+from api.multipart import MultipartController
 from api.options import Options
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
@@ -64,6 +65,7 @@ CONTROLLERS = (
     ComponentLinkController,
     GuestLinkController,
     UploadController,
+    MultipartController,
     IngestController,
     SearchController,
     AuditController,

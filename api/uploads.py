@@ -50,14 +50,19 @@ class UploadController(Controller):
 
     @post("/generate-url", status_code=200, summary="Get a URL to upload a file to")
     async def generate_url(self, db: Db, files: Files, data: JSONBody[NewUpload]) -> Data[Upload]:
-        _check(data)
+        check_announced(data)
         target = Reference(files.primary, f"{data.entity_type}/{uuid4()}-{references.safe_name(data.file_name)}")
         headers = _headers(data)
         url = files.signed_put(target, _bound(data, headers))
-        return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await _duplicate(db, data.sha256)))
+        return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await announced_duplicate(db, data.sha256)))
 
 
-def _check(new: NewUpload) -> None:
+def check_announced(new: NewUpload) -> None:
+    """Refuse a file that its entity does not take.
+
+    Raises:
+        UnsupportedMediaType, TooLarge
+    """
     kind = kind_of(new.file_type)
     if kind is None or kind not in entities.kinds(new.entity_type):
         raise UnsupportedMediaType(f"{new.entity_type} takes no files of type {new.file_type}", field="file_type")
@@ -79,6 +84,7 @@ def _bound(new: NewUpload, headers: dict[str, str]) -> dict[str, str]:
     return headers if new.file_size is None else headers | {"Content-Length": str(new.file_size)}
 
 
-async def _duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:
+async def announced_duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:
+    """Of what a file with this SHA-256 would be a duplicate."""
     found = await stored_files.find(db, sha256) if sha256 else None
     return await entities.duplicate_of(db, found) if found and found.stored and not found.displaced else UNSET

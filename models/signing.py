@@ -17,6 +17,7 @@ from models.references import Reference
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 EMPTY: Final = hashlib.sha256(b"").hexdigest()
 UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+_NONE: Final[Mapping[str, str]] = {}
 
 
 class Credentials(NamedTuple):
@@ -47,12 +48,20 @@ class Signer(NamedTuple):
         return signed | {"Authorization": f"{ALGORITHM} {authorization}"}
 
     def url(
-        self, method: str, target: Reference, headers: Mapping[str, str], seconds: int, credentials: Credentials
+        self,
+        method: str,
+        target: Reference,
+        headers: Mapping[str, str],
+        seconds: int,
+        credentials: Credentials,
+        *,
+        parameters: Mapping[str, str] = _NONE,
     ) -> str:
-        """A URL that may make this request for so many seconds, with exactly these headers."""
+        """A URL that may make this request for so many seconds, with exactly these headers and query parameters."""
         moment = _moment()
         signed = {"host": self._host, **headers}
         query = {
+            **parameters,
             "X-Amz-Algorithm": ALGORITHM,
             "X-Amz-Credential": f"{credentials.access_key}/{self._scope(moment)}",
             "X-Amz-Date": moment,

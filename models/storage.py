@@ -24,11 +24,13 @@ from models.signing import EMPTY, Credentials, Signer, path
 if TYPE_CHECKING:
     from boto3 import Session
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedMultipartUploadTypeDef
 
 T = TypeVar("T")
 CHUNK: Final = 1024 * 1024
 URL_SECONDS: Final = 3600
-_GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
+_UNFIT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
 # Lost connections, 5xx and SlowDown are tried again; what the storage refuses is not.
 _RETRIES: Final = urllib3.Retry(
@@ -104,6 +106,56 @@ class Storage:
         """A URL that stores an object within an hour, with exactly these headers."""
         return self._signer.url("PUT", target, headers, URL_SECONDS, self._credentials())
 
+    async def start_parts(self, target: Reference, content_type: str) -> str:
+        """Begin an upload in parts; its id."""
+        create = self._client.create_multipart_upload
+        begun = await self._run(lambda: create(Bucket=target.bucket, Key=target.key, ContentType=content_type))
+        return begun["UploadId"]
+
+    def signed_part(self, target: Reference, upload_id: str, number: int, headers: Mapping[str, str]) -> str:
+        """A URL that stores a part, counted from 1, within an hour, with exactly these headers."""
+        parameters = {"partNumber": str(number), "uploadId": upload_id}
+        return self._signer.url("PUT", target, headers, URL_SECONDS, self._credentials(), parameters=parameters)
+
+    async def parts(self, target: Reference, upload_id: str) -> dict[int, str]:
+        """The parts that have arrived: number → ETag.
+
+        Raises:
+            Rejected: SOURCE_MISSING, where there is no such upload.
+        """
+        return await self._run(lambda: self._parts(target, upload_id))
+
+    async def join_parts(self, target: Reference, upload_id: str, parts: Mapping[int, str]) -> None:
+        """Make one object of these parts.
+
+        Raises:
+            Rejected: SOURCE_MISSING, where there is no such upload; CORRUPT_FILE, where the parts are not what arrived.
+        """
+        joined: CompletedMultipartUploadTypeDef = {
+            "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts.items())]
+        }
+        complete = self._client.complete_multipart_upload
+        await self._run(
+            lambda: complete(Bucket=target.bucket, Key=target.key, UploadId=upload_id, MultipartUpload=joined)
+        )
+
+    async def drop_parts(self, target: Reference, upload_id: str) -> None:
+        """Give up an upload, and what has arrived of it.
+
+        Raises:
+            Rejected: SOURCE_MISSING, where there is no such upload.
+        """
+        abort = self._client.abort_multipart_upload
+        await self._run(lambda: abort(Bucket=target.bucket, Key=target.key, UploadId=upload_id))
+
+    async def is_there(self, target: Reference) -> bool:
+        """Whether there is such an object."""
+        try:
+            await self._run(lambda: self._client.head_object(Bucket=target.bucket, Key=target.key))
+        except Rejected:
+            return False
+        return True
+
     def close(self) -> None:
         """Let go of threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -148,6 +200,12 @@ class Storage:
         _check(answer)
         if b"<Error>" in answer.data:  # S3 may find out after it has said 200
             raise Fault("STORAGE_UNAVAILABLE", "the object storage could not copy a picture")
+
+    def _parts(self, target: Reference, upload_id: str) -> dict[int, str]:
+        pages = self._client.get_paginator("list_parts").paginate(
+            Bucket=target.bucket, Key=target.key, UploadId=upload_id
+        )
+        return {part["PartNumber"]: part["ETag"] for page in pages for part in page.get("Parts", ())}
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:
@@ -196,6 +254,8 @@ def _explain(error: ClientError) -> NoReturn:
     code = str(error.response.get("Error", {}).get("Code", ""))
     if code in _GONE:
         raise _missing() from error
+    if code in _UNFIT:
+        raise Rejected("CORRUPT_FILE", f"the parts do not make a file: {code}") from error
     raise Fault("STORAGE_UNAVAILABLE", f"the object storage answered {code}") from error
 
 
