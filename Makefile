@@ -8,7 +8,7 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DEFAULT_GOAL := help
 SEED ?= 0
 
-.PHONY: help run test check bench fuzz format clean requirements
+.PHONY: help run test check bench fuzz postman format clean requirements
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,14 +19,18 @@ run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME a
 test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
 	@$(BIN)/python -m pytest --cov
 
-check: $(VENV)/.dev ## Format, lint, strict types, direction of imports
+check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the Postman collection
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m ops.postman --check
 
 bench: $(VENV)/.dev ## Measure against the peers, in one run
 	@$(BIN)/python -m ops.bench
+
+postman: $(VENV)/.dev ## Write the Postman collection anew from the OpenAPI document
+	@$(BIN)/python -m ops.postman
 
 fuzz: $(VENV)/.dev ## Send 20,000 requests made from the OpenAPI document, as each role (SEED=… repeats a run)
 	@$(BIN)/python -m ops.fuzz --seed $(SEED)
