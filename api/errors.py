@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 AnyRequest = Request[Any, Any, Any]
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HTTP: Final = {
     404: ("NOT_FOUND", "there is nothing here"),
     405: ("METHOD_NOT_ALLOWED", "this method is not offered here"),
@@ -41,7 +42,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911  (a t
         case psycopg.errors.UniqueViolation():
             return Conflict("there is one like this already", field=_field(error))
         case psycopg.errors.ForeignKeyViolation():
-            return Invalid(f"there is no such {_target(error)}", field=_field(error))
+            return Invalid(_missing_target(error), field=_field(error))
         case psycopg.errors.CheckViolation():
             return Invalid("this value is not allowed", field=_field(error))
         case psycopg.errors.SerializationFailure() | psycopg.errors.DeadlockDetected():
@@ -65,9 +66,11 @@ def _field(error: psycopg.Error) -> str | None:
     return constraint.removeprefix(f"{table}_").rpartition("_")[0] or None
 
 
-def _target(error: psycopg.Error) -> str:
-    """``show_id`` is about a show."""
-    return (_field(error) or "thing").removesuffix("_id").replace("_", " ")
+def _missing_target(error: psycopg.Error) -> str:
+    """``show_id`` is about a show, and PostgreSQL tells which."""
+    noun = (_field(error) or "thing").removesuffix("_id").replace("_", " ")
+    named = _UUID.search(error.diag.message_detail or "")
+    return f"there is no {noun} {named[0]}" if named else f"there is no such {noun}"
 
 
 def answer(error: Exception) -> Response[ErrorBody]:

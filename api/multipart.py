@@ -1,15 +1,17 @@
 """Files too large for one request: sent in parts, which may be sent side by side and again, then joined."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 from uuid import uuid4
 
 from litestar import Controller, delete, post
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.dependencies import Db, Files
-from api.envelope import Data
+from api.envelope import Data, ErrorBody
 from api.uploads import NewUpload, announced_duplicate, check_announced
 from models import references
 from models.errors import Invalid, NotFound, Rejected
@@ -21,7 +23,11 @@ from models.storage import URL_SECONDS, Storage
 
 PART_SIZE: Final = 64 * MB  # the largest file has 80 of them
 
-UploadId = Annotated[str, Meta(min_length=1, max_length=1024)]
+UPLOAD_ID: Final = r"^[A-Za-z0-9._~=+/-]{1,512}$(?!\n)"
+_OURS: Final = re.compile(r"[a-z_]+/[0-9a-f-]{36}-[A-Za-z0-9._-]{1,200}")
+_MISSING: Final = {404: ResponseSpec(ErrorBody)}
+
+UploadId = Annotated[str, Meta(pattern=UPLOAD_ID)]
 PartNumber = Annotated[int, Meta(ge=1, le=10_000)]
 ETag = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -83,7 +89,7 @@ class MultipartController(Controller):
         ]
         return Data(MultipartUpload(upload_id, str(target), PART_SIZE, parts, URL_SECONDS, duplicate))
 
-    @post("/complete", status_code=200, summary="Join the parts of a large file")
+    @post("/complete", status_code=200, summary="Join the parts of a large file", responses=_MISSING)
     async def complete_multipart(self, files: Files, data: JSONBody[SentParts]) -> Data[Stored]:
         target = _target(files, data.file_reference)
         try:
@@ -92,11 +98,11 @@ class MultipartController(Controller):
             await _check_joined(files, target, error)
         return Data(Stored(str(target)))
 
-    @delete("/", summary="Give up the upload of a large file")
+    @delete("/", summary="Give up the upload of a large file", responses=_MISSING)
     async def abort_multipart(
         self,
         files: Files,
-        upload_id: Annotated[str, QueryParameter(min_length=1, max_length=1024)],
+        upload_id: Annotated[str, QueryParameter(pattern=UPLOAD_ID)],
         file_reference: Annotated[str, QueryParameter(max_length=1024)],
     ) -> None:
         try:
@@ -120,8 +126,8 @@ def _length(size: int | None) -> dict[str, str]:
 
 def _target(files: Storage, reference: str) -> Reference:
     target = references.parse(reference, field="file_reference")
-    if target.bucket != files.primary:
-        raise Invalid("this bucket takes no uploads", field="file_reference")
+    if target.bucket != files.primary or not _OURS.fullmatch(target.key):
+        raise Invalid("this is no reference of an upload", field="file_reference")
     return target
 
 

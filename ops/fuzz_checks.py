@@ -23,6 +23,9 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "[a-z_]+ takes no files of type",
             "files of this kind may have",
             "a reference looks like",
+            "this is no reference of an upload",
+            "no part has arrived yet",
+            "the parts do not make a file",
             "a reference holds no control characters",
             "only objects in",  # the buckets are settings
             "this time is out of range",  # the first and last hours there are, in a zone that moves them out

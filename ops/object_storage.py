@@ -25,6 +25,7 @@ from nanio.errors import (
     BucketAlreadyOwnedByYou,
     InvalidRequest,
     NoSuchKey,
+    NoSuchUpload,
     NotImplemented_,
     PreconditionFailed,
     S3Error,
@@ -80,6 +81,8 @@ class Guard:
         level = "object" if key else "bucket" if bucket else "service"
         if what := rules.unknown(level, method, query, headers):
             raise NotImplemented_(f"This server does not do {what}.")
+        if not rules.UPLOAD_ID.fullmatch(query.get("uploadId", "none")):
+            raise NoSuchUpload()  # nanio takes it for the name of a folder
         if any(len(part.encode()) > LONGEST_PART for part in key.split("/")):
             raise _too_long(method)
         if level == "object" and method in ("PUT", "POST"):

@@ -57,6 +57,7 @@ UNKNOWN_HEADERS: Final = (
     "x-amz-checksum-type",
     "if-unmodified-since",
 )
+UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)$")
 
 

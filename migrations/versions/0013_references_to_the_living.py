@@ -19,6 +19,7 @@ def upgrade() -> None:
                 perform from {target} where {column} = new.{column} and deleted_at is null for share;
                 if not found then
                     raise foreign_key_violation using message = 'the target is missing or deleted',
+                        detail = new.{column}::text,
                         table = '{table}', constraint = '{table}_{column}_fkey';
                 end if;
                 return new;

@@ -96,6 +96,12 @@ def test_an_upload_given_up_is_gone(editor: httpx2.Client) -> None:
     assert error(complete(editor, upload)) == (404, "NOT_FOUND", "upload_id")
 
 
+@pytest.mark.parametrize("upload_id", ["..", "../..", "x", "x" * 512])
+def test_an_upload_that_never_was_is_named(editor: httpx2.Client, upload_id: str) -> None:
+    upload = start(editor, file_size=1000) | {"uploadId": upload_id}
+    assert error(complete(editor, upload)) == (404, "NOT_FOUND", "upload_id")
+
+
 def test_parts_that_did_not_arrive_are_named(editor: httpx2.Client) -> None:
     upload = start(editor, file_size=1000)
     assert error(complete(editor, upload)) == (400, "VALIDATION_ERROR", "parts")
@@ -120,7 +126,10 @@ def test_what_no_entity_takes_is_refused_at_once(
     assert error(editor.post(PATH, json=VIDEO | fields)) == wrong
 
 
-@pytest.mark.parametrize("reference", ["s3://elsewhere/key", "s3://episodes-thumbnails/clips/x.jpg", "no reference"])
+OTHERS = ("s3://elsewhere/key", "s3://episodes-media/clip/look.jpg", "s3://episodes-thumbnails/clips/x.jpg", "nothing")
+
+
+@pytest.mark.parametrize("reference", OTHERS)
 def test_only_uploads_to_our_bucket_are_joined(editor: httpx2.Client, reference: str) -> None:
     upload = start(editor, file_size=1000) | {"fileReference": reference}
     assert error(complete(editor, upload)) == (400, "VALIDATION_ERROR", "file_reference")
