@@ -57,7 +57,7 @@ UNKNOWN_HEADERS: Final = (
     "x-amz-checksum-type",
     "if-unmodified-since",
 )
-UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
