@@ -6,7 +6,7 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
-SEED ?= 0
+FUZZ_SEED ?= 0
 
 .PHONY: help run test check bench fuzz postman format clean requirements
 
@@ -32,15 +32,15 @@ bench: $(VENV)/.dev ## Measure against the peers, in one run
 postman: $(VENV)/.dev ## Write the Postman collection anew from the OpenAPI document
 	@$(BIN)/python -m ops.postman
 
-fuzz: $(VENV)/.dev ## Send 20,000 requests made from the OpenAPI document, as each role (SEED=… repeats a run)
-	@$(BIN)/python -m ops.fuzz --seed $(SEED)
+fuzz: $(VENV)/.dev ## Send 20,000 requests made from the OpenAPI document, as each role (FUZZ_SEED=… repeats a run)
+	@$(BIN)/python -m ops.fuzz --seed $(FUZZ_SEED)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero --quiet
 	@$(BIN)/ruff format
 
 clean: ## Remove what was installed or generated; data under EPISODES_HOME stay
-	@rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 requirements: $(VENV)/.dev ## Resolve the pinned requirements anew, for every Python and platform

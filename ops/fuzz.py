@@ -39,7 +39,7 @@ def main() -> int:
         reports = [run(system, role, ids, seed=seed, examples=count) for role, count in EXAMPLES.items()]
     made = sum(report["test_cases"]["generated"] for report in reports)
     found = sum(report["test_cases"]["unique_failures"] + report["test_cases"]["errored"] for report in reports)
-    print(f"seed {seed}: {made:,} requests, {found} failures (again: make fuzz SEED={seed})")
+    print(f"seed {seed}: {made:,} requests, {found} failures (again: make fuzz FUZZ_SEED={seed})")
     return int(found > 0 or made < LEAST)
 
 
