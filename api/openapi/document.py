@@ -78,7 +78,7 @@ def document(app: Litestar) -> Schema:
 def _tags(found: list[Operation]) -> Iterator[Schema]:
     """Each tag, with what its module says of itself."""
     named = {tag: one.handler.fn for one in found for tag in one.handler.resolve_tags()}
-    for tag, function in sorted(named.items()):
+    for tag, function in sorted(named.items(), key=lambda item: item[0].casefold()):
         yield {"name": tag, "description": getattr(inspect.getmodule(function), "__doc__", "")}
 
 
