@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import redis.asyncio
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
@@ -13,6 +12,7 @@ from api.answers import Answer
 from api.audit import AuditController
 from api.auth import Authenticator
 from api.backgrounds import BackgroundController
+from api.broker import Broker
 from api.clips import ClipController
 from api.components import ComponentController
 from api.cors import CrossOrigin
@@ -119,7 +119,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     if settings.embedded_issuer:
         issuer.key(settings.episodes_home)
     app.state.storage = Storage(settings)
-    app.state.broker = _broker(settings)
+    app.state.broker = Broker(settings)
     async with app.state.pool, app.state.health:
         yield
     app.state.storage.close()
@@ -131,7 +131,3 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
 def _counts(settings: Settings) -> Counts | None:
     """Of the rate limit; it has none where it is off."""
     return Counts(settings.redis_url, Quota(settings.rate_limit_per_minute)) if settings.rate_limit_per_minute else None
-
-
-def _broker(settings: Settings) -> "redis.asyncio.Redis":
-    return redis.asyncio.Redis.from_url(settings.broker, socket_timeout=2, socket_connect_timeout=2)

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any, Final, Literal
 
 import psycopg
-import redis.asyncio
 from litestar import Controller, Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
@@ -16,7 +15,7 @@ from msgspec import Struct
 from api.dependencies import Config
 from api.envelope import Data, ErrorBody
 from models import database, issuer, metrics
-from models.errors import Problem, Unauthorized, Unavailable
+from models.errors import Problem, Unauthorized
 from models.metrics import Truth
 from models.settings import Settings
 
@@ -65,7 +64,7 @@ class HealthController(Controller):
     )
     async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
         state = request.app.state
-        checks = (database.ping(state.health), ping_broker(state.broker), state.storage.ping())
+        checks = (database.ping(state.health), state.broker.ping(), state.storage.ping())
         states = await asyncio.gather(*map(_timed, checks))
         up = all(service.state == "up" for service in states)
         body = Data(Readiness("ready" if up else "unavailable", *states))
@@ -80,18 +79,6 @@ class HealthController(Controller):
     @get("/.well-known/jwks.json", summary="The embedded issuer's public keys", include_in_schema=False)
     async def jwks(self, config: Config) -> dict[str, Any]:
         return issuer.jwks(config.episodes_home) if config.embedded_issuer else {"keys": []}
-
-
-async def ping_broker(client: "redis.asyncio.Redis") -> None:
-    """One round trip.
-
-    Raises:
-        Unavailable
-    """
-    try:
-        await client.ping()
-    except (redis.RedisError, OSError):
-        raise Unavailable("the broker does not answer") from None
 
 
 async def _timed(check: Awaitable[None]) -> ServiceState:

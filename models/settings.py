@@ -83,6 +83,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.broker_url or self.redis_url
 
     @property
+    def on_rabbitmq(self) -> bool:
+        """Whether RabbitMQ carries the hints."""
+        return self.broker.startswith("amqp")
+
+    @property
     def metrics(self) -> int:
         """Port of the workers' metrics: ``METRICS_PORT``, else ``PORT`` + 1000; 0 is off."""
         return self.port + 1000 if self.metrics_port is None else self.metrics_port
@@ -130,8 +135,6 @@ def _refuse_malformed(settings: Settings) -> None:
             raise SettingsError(f"{name.upper()}: its host or port cannot be read")
     if not all(_readable(origin.strip()) for origin in settings.allowed_origins.split(",")):
         raise SettingsError("ALLOWED_ORIGINS: an origin is http(s)://host or http(s)://host:port")
-    if settings.broker.startswith("amqp"):
-        raise SettingsError("BROKER_URL: RabbitMQ (amqp://) is not supported yet; name a Redis, or leave it out")
     if settings.database_pool_min > settings.database_pool_max:
         low, high = settings.database_pool_min, settings.database_pool_max
         raise SettingsError(f"DATABASE_POOL_MIN: {low} is more than DATABASE_POOL_MAX, which is {high}")

@@ -8,7 +8,7 @@ from uuid import UUID
 import dramatiq
 import psycopg
 import structlog
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq import Broker
 from psycopg_pool import PoolTimeout
 
 from models.errors import Unavailable
@@ -38,7 +38,7 @@ class Chain:
     Jobs that are nearly done go before jobs that begin: of what a process has fetched, the later stage runs first.
     """
 
-    def __init__(self, broker: RedisBroker, context: Callable[[], Context]) -> None:
+    def __init__(self, broker: Broker, context: Callable[[], Context]) -> None:
         self._context = context
         self._actors = {
             name: dramatiq.Actor(

@@ -10,9 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import psycopg
-import redis
 import structlog
-from dramatiq.errors import BrokerError
 from psycopg_pool import PoolTimeout
 
 from models import database, dispatch, idempotency, metrics, program, seals, search
@@ -21,6 +19,7 @@ from models.database import Pool
 from models.dispatch import WINDOW
 from models.errors import Unavailable
 from models.settings import Settings
+from pipeline import broker
 from pipeline.broker import depth, make_broker
 from pipeline.chain import Chain
 from pipeline.context import Context
@@ -33,7 +32,7 @@ INDEX_SECONDS: Final = 0.25
 SEAL_SECONDS: Final = 5.0
 TIDY_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
-TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, redis.RedisError, BrokerError, OSError)
+TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, *broker.TROUBLE)
 
 
 class Dispatcher:

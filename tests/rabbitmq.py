@@ -1,0 +1,50 @@
+"""A RabbitMQ server of its own for tests, where one is installed: Debian's package ``rabbitmq-server``."""
+
+import os
+import subprocess
+from functools import partial
+from pathlib import Path
+
+from ops import ports
+from ops.children import Child, Program
+
+# Debian's command changes to a user of its own; this is what it starts.
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+class RabbitMQ(Child):
+    """One node with its data under ``home``; not started yet."""
+
+    def __init__(self, home: Path) -> None:
+        port, other, names = ports.free(3)
+        self.url = f"amqp://guest:guest@{ports.HOST}:{port}/"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "RABBITMQ_NODENAME": f"test{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": ports.HOST,
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(other),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_LOG_BASE": str(home / "logs"),
+            "RABBITMQ_PLUGINS_EXPAND_DIR": str(home / "plugins"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "ERL_EPMD_ADDRESS": ports.HOST,
+            "ERL_EPMD_PORT": str(names),
+        }
+        self._names = {"PATH": os.environ["PATH"], "ERL_EPMD_PORT": str(names)}
+        super().__init__(
+            Program(
+                name="rabbitmq",
+                command=(str(SERVER),),
+                environment=environment,
+                log=home / "rabbitmq.log",
+                ready=partial(ports.answers, port),
+                patience=60,
+            )
+        )
+
+    def stop(self) -> None:
+        """Stop it, and Erlang's name server, which it has started and leaves behind."""
+        super().stop()
+        subprocess.run(["epmd", "-kill"], env=self._names, check=False, capture_output=True)
