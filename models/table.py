@@ -111,7 +111,7 @@ class Table(Generic[Row]):
         count = Count(*found[0][:2])
         if not last.capped:
             self._totals.keep(name, count)
-        rows = [self.row(*columns) for _, _, *columns in found] if found[0][2] is not None else []
+        rows = [self.row(*values[2:]) for values in found] if found[0][2] is not None else []
         return self._cut(rows, query, column, count.total)
 
     async def patch(
