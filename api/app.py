@@ -17,6 +17,7 @@ from api.clips import ClipController
 from api.components import ComponentController
 from api.cors import CrossOrigin
 from api.dependencies import PROVIDERS, one_by_one
+from api.desk import DeskController
 from api.episodes import EpisodeController
 from api.guests import GuestController
 from api.headers import Protection
@@ -67,6 +68,7 @@ CONTROLLERS = (
     UploadController,
     MultipartController,
     IngestController,
+    DeskController,
     SearchController,
     AuditController,
 )

@@ -25,7 +25,8 @@ BY_METHOD: Final[dict[str, Role]] = {
     "PATCH": "editor",
     "DELETE": "editor",
 }
-ADMIN_ENDINGS: Final = ("/restore", "/reindex", "/ingest/retry", "/audit", "/audit/verify")
+ADMIN_ENDINGS: Final = ("/restore", "/reindex", "/ingest/retry", "/ingest/cancel", "/audit", "/audit/verify")
+ADMIN_AREAS: Final = ("/api/v1/ingest/pauses",)
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 
@@ -49,7 +50,7 @@ def role_for(method: str, path: str) -> Role | None:
     """
     if path == "/" or path.startswith(PUBLIC):
         return None
-    if path.endswith(ADMIN_ENDINGS):
+    if path.endswith(ADMIN_ENDINGS) or path.startswith(ADMIN_AREAS):
         return "admin"
     if method not in BY_METHOD or not path.startswith("/api/"):
         raise Forbidden("nobody may do this")

@@ -5,21 +5,21 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 from msgspec import Meta, Struct, convert
 
 from api import watching
 from api.answers import Answer
 from api.dependencies import Db, Files, Who
+from api.desk import WANTED, Wanted
 from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
 from api.validation import value_errors
 from models import database, entities, jobs, metrics, references
 from models.database import Connection, Pool
-from models.errors import ErrorCode, Invalid
-from models.jobs import Job, JobFilter, NewJob, Stage, Status
-from models.media import EntityType
+from models.errors import Invalid
+from models.jobs import Job, NewJob
 from models.storage import Storage
 
 BATCH_LIMIT: Final = 1000
@@ -51,6 +51,7 @@ class IngestController(Controller):
 
     path = "/api/v1/ingest"
     tags = ("ingest",)
+    dependencies = WANTED
 
     @post("/", status_code=202, summary="Ingest a file")
     async def create_job(self, db: Db, who: Who, files: Files, data: JSONBody[NewJob]) -> Response[Data[Job]]:
@@ -76,16 +77,10 @@ class IngestController(Controller):
     async def list_jobs(
         self,
         db: Db,
-        status: FromQuery[Status | None] = None,
-        stage: FromQuery[Stage | None] = None,
-        error_code: FromQuery[ErrorCode | None] = None,
-        entity_type: FromQuery[EntityType | None] = None,
-        entity_id: FromQuery[UUID | None] = None,
-        batch_id: FromQuery[UUID | None] = None,
+        wanted: Wanted,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
     ) -> Listing[Job]:
-        wanted = JobFilter(status, stage, error_code, entity_type, entity_id, batch_id)
         return page_of(await jobs.page(db, wanted, limit, cursor))
 
     @get("/{job_id:str}", summary="Read a job")
@@ -113,12 +108,12 @@ class IngestController(Controller):
         return ServerSentEvent(watching.events(pool, job_id, seen))
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
-    async def retry_job(self, db: Db, job_id: Id) -> Data[Job]:
-        return Data(await jobs.retry(db, job_id))
+    async def retry_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:
+        return Data(await jobs.retry(db, who, job_id))
 
     @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
-    async def cancel_job(self, db: Db, job_id: Id) -> Data[Job]:
-        cancelled = await jobs.cancel(db, job_id)
+    async def cancel_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:
+        cancelled = await jobs.cancel(db, who, job_id)
         metrics.JOBS_ENDED.labels("cancelled", "").inc()
         return Data(cancelled)
 

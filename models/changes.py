@@ -6,7 +6,9 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-Action = Literal["create", "update", "delete", "restore", "link", "unlink", "ingest"]
+Action = Literal[
+    "create", "update", "delete", "restore", "link", "unlink", "ingest", "retry", "cancel", "pause", "resume"
+]
 
 
 class Actor(Struct, frozen=True):

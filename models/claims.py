@@ -13,8 +13,9 @@ from models import database, files
 from models.database import Connection
 from models.errors import JobError
 from models.files import Owner
-from models.jobs import DuplicateOf, OnDuplicate, Outcome, Stage
+from models.jobs import DuplicateOf, OnDuplicate, Outcome, Priority, Stage
 from models.media import EntityType, Media, Role
+from models.pauses import PAUSED
 
 MAX_ATTEMPTS: Final = 3
 RETRY_PAUSES: Final = (2.0, 15.0)  # seconds before the second and the third attempt, each jittered by half
@@ -26,6 +27,7 @@ class Claimed(Struct):
 
     job_id: UUID
     stage: Stage
+    priority: Priority
     fence: int
     attempts: int
     entity_type: EntityType
@@ -63,8 +65,8 @@ class Holder(Struct, frozen=True):
 
 
 _CLAIMED: Final = """
-    job_id, stage, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate, declared_sha256,
-    sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
+    job_id, stage, priority, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
+    declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
     extract(epoch from started_at - created_at)::float8
 """
 
@@ -80,23 +82,26 @@ class Found(Struct):
 
 async def claim(connection: Connection, job_id: UUID, stage: Stage, holder: Holder) -> Claimed | None:
     """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had."""
-    query = """
-        with claimed as (
-            update ingest_jobs
-            set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
-                started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
-                lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
-            where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
-              and lease_expires_at is null and run_at <= clock_timestamp()
-            returning *
-        ), counted as (
-            insert into ingest_attempts (job_id, fence, stage, attempt, worker)
-            select job_id, fence, stage, attempts, %(worker)s from claimed
-        )
-        select {columns} from claimed
-    """
     params = {"job_id": job_id, "stage": stage, "worker": holder.worker, "lease": holder.lease_seconds}
-    return await database.row(connection, Claimed, query.replace("{columns}", _CLAIMED).encode(), params)
+    return await database.row(connection, Claimed, _CLAIM, params)
+
+
+_CLAIM: Final = f"""
+    with claimed as (
+        update ingest_jobs
+        set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
+            started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
+            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
+          and lease_expires_at is null and run_at <= clock_timestamp()
+          and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
+        returning *
+    ), counted as (
+        insert into ingest_attempts (job_id, fence, stage, attempt, worker)
+        select job_id, fence, stage, attempts, %(worker)s from claimed
+    )
+    select {_CLAIMED} from claimed
+""".encode()  # noqa: S608
 
 
 async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> bool:
@@ -168,18 +173,25 @@ class Verdict(Struct):
 async def advance(
     connection: Connection, claimed: Claimed, following: Stage, holder: Holder, learnt: Found | Verdict | None = None
 ) -> Claimed | None:
-    """End a stage and claim the next one in the same breath; None where the job is no longer ours."""
+    """End a stage and claim the next one in the same breath.
+
+    None where the job is no longer ours, and where the next stage is paused: then it waits in the queue.
+    """
     sets, params = _learnt(learnt)
-    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "worker": holder.worker}
-    query = _ADVANCE.replace("{sets}", sets).replace("{columns}", _CLAIMED).encode()
-    return await database.row(connection, Claimed, query, params | {"lease": holder.lease_seconds})
+    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "lane": claimed.priority}
+    params |= {"worker": holder.worker, "lease": holder.lease_seconds}
+    return await database.row(connection, Claimed, _ADVANCE.replace("{sets}", sets).encode(), params)
 
 
-_ADVANCE: Final = """
-    with claimed as (
+_ADVANCE: Final = f"""
+    with pause as materialized (
+        select {PAUSED.format(lane="%(lane)s", stage="%(stage)s")} as holds
+    ), claimed as (
         update ingest_jobs
-        set stage = %(stage)s, fence = fence + 1, attempts = 1, {sets}
-            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        set stage = %(stage)s, fence = fence + 1, {{sets}}
+            status = case when holds then 'queued' else 'running' end, attempts = case when holds then 0 else 1 end,
+            lease_expires_at = case when not holds then clock_timestamp() + make_interval(secs => %(lease)s) end
+        from pause
         where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
         returning *
     ), ended as (
@@ -187,10 +199,10 @@ _ADVANCE: Final = """
         from claimed where ingest_attempts.job_id = claimed.job_id and ingest_attempts.fence = %(fence)s
     ), begun as (
         insert into ingest_attempts (job_id, fence, stage, attempt, worker)
-        select job_id, fence, stage, attempts, %(worker)s from claimed
+        select job_id, fence, stage, attempts, %(worker)s from claimed where not holds
     )
-    select {columns} from claimed
-"""
+    select {_CLAIMED} from claimed where not holds
+"""  # noqa: S608
 
 
 def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:

@@ -8,12 +8,14 @@ from msgspec import Struct
 from models import database, files
 from models.claims import MAX_ATTEMPTS
 from models.database import Connection
-from models.jobs import Stage
+from models.jobs import STAGES, Priority, Stage
+from models.pauses import PAUSED
 
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
 WINDOW: Final = 32  # hints that wait in the broker at most
 # Of them, those of a lane and the lanes after it: a backfill leaves half free, it and batches leave a quarter free,
 # so that what a person waits for can always be sent and has little before it.
+LANES: Final[tuple[Priority, ...]] = ("interactive", "batch", "backfill")
 SHARES: Final = (WINDOW, WINDOW * 3 // 4, WINDOW // 2)
 
 
@@ -61,18 +63,26 @@ async def _waiting(connection: Connection) -> list[int]:
 
 
 async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:
-    query = """
-        with due as (
+    params = {"stages": list(STAGES), "lane": lane, "name": LANES[lane], "limit": limit}
+    found = await database.rows(connection, Hint, _DUE, params)
+    return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
+
+
+_DUE: Final = f"""
+    with open as materialized (
+        select stage from unnest(%(stages)s::text[]) as stage where not {PAUSED.format(lane="%(name)s", stage="stage")}
+    ), due as (
+        select job_id from open cross join lateral (
             select job_id from ingest_jobs
             where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
-              and run_at <= clock_timestamp() and lane = %s
-            order by job_id limit %s for update skip locked
-        )
-        update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
-        returning job.lane::integer, job.job_id, job.stage
-    """
-    found = await database.rows(connection, Hint, query, [lane, limit])
-    return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
+              and run_at <= clock_timestamp() and lane = %(lane)s and ingest_jobs.stage = open.stage
+            order by job_id limit %(limit)s for update skip locked
+        ) as oldest
+        order by job_id limit %(limit)s
+    )
+    update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
+    returning job.lane::integer, job.job_id, job.stage
+""".encode()  # noqa: S608
 
 
 async def running(connection: Connection) -> int:

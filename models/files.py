@@ -94,11 +94,11 @@ async def displace(connection: Connection, owner: Owner, shown: str) -> None:
     await database.execute(connection, query, msgspec.structs.asdict(owner) | {"shown": shown})
 
 
-async def release(connection: Connection, job_id: UUID) -> None:
-    """Give up the content that a job claimed and never proved, so that a waiting twin may take its place."""
+async def release(connection: Connection, *job_ids: UUID) -> None:
+    """Give up the content that jobs claimed and never proved, so that a waiting twin may take its place."""
     query = """
         with released as (
-            delete from files where job_id = %s and stored_at is null returning sha256
+            delete from files where job_id = any(%s) and stored_at is null returning sha256
         ), woken as (
             update ingest_jobs set run_at = clock_timestamp() where job_id in (
                 select waiting.job_id from ingest_jobs as waiting join released using (sha256)
@@ -108,4 +108,4 @@ async def release(connection: Connection, job_id: UUID) -> None:
         )
         select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
     """
-    await database.execute(connection, query, [job_id])
+    await database.execute(connection, query, [list(job_ids)])

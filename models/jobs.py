@@ -105,22 +105,25 @@ class Attempt(Struct):
     started_at: datetime
     finished_at: datetime | None
     result: Literal["succeeded", "failed", "lost", "cancelled"] | None
-    error_code: ErrorCode | None
-    error_message: str | None
+    error: JobFailure | None
 
 
-_JOB: Final = """
+_ATTEMPTS: Final = """
+    coalesce((select jsonb_agg(jsonb_build_object('stage', stage, 'attempt', attempt, 'worker', worker,
+                  'started_at', started_at, 'finished_at', finished_at, 'result', result,
+                  'error', case when error_code is not null
+                               then jsonb_build_object('code', error_code, 'message', coalesce(error_message, '')) end)
+                  order by fence)
+              from ingest_attempts as made where made.job_id = job.job_id and made.fence > {since}), '[]')
+"""
+_JOB: Final = f"""
     select job_id, batch_id, entity_type, entity_id, role, source_reference, priority, on_duplicate, status, stage,
            outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
            media ->> 'mime_type' as mime_type, attempts, error_code, error_message, request_id, created_by,
            created_at, started_at, finished_at, version, lease_expires_at is not null as leased,
-           coalesce((select jsonb_agg(jsonb_build_object('stage', stage, 'attempt', attempt, 'worker', worker,
-                         'started_at', started_at, 'finished_at', finished_at, 'result', result,
-                         'error_code', error_code, 'error_message', error_message) order by fence)
-                     from ingest_attempts as made where made.job_id = job.job_id and made.fence > job.retried_fence),
-                    '[]') as attempts_made
+           {_ATTEMPTS.format(since="job.retried_fence")} as attempts_made
     from ingest_jobs as job
-"""
+"""  # noqa: S608
 
 
 class _Row(Struct):
@@ -218,8 +221,21 @@ async def read_all(connection: Connection, job_ids: list[UUID]) -> list[Job]:
     return [row.job() for row in found]
 
 
+async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
+    """Every start of every stage in its order, those before a retry too.
+
+    Raises:
+        NotFound
+    """
+    query = f"select {_ATTEMPTS.format(since='0')} from ingest_jobs as job where job_id = %s"  # noqa: S608
+    found = await database.value(connection, query.encode(), [job_id])
+    if found is None:
+        raise NotFound(f"there is no job {job_id}")
+    return convert(found, list[Attempt])
+
+
 class JobFilter(Struct, forbid_unknown_fields=True):
-    """Which jobs; what is None does not count."""
+    """Which jobs; what is None does not count. Times are from ``_after`` on and up to, but not at, ``_before``."""
 
     status: Status | None = None
     stage: Stage | None = None
@@ -227,11 +243,27 @@ class JobFilter(Struct, forbid_unknown_fields=True):
     entity_type: EntityType | None = None
     entity_id: UUID | None = None
     batch_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finished_after: datetime | None = None
+    finished_before: datetime | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What counts."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
     def conditions(self) -> tuple[str, dict[str, Any]]:
         """SQL and its parameters."""
-        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
-        return " and ".join(["true", *(f"{name} = %({name})s" for name in given)]), given
+        given = self.given()
+        return " and ".join(["true", *(_CONDITIONS.get(name, f"{name} = %({name})s") for name in given)]), given
+
+
+_CONDITIONS: Final = {
+    "created_after": "created_at >= %(created_after)s",
+    "created_before": "created_at < %(created_before)s",
+    "finished_after": "finished_at >= %(finished_after)s",
+    "finished_before": "finished_at < %(finished_before)s",
+}
 
 
 async def page(connection: Connection, wanted: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
@@ -259,51 +291,78 @@ async def version(connection: Connection, job_id: UUID) -> int | None:
     return found
 
 
-async def retry(connection: Connection, job_id: UUID) -> Job:
+async def retry(connection: Connection, actor: Actor, job_id: UUID) -> Job:
     """Start a failed or cancelled job again, from its first stage.
 
     Raises:
         NotFound
         Conflict: where it has not failed.
     """
-    query = """
-        update ingest_jobs
-        set status = 'queued', stage = 'ingest', attempts = 0, error_code = null, error_message = null,
-            outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
-            retried_fence = fence
-        where job_id = %s and status in ('failed', 'cancelled') returning pg_notify('jobs', '')
-    """
-    if not await database.execute(connection, query, [job_id]):
+    if not await retry_all(connection, actor, [job_id]):
         current = await read(connection, job_id)
         raise Conflict(f"only a failed or cancelled job can be retried; this one is {current.status}")
     return await read(connection, job_id)
 
 
-async def cancel(connection: Connection, job_id: UUID) -> Job:
+async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> int:
+    """Start those of these jobs again that failed or were cancelled; how many that are."""
+    query = """
+        with changed as (
+            update ingest_jobs
+            set status = 'queued', stage = 'ingest', attempts = 0, error_code = null, error_message = null,
+                outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
+                retried_fence = fence
+            where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled')
+            returning job_id, new.status, old.status as was, old.stage, old.error_code
+        ), audited as ({audited})
+        select count(pg_notify('jobs', '')) from changed
+    """
+    sent = actor.params() | {"action": "retry", "job_ids": job_ids}
+    number: int = await database.value(connection, query.replace("{audited}", _AUDITED).encode(), sent)
+    return number
+
+
+_AUDITED: Final = """
+    insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id, job_id)
+    select %(actor)s, %(action)s, 'job', job_id,
+           jsonb_strip_nulls(jsonb_build_object('status', was, 'stage', stage, 'error_code', error_code)),
+           jsonb_build_object('status', status), %(request_id)s, job_id
+    from changed
+"""
+
+
+async def cancel(connection: Connection, actor: Actor, job_id: UUID) -> Job:
     """End a job that has not ended; a worker that holds it finds its fence gone.
 
     Raises:
         NotFound
         Conflict: where it has ended, or its pictures are already being put in place.
     """
-    query = """
-        with cancelled as (
-            update ingest_jobs
-            set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
-                outcome = null, duplicate_of = null, error_code = null, error_message = null
-            where job_id = %(job_id)s and status in ('queued', 'running') and stage <> 'index'
-            returning old.fence as fence
-        ), ended as (
-            update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'
-            from cancelled
-            where attempt.job_id = %(job_id)s and attempt.fence = cancelled.fence and attempt.finished_at is null
-        )
-        select true from cancelled
-    """
-    if await database.value(connection, query, {"job_id": job_id}) is None:
+    if not await cancel_all(connection, actor, [job_id]):
         raise Conflict(_too_late(await read(connection, job_id)))
     await files.release(connection, job_id)
     return await read(connection, job_id)
+
+
+async def cancel_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> list[UUID]:
+    """End those of these jobs that can be; their ids. The content that they claimed is still to be released."""
+    query = """
+        with changed as (
+            update ingest_jobs
+            set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
+                outcome = null, duplicate_of = null, error_code = null, error_message = null
+            where job_id = any(%(job_ids)s) and status in ('queued', 'running') and stage <> 'index'
+            returning job_id, new.status, old.status as was, old.stage, old.error_code, old.fence
+        ), ended as (
+            update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'
+            from changed
+            where attempt.job_id = changed.job_id and attempt.fence = changed.fence and attempt.finished_at is null
+        ), audited as ({audited})
+        select coalesce(array_agg(job_id), '{}') from changed
+    """
+    sent = actor.params() | {"action": "cancel", "job_ids": job_ids}
+    cancelled: list[UUID] = await database.value(connection, query.replace("{audited}", _AUDITED).encode(), sent)
+    return cancelled
 
 
 def _too_late(job: Job) -> str:

@@ -252,7 +252,9 @@ def least_role(method: str, path: str) -> str | None:
     """What the contract says, read aloud: §3 and §4."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    if path.endswith(("/restore", "/reindex")) or path.startswith("/api/v1/audit") or path == "/api/v1/ingest/retry":
+    if path.endswith(("/restore", "/reindex")) or path.startswith(("/api/v1/audit", "/api/v1/ingest/pauses")):
+        return "admin"
+    if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel"}:
         return "admin"
     return "viewer" if method == "GET" else "editor"
 

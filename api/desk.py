@@ -1,0 +1,94 @@
+"""The failed-job desk: count, look closer, start again, cancel, hold back."""
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
+from msgspec import Struct
+
+from api.dependencies import Db, Who
+from api.envelope import Data
+from api.parameters import Id
+from models import desk, jobs, metrics, pauses
+from models.desk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
+from models.errors import ErrorCode
+from models.jobs import Attempt, JobFilter, Priority, Stage, Status
+from models.media import EntityType
+from models.pauses import NewPause, Pause
+
+Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
+Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
+Wanted = NamedDependency[SkipValidation[JobFilter]]
+
+
+def wanted_jobs(
+    status: FromQuery[Status | None] = None,
+    stage: FromQuery[Stage | None] = None,
+    error_code: FromQuery[ErrorCode | None] = None,
+    entity_type: FromQuery[EntityType | None] = None,
+    entity_id: FromQuery[UUID | None] = None,
+    batch_id: FromQuery[UUID | None] = None,
+    created_after: Since = None,
+    created_before: Until = None,
+    finished_after: Since = None,
+    finished_before: Until = None,
+) -> JobFilter:
+    """The filters of a list of jobs."""
+    times = (created_after, created_before, finished_after, finished_before)
+    return JobFilter(status, stage, error_code, entity_type, entity_id, batch_id, *times)
+
+
+WANTED: Final = {"wanted": Provide(wanted_jobs, sync_to_thread=False)}
+
+
+class Retry(Struct, forbid_unknown_fields=True):
+    """Which jobs to start again."""
+
+    filter: RetryFilter
+
+
+class Cancel(Struct, forbid_unknown_fields=True):
+    """Which jobs to cancel."""
+
+    filter: CancelFilter
+
+
+class DeskController(Controller):
+    """What is done to many jobs, and what is known of those that fail."""
+
+    path = "/api/v1/ingest"
+    tags = ("ingest",)
+    dependencies = WANTED
+
+    @get("/stats", summary="Count jobs, and failures in five ways")
+    async def count_jobs(self, db: Db, wanted: Wanted) -> Data[Stats]:
+        return Data(await desk.stats(db, wanted))
+
+    @get("/{job_id:str}/attempts", summary="List every start of every stage of a job")
+    async def list_attempts(self, db: Db, job_id: Id) -> Data[list[Attempt]]:
+        return Data(await jobs.attempts(db, job_id))
+
+    @post("/retry", status_code=200, summary="Start all jobs again that match")
+    async def retry_jobs(self, db: Db, who: Who, data: JSONBody[Retry]) -> Data[Retried]:
+        return Data(await desk.retry(db, who, data.filter))
+
+    @post("/cancel", status_code=200, summary="Cancel all jobs that match")
+    async def cancel_jobs(self, db: Db, who: Who, data: JSONBody[Cancel]) -> Data[Cancelled]:
+        done = await desk.cancel(db, who, data.filter)
+        metrics.JOBS_ENDED.labels("cancelled", "").inc(done.cancelled)
+        return Data(done)
+
+    @get("/pauses", summary="List what is held back")
+    async def list_pauses(self, db: Db) -> Data[list[Pause]]:
+        return Data(await pauses.read_all(db))
+
+    @post("/pauses", status_code=200, summary="Hold back a lane or a stage for a while")
+    async def pause(self, db: Db, who: Who, data: JSONBody[NewPause]) -> Data[Pause]:
+        return Data(await pauses.pause(db, who, data))
+
+    @delete("/pauses/{paused:str}", summary="Let a lane or a stage go on")
+    async def resume(self, db: Db, who: Who, paused: FromPath[Priority | Stage]) -> None:
+        await pauses.resume(db, who, paused)
