@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
+
+from ops.cli_jobs import jobs
+from ops.cli_options import AsJson, EntityName, Limit, run
 
 HELP = """Metadata and media ingest for makers of video series.
 
@@ -14,7 +16,6 @@ It talks to EPISODES_URL, else to the server that runs on EPISODES_HOME (.data b
 key of that home. EPISODES_TOKEN is used where the home has no key, and where EPISODES_URL names another server.
 """
 INTERRUPTED = 130
-T = TypeVar("T")
 
 app = App(
     "episodes",
@@ -23,14 +24,10 @@ app = App(
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
-jobs = App("jobs", help="Look at the pipeline's jobs; run one again, or stop it.")
 app.command(jobs)
 audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
 app.command(audit)
 
-EntityName = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
-AsJson = Annotated[bool, Parameter("--json", help="JSON instead of a table.")]
-Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
 
 
@@ -51,12 +48,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("episodes: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    import asyncio
-
-    return asyncio.run(work)
 
 
 @app.command
@@ -113,78 +104,10 @@ def ingest(
     target = Target(entity_type, entity_id, role, show_id)
     wish = Wish(on_duplicate=on_duplicate, priority=priority)
     try:
-        return _run(commands.ingest_paths(path, target, wish, create=create, as_json=json))
+        return run(commands.ingest_paths(path, target, wish, create=create, as_json=json))
     except KeyboardInterrupt:
         print("episodes: interrupted; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
-
-
-@jobs.command(name="list")
-def list_jobs(
-    *,
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None,
-    stage: Literal["ingest", "deduplicate", "thumbnail", "index"] | None = None,
-    error_code: str | None = None,
-    entity_type: EntityName | None = None,
-    entity_id: str | None = None,
-    batch_id: str | None = None,
-    limit: Limit = 50,
-    json: AsJson = False,
-) -> None:
-    """List jobs, the newest first.
-
-    Parameters
-    ----------
-    status
-        Only jobs that stand like this.
-    stage
-        Only jobs in this stage.
-    error_code
-        Only jobs that failed for this reason, such as CORRUPT_FILE.
-    entity_type
-        Only jobs for this kind of entity.
-    entity_id
-        Only jobs for this entity.
-    batch_id
-        Only jobs that were posted together.
-    limit
-        At most so many.
-    """
-    from ops import commands
-
-    filters = {
-        "status": status,
-        "stage": stage,
-        "error_code": error_code,
-        "entity_type": entity_type,
-        "entity_id": entity_id,
-        "batch_id": batch_id,
-    }
-    _run(commands.list_jobs(filters, limit, as_json=json))
-
-
-@jobs.command
-def show(job_id: str, /, *, json: AsJson = False) -> None:
-    """Show one job with its stages."""
-    from ops import commands
-
-    _run(commands.show_job(job_id, as_json=json))
-
-
-@jobs.command
-def retry(job_id: str, /, *, json: AsJson = False) -> None:
-    """Run a failed or cancelled job again."""
-    from ops import commands
-
-    _run(commands.change_job(job_id, "retry", as_json=json))
-
-
-@jobs.command
-def cancel(job_id: str, /, *, json: AsJson = False) -> None:
-    """Stop a job that is queued or running."""
-    from ops import commands
-
-    _run(commands.change_job(job_id, "cancel", as_json=json))
 
 
 @audit.command(name="list")
@@ -193,7 +116,10 @@ def list_changes(
     entity_type: str | None = None,
     entity_id: str | None = None,
     actor: str | None = None,
-    action: Literal["create", "update", "delete", "restore", "link", "unlink", "ingest"] | None = None,
+    action: Literal[
+        "create", "update", "delete", "restore", "link", "unlink", "ingest", "retry", "cancel", "pause", "resume"
+    ]
+    | None = None,
     since: str | None = None,
     until: str | None = None,
     limit: Limit = 50,
@@ -204,7 +130,8 @@ def list_changes(
     Parameters
     ----------
     entity_type
-        Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest.
+        Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest,
+        job, pause.
     entity_id
         Only changes of this thing.
     actor
@@ -228,7 +155,7 @@ def list_changes(
         "from": since,
         "to": until,
     }
-    _run(commands.list_changes(filters, limit, as_json=json))
+    run(commands.list_changes(filters, limit, as_json=json))
 
 
 @audit.command
@@ -242,7 +169,7 @@ def verify(*, seal: str | None = None, json: AsJson = False) -> int:
     """
     from ops import commands
 
-    return _run(commands.verify_audit(seal, as_json=json))
+    return run(commands.verify_audit(seal, as_json=json))
 
 
 @app.command
@@ -250,7 +177,7 @@ def search(query: str, /, *, limit: Limit = 20, json: AsJson = False) -> None:
     """Find shows, episodes, clips, outfits, UI elements, backgrounds, components and guests by their words."""
     from ops import commands
 
-    _run(commands.search(query, limit, as_json=json))
+    run(commands.search(query, limit, as_json=json))
 
 
 @app.command
@@ -258,7 +185,7 @@ def reindex() -> None:
     """Write the search index anew, in the background."""
     from ops import commands
 
-    _run(commands.reindex())
+    run(commands.reindex())
 
 
 @app.command
@@ -275,4 +202,4 @@ def seed() -> None:
     """Create sample shows, episodes and all that belongs to them, and ingest their sample media; for admins."""
     from ops.seed import seed
 
-    _run(seed())
+    run(seed())

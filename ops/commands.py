@@ -5,10 +5,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ops import report
-from ops.client import Answer, Client, connected
+from ops.client import Client, connected
 from ops.errors import CommandError, Unreachable
 from ops.ingest import Listener, Wish, ingest
 from ops.outcome import Result
@@ -69,19 +69,8 @@ def _report(results: Sequence[Result], seconds: float, *, as_json: bool) -> None
     report.console().print(report.summary(results, seconds))
 
 
-async def list_jobs(filters: Mapping[str, str | None], limit: int, *, as_json: bool) -> None:
-    """Print the newest jobs that match."""
-    async with connected("viewer") as client:
-        rows, total = await _first(client, "/api/v1/ingest", limit, filters)
-    if as_json:
-        print(report.dump(rows))
-        return
-    names = ("job", "status", "stage", "entity", "error", "created")
-    report.console().print(report.rows(names, [_job_row(row) for row in rows]))
-    report.console().print(f"{len(rows)} of {total} jobs")
-
-
-async def _first(client: Client, path: str, limit: int, filters: Mapping[str, str | None]) -> tuple[list[Row], int]:
+async def first(client: Client, path: str, limit: int, filters: Mapping[str, str | None]) -> tuple[list[Row], int]:
+    """The first rows of a list, and how many there are."""
     rows: list[Row] = []
     total = 0
     async for page in client.pages(path, list[Row], limit=min(limit, 100), **filters):
@@ -91,41 +80,10 @@ async def _first(client: Client, path: str, limit: int, filters: Mapping[str, st
     return rows[:limit], total
 
 
-def _job_row(job: Row) -> list[object]:
-    status = f"{job['status']}, {job['outcome']}" if job["outcome"] else job["status"]
-    error = f"{job['error']['code']}: {job['error']['message']}" if job["error"] else None
-    return [job["job_id"], status, job["stage"], f"{job['entity_type']} {job['entity_id']}", error, job["created_at"]]
-
-
-async def show_job(job_id: str, *, as_json: bool) -> None:
-    """Print one job with its stages."""
-    async with connected("viewer") as client:
-        answer = await client.get(f"/api/v1/ingest/{job_id}", Row)
-    _print_job(answer, as_json=as_json)
-
-
-async def change_job(job_id: str, verb: Literal["retry", "cancel"], *, as_json: bool) -> None:
-    """Retry or cancel a job and print it."""
-    async with connected("editor") as client:
-        answer = await client.post(f"/api/v1/ingest/{job_id}/{verb}", Row)
-    _print_job(answer, as_json=as_json)
-
-
-def _print_job(answer: Answer[Row], *, as_json: bool) -> None:
-    if as_json:
-        print(report.dump(answer.data))
-        return
-    plain = [(name, value) for name, value in answer.data.items() if name != "stages"]
-    report.console().print(report.rows(("job", ""), plain))
-    columns = ("name", "status", "attempts", "started_at", "finished_at", "seconds")
-    stages = [[stage.get(column) for column in columns] for stage in answer.data.get("stages") or []]
-    report.console().print(report.rows(("stage", *columns[1:]), stages))
-
-
 async def list_changes(filters: Mapping[str, str | None], limit: int, *, as_json: bool) -> None:
     """Print the newest changes that match."""
     async with connected("admin") as client:
-        rows, total = await _first(client, "/api/v1/audit", limit, filters)
+        rows, total = await first(client, "/api/v1/audit", limit, filters)
     if as_json:
         print(report.dump(rows))
         return
@@ -175,7 +133,7 @@ def _verdict(verdict: Row) -> str:
 async def search(query: str, limit: int, *, as_json: bool) -> None:
     """Print what is found, the best first."""
     async with connected("viewer") as client:
-        rows, total = await _first(client, "/api/v1/search", limit, {"q": query})
+        rows, total = await first(client, "/api/v1/search", limit, {"q": query})
     if as_json:
         print(report.dump(rows))
         return

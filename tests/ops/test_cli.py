@@ -45,6 +45,9 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     "args",
     [
         ("jobs", "list"),
+        ("jobs", "stats"),
+        ("jobs", "pauses"),
+        ("jobs", "resume", "batch"),
         ("audit", "list"),
         ("audit", "verify"),
         ("search", "scarf"),
@@ -153,6 +156,46 @@ def test_a_failed_job_is_run_again(server: Stack, tmp_path: Path) -> None:
     (tmp_path / "fake.png").write_bytes(b"not a picture " + uuid4().bytes)
     (result,) = json.loads(episodes(server.environ, "ingest", str(tmp_path / "fake.png"), "--create", "--json").stdout)
     assert answer(server.environ, "jobs", "retry", result["job_id"], "--json")["status"] in ("queued", "running")
+
+
+def test_jobs_are_counted_cancelled_and_run_again_by_a_filter(server: Stack, tmp_path: Path) -> None:
+    (tmp_path / "fake.gif").write_bytes(b"not a picture " + uuid4().bytes)
+    (result,) = json.loads(episodes(server.environ, "ingest", str(tmp_path / "fake.gif"), "--create", "--json").stdout)
+    these = ("--entity-id", result["entity_id"])
+    code = result["error"]["code"]
+    assert answer(server.environ, "jobs", "stats", *these, "--json")["failed_by_code"] == [
+        {"error_code": code, "jobs": 1}
+    ]
+    assert code in episodes(server.environ, "jobs", "stats", *these).stdout
+    assert answer(server.environ, "jobs", "cancel", *these, "--json") == {"cancelled": 0, "skipped": 0}
+    assert episodes(server.environ, "jobs", "retry", *these).stdout == "1 retried, 0 skipped\n"
+    job = result["job_id"]
+    eventually(lambda: len(answer(server.environ, "jobs", "show", job, "--json")["attempts_made"]) == 2)
+
+
+def test_what_is_done_to_jobs_says_which(server: Stack) -> None:
+    for args in (("retry",), ("cancel",), ("retry", str(uuid4()), "--stage", "index")):
+        refused = episodes(server.environ, "jobs", *args)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    nonsense = episodes(server.environ, "jobs", "retry", "--status", "succeeded")
+    assert (nonsense.returncode, nonsense.stderr.count("\n")) == (1, 1)
+    assert "filter.status" in nonsense.stderr
+
+
+def test_a_lane_is_paused_listed_and_resumed(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    done = episodes(stack.environ, "jobs", "pause", "backfill", "--reason", "the storage moves")
+    assert (done.returncode, done.stdout.startswith("backfill is paused until ")) == (0, True)
+    paused = answer(
+        stack.environ, "jobs", "pause", "index", "--reason", "x", "--until", "2999-01-01T00:00:00Z", "--json"
+    )
+    assert (paused["stage"], paused["until"]) == ("index", "2999-01-01T00:00:00Z")
+    assert [row["stage"] for row in answer(stack.environ, "jobs", "pauses", "--json")] == ["index", None]
+    assert "the storage moves" in episodes(stack.environ, "jobs", "pauses").stdout
+    assert answer(stack.environ, "jobs", "resume", "index", "--json") == {"resumed": "index"}
+    assert episodes(stack.environ, "jobs", "resume", "index").returncode == 1
+    assert episodes(stack.environ, "jobs", "pause", "express", "--reason", "x").returncode != 0
 
 
 def test_an_unknown_job_is_one_clear_line(server: Stack) -> None:

@@ -1,0 +1,138 @@
+"""The commands ``episodes jobs …``: the failed-job desk at the terminal."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from ops.cli_options import AsJson, EntityName, Limit, run
+
+jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+StageName = Literal["ingest", "deduplicate", "thumbnail", "index"]
+Held = Literal["interactive", "batch", "backfill", "ingest", "deduplicate", "thumbnail", "index"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which jobs.
+
+    Parameters
+    ----------
+    status
+        Only jobs that stand like this.
+    stage
+        Only jobs in this stage.
+    error_code
+        Only jobs that failed for this reason, such as CORRUPT_FILE.
+    entity_type
+        Only jobs for this kind of entity.
+    entity_id
+        Only jobs for this entity.
+    batch_id
+        Only jobs that were posted together.
+    created_after
+        Only jobs posted at this time or later, such as 2026-03-01T09:00:00Z.
+    created_before
+        Only jobs posted before this time.
+    finished_after
+        Only jobs that ended at this time or later.
+    finished_before
+        Only jobs that ended before this time.
+    """
+
+    status: Status | None = None
+    stage: StageName | None = None
+    error_code: str | None = None
+    entity_type: EntityName | None = None
+    entity_id: str | None = None
+    batch_id: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+    finished_after: str | None = None
+    finished_before: str | None = None
+
+
+Wanted = Annotated[Filter, Parameter(name="*")]
+ALL = Filter()
+
+
+@jobs.command(name="list")
+def list_jobs(*, wanted: Wanted = ALL, limit: Limit = 50, json: AsJson = False) -> None:
+    """List jobs, the newest first.
+
+    Parameters
+    ----------
+    limit
+        At most so many.
+    """
+    from ops import desk
+
+    run(desk.list_jobs(asdict(wanted), limit, as_json=json))
+
+
+@jobs.command
+def stats(*, wanted: Wanted = ALL, json: AsJson = False) -> None:
+    """Count jobs, and those that failed by reason, stage, kind of entity, batch and hour."""
+    from ops import desk
+
+    run(desk.stats(asdict(wanted), as_json=json))
+
+
+@jobs.command
+def show(job_id: str, /, *, json: AsJson = False) -> None:
+    """Show one job with its stages and every attempt at them."""
+    from ops import desk
+
+    run(desk.show(job_id, as_json=json))
+
+
+@jobs.command
+def retry(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson = False) -> None:
+    """Run a failed or cancelled job again, or all failed jobs that match; by a filter for admins."""
+    from ops import desk
+
+    run(desk.change("retry", job_id, asdict(wanted), as_json=json))
+
+
+@jobs.command
+def cancel(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson = False) -> None:
+    """Stop a job that is queued or running, or all of them that match; by a filter for admins."""
+    from ops import desk
+
+    run(desk.change("cancel", job_id, asdict(wanted), as_json=json))
+
+
+@jobs.command
+def pause(name: Held, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
+    """Begin no more work of a lane or in a stage; for admins. What runs ends, what waits stays queued.
+
+    Parameters
+    ----------
+    name
+        The lane or the stage.
+    reason
+        Why, for those who wonder.
+    until
+        When it goes on by itself, such as 2026-03-01T09:00:00Z; in an hour if nothing is said.
+    """
+    from ops import desk
+
+    run(desk.pause(name, reason, until, as_json=json))
+
+
+@jobs.command
+def resume(name: Held, /, *, json: AsJson = False) -> None:
+    """Go on with a lane or a stage; for admins."""
+    from ops import desk
+
+    run(desk.resume(name, as_json=json))
+
+
+@jobs.command
+def pauses(*, json: AsJson = False) -> None:
+    """List what is paused, by whom, why and until when; for admins."""
+    from ops import desk
+
+    run(desk.list_pauses(as_json=json))

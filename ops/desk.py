@@ -1,0 +1,131 @@
+"""What the commands ``episodes jobs …`` do with the server, and how they show it."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from ops import report
+from ops.client import Client, connected
+from ops.commands import first
+from ops.errors import CommandError
+
+LANES: Final = ("interactive", "batch", "backfill")
+ATTEMPT: Final = ("stage", "attempt", "worker", "started_at", "finished_at", "result")
+PAUSE: Final = ("reason", "paused_by", "paused_at", "until")
+JOBS: Final = "/api/v1/ingest"
+Row = dict[str, Any]
+Filters = Mapping[str, str | None]
+
+
+async def list_jobs(filters: Filters, limit: int, *, as_json: bool) -> None:
+    """Print the newest jobs that match."""
+    async with connected("viewer") as client:
+        rows, total = await first(client, JOBS, limit, filters)
+    if as_json:
+        print(report.dump(rows))
+        return
+    names = ("job", "status", "stage", "entity", "error", "created")
+    report.console().print(report.rows(names, [_job_row(row) for row in rows]))
+    report.console().print(f"{len(rows)} of {total} jobs")
+
+
+def _job_row(job: Row) -> list[object]:
+    status = f"{job['status']}, {job['outcome']}" if job["outcome"] else job["status"]
+    entity = f"{job['entity_type']} {job['entity_id']}"
+    return [job["job_id"], status, job["stage"], entity, _error(job["error"]), job["created_at"]]
+
+
+def _error(error: Row | None) -> str | None:
+    return f"{error['code']}: {error['message']}" if error else None
+
+
+async def stats(filters: Filters, *, as_json: bool) -> None:
+    """Print how many jobs there are, and how many failed in which way."""
+    async with connected("viewer") as client:
+        found = (await client.get(f"{JOBS}/stats", Row, **filters)).data
+    if as_json:
+        print(report.dump(found))
+        return
+    for title, counts in found.items():
+        if counts:
+            name = title.removeprefix("failed_by_") if title != "statuses" else "status"
+            failed = "failed" if title.startswith("failed") else "jobs"
+            report.console().print(report.rows((name.replace("_", " "), failed), [[*_turned(row)] for row in counts]))
+
+
+def _turned(count: Row) -> list[object]:
+    (value,) = (value for name, value in count.items() if name != "jobs")
+    return [value or "none", count["jobs"]]
+
+
+async def show(job_id: str, *, as_json: bool) -> None:
+    """Print one job with its stages and attempts."""
+    async with connected("viewer") as client:
+        job = (await client.get(f"{JOBS}/{job_id}", Row)).data
+        attempts = (await client.get(f"{JOBS}/{job_id}/attempts", list[Row])).data
+    if as_json:
+        print(report.dump(job | {"attempts_made": attempts}))
+        return
+    _print_job(job)
+    made = [[*(attempt[name] for name in ATTEMPT), _error(attempt["error"])] for attempt in attempts]
+    report.console().print(report.rows((*ATTEMPT, "error"), made))
+
+
+def _print_job(job: Row) -> None:
+    plain = [(name, value) for name, value in job.items() if name != "stages"]
+    report.console().print(report.rows(("job", ""), plain))
+    columns = ("name", "status", "attempts", "started_at", "finished_at", "seconds")
+    stages = [[stage.get(column) for column in columns] for stage in job.get("stages") or []]
+    report.console().print(report.rows(("stage", *columns[1:]), stages))
+
+
+async def change(verb: Literal["retry", "cancel"], job_id: str | None, filters: Filters, *, as_json: bool) -> None:
+    """Retry or cancel a job and print it, or all jobs that match and print how many.
+
+    Raises:
+        CommandError: where neither or both are named.
+    """
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    if (job_id is None) == (not wanted):
+        raise CommandError(f"Say which jobs to {verb}: either one JOB_ID, or a filter such as --error-code.")
+    async with connected("editor" if job_id else "admin") as client:
+        done = await (_one(client, verb, job_id) if job_id else _all(client, verb, wanted))
+    if as_json:
+        print(report.dump(done))
+    elif job_id:
+        _print_job(done)
+    else:
+        print(", ".join(f"{number} {name}" for name, number in done.items()))
+
+
+async def _one(client: Client, verb: str, job_id: str) -> Row:
+    return (await client.post(f"{JOBS}/{job_id}/{verb}", Row)).data
+
+
+async def _all(client: Client, verb: str, wanted: dict[str, str]) -> Row:
+    return (await client.post(f"{JOBS}/{verb}", Row, {"filter": wanted})).data
+
+
+async def pause(name: str, reason: str, until: str | None, *, as_json: bool) -> None:
+    """Hold back a lane or a stage and print the pause."""
+    body = {"lane" if name in LANES else "stage": name, "reason": reason, "until": until}
+    async with connected("admin") as client:
+        made = (await client.post(f"{JOBS}/pauses", Row, body)).data
+    print(report.dump(made) if as_json else f"{name} is paused until {made['until']}")
+
+
+async def resume(name: str, *, as_json: bool) -> None:
+    """Let a lane or a stage go on."""
+    async with connected("admin") as client:
+        await client.delete(f"{JOBS}/pauses/{name}")
+    print(report.dump({"resumed": name}) if as_json else f"{name} goes on")
+
+
+async def list_pauses(*, as_json: bool) -> None:
+    """Print what is held back."""
+    async with connected("admin") as client:
+        found = (await client.get(f"{JOBS}/pauses", list[Row])).data
+    if as_json:
+        print(report.dump(found))
+        return
+    rows = [[row["lane"] or row["stage"], *(row[name] for name in PAUSE)] for row in found]
+    report.console().print(report.rows(("paused", "reason", "by", "since", "until"), rows))
