@@ -8,8 +8,7 @@ from msgspec import Struct
 from models import database, files
 from models.claims import MAX_ATTEMPTS
 from models.database import Connection
-from models.jobs import STAGES, Priority, Stage
-from models.pauses import PAUSED
+from models.jobs import Priority, Stage
 
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
 WINDOW: Final = 32  # hints that wait in the broker at most
@@ -63,26 +62,24 @@ async def _waiting(connection: Connection) -> list[int]:
 
 
 async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:
-    params = {"stages": list(STAGES), "lane": lane, "name": LANES[lane], "limit": limit}
+    params = {"lane": lane, "name": LANES[lane], "limit": limit}
     found = await database.rows(connection, Hint, _DUE, params)
     return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
 
 
-_DUE: Final = f"""
-    with open as materialized (
-        select stage from unnest(%(stages)s::text[]) as stage where not {PAUSED.format(lane="%(name)s", stage="stage")}
-    ), due as (
-        select job_id from open cross join lateral (
-            select job_id from ingest_jobs
-            where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
-              and run_at <= clock_timestamp() and lane = %(lane)s and ingest_jobs.stage = open.stage
-            order by job_id limit %(limit)s for update skip locked
-        ) as oldest
-        order by job_id limit %(limit)s
+# What is held back is asked once, not for each row.
+_DUE: Final = """
+    with due as (
+        select job_id from ingest_jobs
+        where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
+          and run_at <= clock_timestamp() and lane = %(lane)s
+          and stage <> all (array(select name from ingest_pauses where until > clock_timestamp()))
+          and %(name)s <> all (array(select name from ingest_pauses where until > clock_timestamp()))
+        order by job_id limit %(limit)s for update skip locked
     )
     update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
     returning job.lane::integer, job.job_id, job.stage
-""".encode()  # noqa: S608
+"""
 
 
 async def running(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""Pauses of lanes and stages, due work found by its stage, and the audit of what is done to jobs."""
+"""Pauses of lanes and stages, and the audit of what is done to jobs."""
 
 from alembic import op
 
@@ -8,7 +8,6 @@ branch_labels = None
 depends_on = None
 
 BEFORE = "'create', 'update', 'delete', 'restore', 'link', 'unlink', 'ingest'"
-DUE = "where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null"
 
 
 def upgrade() -> None:
@@ -22,10 +21,6 @@ def upgrade() -> None:
             paused_at timestamptz not null default clock_timestamp(),
             until timestamptz not null
         );
-
-        -- By stage, so that what waits under a pause is not looked through on the way to what does not.
-        drop index ingest_jobs_due_idx;
-        create index ingest_jobs_due_idx on ingest_jobs (lane, stage, job_id) {DUE};
 
         alter table audit_log drop constraint audit_log_action_check,
             add constraint audit_log_action_check check (action in ({BEFORE}, 'retry', 'cancel', 'pause', 'resume'));
@@ -41,7 +36,5 @@ def downgrade() -> None:
             alter table audit_log validate constraint audit_log_action_check;
         exception when check_violation then null;
         end $$;
-        drop index ingest_jobs_due_idx;
-        create index ingest_jobs_due_idx on ingest_jobs (lane, job_id) {DUE};
         drop table ingest_pauses;
     """)

@@ -106,10 +106,7 @@ def test_more_jobs_than_a_slice_start_again(quiet: Stack, chief: httpx2.Client) 
     assert all_of(chief, "cancel", batch_id=ours) == {"cancelled": 2500, "skipped": 0}
     assert all_of(chief, "retry", batch_id=ours) == {"retried": 0, "skipped": 0}
     assert all_of(chief, "retry", batch_id=ours, status="cancelled") == {"retried": 2500, "skipped": 0}
-    rows = (
-        "select action, count(*) from audit_log join ingest_jobs using (job_id)"
-        " where batch_id = %s group by action"
-    )
+    rows = "select action, count(*) from audit_log join ingest_jobs using (job_id) where batch_id = %s group by action"
     assert dict(quiet.sql(rows, ours)) == {"cancel": 2500, "retry": 2500}
     all_of(chief, "cancel", batch_id=ours)
 
