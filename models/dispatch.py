@@ -67,14 +67,14 @@ async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:
     return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
 
 
-# What is held back is asked once, not for each row.
+# Both questions about pauses are asked once, not for each row; written otherwise, they mislead the planner.
 _DUE: Final = """
     with due as (
         select job_id from ingest_jobs
         where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
           and run_at <= clock_timestamp() and lane = %(lane)s
-          and stage <> all (array(select name from ingest_pauses where until > clock_timestamp()))
-          and %(name)s <> all (array(select name from ingest_pauses where until > clock_timestamp()))
+          and stage not in (select name from ingest_pauses where until > clock_timestamp())
+          and not exists (select from ingest_pauses where name = %(name)s and until > clock_timestamp())
         order by job_id limit %(limit)s for update skip locked
     )
     update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id

@@ -24,7 +24,8 @@ def make(client: httpx2.Client) -> Ids:
     for path in (path for path in paths if "put" in paths[path]):
         _link(client, path, ids)
     for path in (path for path in paths if "delete" in paths[path] and path.count("{") == 1):
-        _delete(client, path, ids)
+        if _names(path)[0] in ids:
+            _delete(client, path, ids)
     return ids
 
 
