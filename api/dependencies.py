@@ -8,7 +8,6 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from litestar.routes import HTTPRoute
 
-from api.auth import Caller
 from api.envelope import REQUEST_ID
 from api.transaction import Unit
 from models.changes import Actor
@@ -34,14 +33,12 @@ _VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
 async def database(request: AnyRequest) -> Connection:
-    """The request's connection; a repeated Idempotency-Key ends the request here with its first answer.
+    """The request's connection.
 
     A route that writes by one statement says so with ``single_statement=True``: that saves it a ``begin`` and a
     ``commit``.
     """
     unit: Unit = request.scope["state"]["unit"]
-    caller: Caller | None = request.scope.get("auth")
-    await unit.once(request, caller.subject if caller else "")
     return await unit.connection(single="single_statement" in request.route_handler.opt)
 
 

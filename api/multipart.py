@@ -29,7 +29,7 @@ _MISSING: Final = {404: ResponseSpec(ErrorBody)}
 
 UploadId = Annotated[str, Meta(pattern=UPLOAD_ID)]
 PartNumber = Annotated[int, Meta(ge=1, le=10_000)]
-ETag = Annotated[str, Meta(min_length=1, max_length=128)]
+ETag = Annotated[str, Meta(pattern=r'^"?[A-Za-z0-9+/=_-]{1,128}"?$(?!\n)')]
 
 
 class PartUrl(Struct, rename="camel"):
@@ -95,7 +95,7 @@ class MultipartController(Controller):
         try:
             await files.join_parts(target, data.upload_id, await _meant(files, target, data))
         except Rejected as error:
-            await _check_joined(files, target, error)
+            raise _refusal(error) from None
         return Data(Stored(str(target)))
 
     @delete("/", summary="Give up the upload of a large file", responses=_MISSING)
@@ -132,21 +132,20 @@ def _target(files: Storage, reference: str) -> Reference:
 
 
 async def _meant(files: Storage, target: Reference, sent: SentParts) -> dict[int, str]:
-    if sent.parts is not None:
-        return {part.part_number: part.etag for part in sent.parts}
-    arrived = await files.parts(target, sent.upload_id)
-    if not arrived:
-        raise Invalid("no part has arrived yet", field="parts")
-    return arrived
+    """By number; without a list of them, those that have arrived."""
+    if sent.parts is None:
+        arrived = await files.parts(target, sent.upload_id)
+        if not arrived:
+            raise Invalid("no part has arrived yet", field="parts")
+        return arrived
+    meant = {part.part_number: part.etag for part in sent.parts}
+    if len(meant) < len(sent.parts):
+        raise Invalid("a part is named twice", field="parts")
+    return meant
 
 
-async def _check_joined(files: Storage, target: Reference, error: Rejected) -> None:
-    """An upload that is gone may have been joined by this very request, whose answer was lost.
-
-    Raises:
-        Invalid, NotFound
-    """
-    if error.code != "SOURCE_MISSING":
-        raise Invalid(error.message, field="parts") from None
-    if not await files.is_there(target):
-        raise NotFound("there is no such upload", field="upload_id") from None
+def _refusal(error: Rejected) -> Invalid | NotFound:
+    """An upload that has been joined is gone, too: a repeated request has an Idempotency-Key."""
+    if error.code == "SOURCE_MISSING":
+        return NotFound("there is no such upload", field="upload_id")
+    return Invalid(error.message, field="parts")

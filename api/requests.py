@@ -15,12 +15,13 @@ from api.auth import authorize
 from api.envelope import ErrorEntry
 from api.limits import count_caller
 from api.validation import CODE, WrongFields, check_body
-from models.errors import UnsupportedMediaType
+from models.errors import Invalid, UnsupportedMediaType
 
 _NUMBER: Final = re.compile(r"[-+.\deE]+")
 
 AnyRequest = Request[Any, Any, Any]
 Kind = Literal["query", "header"]
+NOTHING: Final = (b"", b"{}", b"null")
 
 
 async def admit(request: AnyRequest) -> None:
@@ -29,11 +30,14 @@ async def admit(request: AnyRequest) -> None:
     Litestar's guards would come before this at several times the cost: it copies the route for each of them.
 
     Raises:
-        Unauthorized, Forbidden, RateLimited, UnsupportedMediaType, WrongFields
+        Unauthorized, Forbidden, RateLimited, UnsupportedMediaType, WrongFields, Conflict
+        Replay: where the request's Idempotency-Key has its answer already.
     """
     await authorize(request)
     await count_caller(request)
     await _check(request)
+    if request.method == "POST":
+        await request.scope["state"]["unit"].once(request, request.scope["auth"].subject)
 
 
 async def _check(request: AnyRequest) -> None:
@@ -54,6 +58,8 @@ async def _check_body(request: AnyRequest) -> None:
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is not None:
         check_body(await request.body(), data.annotation)
+    elif (await request.body()).strip() not in NOTHING:
+        raise Invalid("this takes no body")
 
 
 def _check_kind(request: AnyRequest) -> None:

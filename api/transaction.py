@@ -59,14 +59,14 @@ class Unit:
         self._transaction = transaction
 
     async def once(self, request: Request[Any, Any, Any], caller: str) -> None:
-        """Honour the request's Idempotency-Key.
+        """Honour the Idempotency-Key of a POST.
 
         Raises:
             Replay: where it has its answer already.
             Conflict: where it was used for another request.
         """
         key = request.headers.get("idempotency-key")
-        if request.method != "POST" or key is None:
+        if key is None:
             return
         if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
             raise Invalid(f"an Idempotency-Key has 1 to {KEY_LIMIT} printable characters", field="Idempotency-Key")

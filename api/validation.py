@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,8 @@ from api.envelope import ErrorEntry
 from models.errors import Invalid
 
 CODE: Final = "VALIDATION_ERROR"
+MOST: Final = 100  # entries of an answer
+LONGEST: Final = 100  # characters of a name that a client has made up
 FURTHEST_ZONE: Final = timedelta(hours=16)
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
@@ -20,11 +23,15 @@ _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class WrongFields(Invalid):
-    """Fields or parameters that are wrong, one entry each."""
+    """Fields or parameters that are wrong, one entry each; the first hundred, where there are more."""
 
     def __init__(self, entries: list[ErrorEntry]) -> None:
         super().__init__(entries[0].message, field=entries[0].field)
-        self.entries = entries
+        self.entries = [ErrorEntry(one.code, one.message, _cut(one.field)) for one in entries[:MOST]]
+
+
+def _cut(name: str | None) -> str | None:
+    return name if name is None or len(name) <= LONGEST else f"{name[:LONGEST]}…"
 
 
 def check_body(raw: bytes, kind: Any) -> None:
@@ -63,7 +70,8 @@ def value_errors(body: Any, kind: Any) -> list[ErrorEntry]:
     if not isinstance(body, dict) or not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
         return _errors(body, kind, "")
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    unknown = [ErrorEntry(CODE, "this field is not known", name) for name in body if name not in fields]
+    others = islice((name for name in body if name not in fields), MOST)
+    unknown = [ErrorEntry(CODE, "this field is not known", name) for name in others]
     missing = [
         ErrorEntry(CODE, "this field is required", name)
         for name, field in fields.items()

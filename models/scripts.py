@@ -83,7 +83,7 @@ async def add(connection: Connection, actor: Actor, episode_id: UUID, new: NewSc
         NotFound: where there is no such episode.
         Invalid: naming ``content``, where there is neither content nor a file.
     """
-    if new.content is None and new.file_reference is None:
+    if not new.content and not new.file_reference:
         raise Invalid("a version has content, or the file_reference of what holds it", field="content")
     await _take_turns(connection, episode_id)
     if new.is_active:

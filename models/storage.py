@@ -30,7 +30,7 @@ T = TypeVar("T")
 CHUNK: Final = 1024 * 1024
 URL_SECONDS: Final = 3600
 _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
-_UNFIT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
+_UNFIT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"})
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
 # Lost connections, 5xx and SlowDown are tried again; what the storage refuses is not.
 _RETRIES: Final = urllib3.Retry(
@@ -148,14 +148,6 @@ class Storage:
         abort = self._client.abort_multipart_upload
         await self._run(lambda: abort(Bucket=target.bucket, Key=target.key, UploadId=upload_id))
 
-    async def is_there(self, target: Reference) -> bool:
-        """Whether there is such an object."""
-        try:
-            await self._run(lambda: self._client.head_object(Bucket=target.bucket, Key=target.key))
-        except Rejected:
-            return False
-        return True
-
     def close(self) -> None:
         """Let go of threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -255,7 +247,7 @@ def _explain(error: ClientError) -> NoReturn:
     if code in _GONE:
         raise _missing() from error
     if code in _UNFIT:
-        raise Rejected("CORRUPT_FILE", f"the parts do not make a file: {code}") from error
+        raise Rejected("CORRUPT_FILE", "the parts do not make a file: one is missing, too small, or another") from error
     raise Fault("STORAGE_UNAVAILABLE", f"the object storage answered {code}") from error
 
 

@@ -18,11 +18,16 @@ from psycopg.types.json import Jsonb
 from models import database
 from models.changes import Actor
 from models.database import Connection
-from models.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from models.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
 from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
 from models.totals import Count, Totals
 
+ATTEMPTS: Final = 3
+# Escaped after it is folded: folding makes wildcards of full-width signs.
+_CONTAINS: Final[LiteralString] = (
+    r"'%%' || replace(replace(replace(fold(%(q)s), '\', '\\'), '%%', '\%%'), '_', '\_') || '%%'"
+)
 Json = dict[str, Any]
 Shape = tuple[tuple[str, ...], bool, str, bool, int]  # of a page: see Queries.page
 
@@ -72,7 +77,7 @@ class Table(Generic[Row]):
         self.entity_type: Final = key.removesuffix("_id")
         self.unique: Final = unique
         self.sorts: Final = ("created_at", "updated_at", title)
-        text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like fold(%(q)s)"
+        text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like {_CONTAINS}"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
         self._json = _json_columns(row)
         self._totals = Totals()
@@ -126,8 +131,7 @@ class Table(Generic[Row]):
         if not names:
             return self._seen(await self.read(connection, key), version)
         params = actor.params() | {"sent": _json(patch), "key": key, "version": version}
-        changed = await database.row(connection, self.row, self._queries.update(names), params)
-        return changed or self._seen(await self.read(connection, key), version)
+        return await self._changed(connection, self._queries.update(names), params)
 
     async def delete(
         self, connection: Connection, actor: Actor, key: UUID, reason: str | None, version: int | None = None
@@ -138,8 +142,16 @@ class Table(Generic[Row]):
             NotFound, PreconditionFailed
         """
         params = actor.params() | {"key": key, "version": version, "reason": reason}
-        if await database.row(connection, self.row, self._queries.delete(), params) is None:
-            self._seen(await self.read(connection, key), version)
+        await self._changed(connection, self._queries.delete(), params)
+
+    async def _changed(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> Row:
+        """What a write makes of a living row; where it finds none, the row says why, unless that has just changed."""
+        for _ in range(ATTEMPTS):
+            changed = await database.row(connection, self.row, query, params)
+            if changed is not None:
+                return changed
+            self._seen(await self.read(connection, params["key"]), params["version"])
+        raise Unavailable(f"others are changing this {self.noun} at the same time; try again")
 
     async def restore(self, connection: Connection, actor: Actor, key: UUID, version: int | None = None) -> Row:
         """Take the row out of the trash.
@@ -185,7 +197,7 @@ class Table(Generic[Row]):
 
     def _given(self, query: PageQuery, filters: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: self._adapted(name, value) for name, value in filters.items() if value is not None}
-        return given | {"q": f"%{_escape_like(query.q)}%"} if query.q else given
+        return given | {"q": query.q} if query.q else given
 
     async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
@@ -218,6 +230,8 @@ def _after(query: PageQuery) -> dict[str, Any]:
     if query.cursor is None:
         return {}
     position = decode_cursor(query.cursor, query.sort)
+    if position.value is None:
+        raise Invalid("this is not a cursor that a list returned", field="cursor")
     return {"value": position.value, "id": position.id}
 
 
@@ -232,7 +246,3 @@ def _is_json(kind: inspect.Type) -> bool:
     if isinstance(kind, inspect.UnionType):
         return any(map(_is_json, kind.types))
     return isinstance(kind, inspect.DictType) or (isinstance(kind, inspect.ListType) and _is_json(kind.item_type))
-
-
-def _escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -26,6 +26,7 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "this is no reference of an upload",
             "no part has arrived yet",
             "the parts do not make a file",
+            "a part is named twice",
             "a reference holds no control characters",
             "only objects in",  # the buckets are settings
             "say which jobs",  # a filter of nulls says nothing

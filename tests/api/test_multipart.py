@@ -29,10 +29,12 @@ def send(part: dict[str, Any], data: bytes) -> str:
     return answer.headers["ETag"]
 
 
-def complete(client: httpx2.Client, upload: dict[str, Any], **fields: Any) -> httpx2.Response:
+def complete(
+    client: httpx2.Client, upload: dict[str, Any], headers: dict[str, str] | None = None, **fields: Any
+) -> httpx2.Response:
     """The answer to the joining of an upload."""
     named = {"upload_id": upload["uploadId"], "file_reference": upload["fileReference"]}
-    return client.post(f"{PATH}/complete", json=named | fields)
+    return client.post(f"{PATH}/complete", json=named | fields, headers=headers)
 
 
 def error(answer: httpx2.Response) -> tuple[int, str, str | None]:
@@ -63,10 +65,12 @@ def test_parts_sent_out_of_order_and_twice_become_one_file(editor: httpx2.Client
     send(first, bytes(64 * MB))  # a first attempt that went wrong
     etags[1] = send(first, whole[: 64 * MB])
     parts = [{"part_number": number, "etag": etag} for number, etag in etags.items()]
-    answer = complete(editor, upload, parts=parts)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["data"] == {"fileReference": upload["fileReference"]}
-    assert complete(editor, upload, parts=parts).status_code == 200  # the answer was lost: asked again
+    key = {"Idempotency-Key": upload["uploadId"]}
+    for _ in range(2):  # the answer was lost: asked again
+        answer = complete(editor, upload, key, parts=parts)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["data"] == {"fileReference": upload["fileReference"]}
+    assert error(complete(editor, upload, parts=parts)) == (404, "NOT_FOUND", "upload_id")
     job = work.ended(editor, work.post(editor, upload["fileReference"]))
     assert (job["status"], job["sha256"], job["file_size"]) == ("succeeded", work.sha256(whole), len(whole))
 
@@ -106,9 +110,16 @@ def test_parts_that_did_not_arrive_are_named(editor: httpx2.Client) -> None:
     upload = start(editor, file_size=1000)
     assert error(complete(editor, upload)) == (400, "VALIDATION_ERROR", "parts")
     etag = send(upload["parts"][0], bytes(1000))
-    for parts in ([{"part_number": 2, "etag": etag}], [{"part_number": 1, "etag": '"0"'}]):
+    for parts in (
+        [{"part_number": 2, "etag": etag}],
+        [{"part_number": 1, "etag": '"0"'}],
+        [{"part_number": 1, "etag": etag}] * 2,
+    ):
         assert error(complete(editor, upload, parts=parts)) == (400, "VALIDATION_ERROR", "parts")
-    assert complete(editor, upload, parts=[{"part_number": 1, "etag": etag}]).status_code == 200
+    first = {"part_number": 1, "etag": etag}
+    wrong = first | {"etag": "\x01"}
+    assert error(complete(editor, upload, parts=[wrong])) == (400, "VALIDATION_ERROR", "parts[...].etag")
+    assert complete(editor, upload, parts=[first]).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_all_of_100_jobs_end_once_when_workers_are_killed(stack: Stack) -> None:
     with stack.client() as client:
         posted(stack, client, 100)
         stack.dispatcher.spawn()
-        for share in (15, 45, 75):
+        for share in (15, 60):  # twice: what is at work when a worker dies for the third time counts as the cause
             stack.worker.spawn()
             eventually(partial(some_succeeded, stack, share), within=60)
             killed(stack.worker)
