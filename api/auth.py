@@ -25,7 +25,15 @@ BY_METHOD: Final[dict[str, Role]] = {
     "PATCH": "editor",
     "DELETE": "editor",
 }
-ADMIN_ENDINGS: Final = ("/restore", "/reindex", "/ingest/retry", "/ingest/cancel", "/audit", "/audit/verify")
+ADMIN_ENDINGS: Final = (
+    "/restore",
+    "/reindex",
+    "/search/check",
+    "/ingest/retry",
+    "/ingest/cancel",
+    "/audit",
+    "/audit/verify",
+)
 ADMIN_AREAS: Final = ("/api/v1/ingest/pauses",)
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 

@@ -10,11 +10,12 @@ from msgspec import UNSET, Struct
 from api.dependencies import Db, Files
 from api.envelope import Data, ListMetadata, Pagination
 from api.parameters import TagFilter
-from models import references, search
+from models import references, search, search_walks
 from models.search import Hit, SearchQuery
+from models.search_walks import Walk
 from models.storage import Storage
 
-EntityKind = Literal["show", "episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
+EntityKind = Literal["show", "episode", "script", "clip", "outfit", "ui_element", "background", "component", "guest"]
 
 
 class Found(Struct):
@@ -31,7 +32,7 @@ class Found(Struct):
 
 
 class Facets(Struct):
-    """How many hits each type and each of the 50 commonest tags has, over all pages; of 10,000 hits at most."""
+    """How many hits each type and each of the 50 commonest tags has, over all pages; of 300 hits at most."""
 
     type: dict[str, int]
     tag: dict[str, int]
@@ -48,12 +49,6 @@ class SearchListing(Struct):
 
     data: list[Found]
     metadata: SearchMetadata
-
-
-class Reindexing(Struct):
-    """How many documents will be written again."""
-
-    queued: int
 
 
 class SearchController(Controller):
@@ -82,9 +77,23 @@ class SearchController(Controller):
         metadata = SearchMetadata(pagination=pagination, facets=Facets(results.types, results.tags))
         return SearchListing([_found(files, hit) for hit in results.hits], metadata)
 
-    @post("/reindex", status_code=202, summary="Write every document again")
-    async def reindex(self, db: Db) -> Data[Reindexing]:
-        return Data(Reindexing(await search.reindex(db)))
+    @post("/reindex", status_code=202, summary="Write every document again that is not as it should be")
+    async def reindex(self, db: Db) -> Data[Walk]:
+        return Data(await search_walks.begin(db, "reindex", repairing=True))
+
+    @get("/reindex", summary="How far has the reindex come?")
+    async def reindexing(self, db: Db) -> Data[Walk | None]:
+        return Data(await search_walks.last(db, "reindex"))
+
+    @post("/check", status_code=202, summary="Compare every document with what it should say")
+    async def check(
+        self, db: Db, repair: Annotated[bool, QueryParameter(description="Put right what is wrong.")] = False
+    ) -> Data[Walk]:
+        return Data(await search_walks.begin(db, "check", repairing=repair))
+
+    @get("/check", summary="What has the check found?")
+    async def checking(self, db: Db) -> Data[Walk | None]:
+        return Data(await search_walks.last(db, "check"))
 
 
 def _found(files: Storage, hit: Hit) -> Found:

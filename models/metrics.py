@@ -38,6 +38,8 @@ INGESTED_BYTES: Final = Counter("episodes_ingested_bytes_total", "Bytes fetched 
 DUPLICATES: Final = Counter("episodes_duplicates_total", "Jobs that found their content already stored")
 LEASES_EXPIRED: Final = Counter("episodes_leases_expired_total", "Leases of workers that stopped without a word")
 
+SEARCH_DRIFT: Final = Counter("episodes_search_drift_total", "Documents a check found wrong", ["kind"])
+
 
 class Truth(msgspec.Struct):
     """The gauges, as the database has them."""

@@ -6,6 +6,7 @@ of hints, so it may be flushed, full or gone without loss: a hint that nobody ta
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, idempotency, metrics, program, seals, search
+from models import database, dispatch, idempotency, metrics, program, seals, search_documents, search_walks
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.dispatch import WINDOW
@@ -29,6 +30,12 @@ logger = structlog.get_logger()
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
 BUSY_SECONDS: Final = 0.05  # between looks at a window that is full
 INDEX_SECONDS: Final = 0.25
+SLICE_SECONDS: Final = 0.25  # how long a walk may lock what it looks at: its slices grow and shrink towards it
+LONGEST_SLICE: Final = 1024
+GENTLE_SLICE: Final = 128  # of a walk that nobody waits for, and that
+RESTS: Final = 9  # times as long as it works
+CHECK_HOURS: Final = 6.0  # from the end of one check to the next
+CHECK_POLL_SECONDS: Final = 60.0
 SEAL_SECONDS: Final = 5.0
 TIDY_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
@@ -40,10 +47,11 @@ class Dispatcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = database.pool(settings, size=7)
+        self._pool = database.pool(settings, size=8)
         self._broker = make_broker(settings)
         self._chain = Chain(self._broker, _no_context)
         self._woken = asyncio.Event()
+        self._slice = search_documents.SLICE
 
     @property
     def pool(self) -> Pool:
@@ -60,7 +68,8 @@ class Dispatcher:
                     self._dispatch,
                     self._recover,
                     self._index,
-                    self._reindex,
+                    self._walk,
+                    self._check,
                     self._seal,
                     self._tidy,
                 ):
@@ -116,16 +125,35 @@ class Dispatcher:
     async def _index(self) -> None:
         """Write what changed into the search."""
         async with database.transaction(self._pool) as connection:
-            indexed = await search.drain_outbox(connection)
+            indexed = await search_documents.drain_outbox(connection)
         if not indexed:
             await asyncio.sleep(INDEX_SECONDS)
 
-    async def _reindex(self) -> None:
-        """Write all of it again where somebody asked for that, beside what changes meanwhile."""
-        async with database.transaction(self._pool) as connection:
-            under_way = await search.reindex_slice(connection)
-        if not under_way:
+    async def _walk(self) -> None:
+        """Write all of it again, or check it, where somebody asked for that, beside what changes meanwhile."""
+        started = time.monotonic()
+        if await self._step(self._slice, gentle=False):
+            self._slice = _next_slice(self._slice, time.monotonic() - started)
+        else:
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _check(self) -> None:
+        """Look from time to time whether search says what is true, and put it right, with rests between."""
+        started = time.monotonic()
+        if await self._step(GENTLE_SLICE, gentle=True):
+            await asyncio.sleep((time.monotonic() - started) * RESTS)
+            return
+        async with database.transaction(self._pool) as connection:
+            begun = await search_walks.begin_rounds(connection, CHECK_HOURS)
+        await asyncio.sleep(0 if begun else CHECK_POLL_SECONDS)
+
+    async def _step(self, size: int, *, gentle: bool) -> bool:
+        """A slice of a walk; False where none is under way."""
+        async with database.transaction(self._pool) as connection:
+            step = await search_walks.step(connection, size, gentle=gentle)
+        for drift in step.drift if step and step.purpose == "check" else ():
+            metrics.SEARCH_DRIFT.labels(drift.kind).inc()
+        return step is not None
 
     async def _seal(self) -> None:
         """Make what the audit log says so far unchangeable; the seal is logged, where the database cannot reach it."""
@@ -142,6 +170,12 @@ class Dispatcher:
                 if not await idempotency.forget_old(connection):
                     break
         await asyncio.sleep(TIDY_SECONDS)
+
+
+def _next_slice(size: int, seconds: float) -> int:
+    if seconds > SLICE_SECONDS:
+        return max(size // 2, 1)
+    return min(size * 2, LONGEST_SLICE) if seconds < SLICE_SECONDS / 2 else size
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:

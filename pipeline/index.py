@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import convert
 
-from models import database, entities, files, references, search, thumbnails
+from models import database, entities, files, references, search_documents, thumbnails
 from models.claims import Claimed
 from models.database import Connection
 from models.errors import Fault, Rejected
@@ -26,7 +26,7 @@ async def index(context: Context, claimed: Claimed, _: Path) -> Finish:
         if made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
         await files.displace(connection, claimed.owner, file.sha256)
-        await search.index(connection, claimed.entity_type, [claimed.entity_id])
+        await search_documents.index(connection, claimed.entity_type, [claimed.entity_id])
 
     return finish
 

@@ -58,8 +58,9 @@ def load(url: str, count: int, start: int = 0) -> None:
         texts = _texts(connection)
         _copy(connection, _CLIPS, _clip, numbers, texts)
         _copy(connection, _DOCUMENTS, _document, numbers, texts)
+        _learn(connection, numbers, texts)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("vacuum analyze clips, search_documents")
+        connection.execute("vacuum analyze clips, search_documents, search_words")
 
 
 def key(number: int) -> str:
@@ -92,7 +93,8 @@ def _texts(connection: Connection) -> list[_Text]:
     """The database makes their vectors, so that the bench need not know how."""
     rng = Random(SEED)  # noqa: S311  (writing, not secrets)
     query = """select %(title)s, %(body)s, %(tags)s::text[]::text,
-        document_vector(%(title)s, %(body)s, %(tags)s::text[], null)::text"""
+        document_vector(%(title)s, %(body)s, %(tags)s::text[], null, 'english',
+                        document_marks('clip', %(tags)s::text[], null, null, 'english'))::text"""
     drawn = [connection.execute(query, _words(rng)).fetchall()[0] for _ in range(TEXTS)]
     return [_Text(*words) for words in drawn]
 
@@ -110,6 +112,14 @@ def _copy(connection: Connection, statement: str, line: Line, numbers: range, te
             copy.write("".join(line(number, texts[number * 7 % TEXTS]) for number in block))
 
 
+def _learn(connection: Connection, numbers: range, texts: list[_Text]) -> None:
+    """What the indexer does of each document."""
+    connection.execute("insert into search_languages values ('english') on conflict do nothing")
+    connection.execute("select learn(%s::tsvector[])", [[text.vector for text in texts]])
+    with connection.cursor() as cursor, cursor.copy("copy search_words from stdin") as copy:
+        copy.write("".join(f"{own_word(number)}\n" for number in numbers))
+
+
 def _clip(number: int, text: _Text) -> str:
     made = (NEWEST + timedelta(seconds=number)).isoformat()
     talent, quality = ("Lala", "Guest")[number % 2], ("hero", "good", "maybe", "reject")[number // 4 % 4]
@@ -124,7 +134,7 @@ def _document(number: int, text: _Text) -> str:
     word = own_word(number)
     return (
         f"clip\t{key(number)}\t{text.title}\t{text.description} {word}\t{text.tags}\t{_status(number)}"
-        f"\t{text.vector} '{word}':99B\n"
+        f"\t{text.vector} '{word}':99B '=status {_status(number)}':1A\n"
     )
 
 

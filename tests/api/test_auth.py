@@ -254,7 +254,7 @@ def least_role(method: str, path: str) -> str | None:
         return None
     if path.endswith(("/restore", "/reindex")) or path.startswith(("/api/v1/audit", "/api/v1/ingest/pauses")):
         return "admin"
-    if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel"}:
+    if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:
         return "admin"
     return "viewer" if method == "GET" else "editor"
 

@@ -1,7 +1,9 @@
 """What the dispatcher does first, what it does beside, and what cannot hold it up."""
 
 import asyncio
+import os
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -13,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from models import search
+from models import search_documents
 from models.database import Connection
 from tests import media
 from tests.eventually import eventually
@@ -114,15 +116,66 @@ def test_a_reindex_does_not_keep_new_things_from_being_found(stack: Stack) -> No
     stack.dispatcher.spawn()
     with stack.client("admin") as client:
         started = time.monotonic()
-        assert client.post("/api/v1/search/reindex").json()["data"] == {"queued": 9999}
+        assert client.post("/api/v1/search/reindex").json()["data"]["total"] == 9999
         assert time.monotonic() - started < 1
         eventually(lambda: found(client, "filling"), within=5)
         mark = f"q{uuid4().hex}"
         show = create(client, SHOW, name=mark)["show_id"]
         eventually(lambda: found(client, mark) == [show], within=SOON)
-        assert stack.sql("select 1 from reindexing")
-        eventually(lambda: not stack.sql("select 1 from reindexing"), within=60)
+        assert stack.sql("select 1 from search_walks where purpose = 'reindex' and finished_at is null")
+        eventually(
+            lambda: not stack.sql("select 1 from search_walks where purpose = 'reindex' and finished_at is null"),
+            within=60,
+        )
     assert stack.sql("select count(*) from search_documents where title = 'Filling'") == [(9999,)]
+
+
+def test_a_reindex_goes_on_where_a_killed_dispatcher_was(stack: Stack) -> None:
+    stack.sql(
+        "insert into clips (title, created_by, updated_by) select 'Filling', 'x', 'x' from generate_series(1, 5000)"
+    )
+    done = "select done from search_walks where purpose = 'reindex' and finished_at is null and done > 0"
+    ended = "select done from search_walks where purpose = 'reindex' and finished_at is not null"
+    with stack.client("admin") as client:
+        assert client.get("/api/v1/search/reindex").json()["data"] is None
+        assert client.post("/api/v1/search/reindex").status_code == 202
+        stack.dispatcher.spawn()
+        eventually(lambda: stack.sql(done), within=20)
+        os.kill(stack.dispatcher.pid or 0, signal.SIGKILL)
+        stack.dispatcher.await_end()
+        (first,) = stack.sql(done)
+        stack.dispatcher.spawn()
+        assert eventually(lambda: stack.sql(ended), within=60) == [(5000,)]  # each was counted once
+    assert 0 < first[0] < 5000
+    assert stack.sql("select count(*) from search_documents") == [(5000,)]
+
+
+def test_documents_that_went_wrong_are_put_right_from_time_to_time_and_counted(stack: Stack) -> None:
+    dispatcher = stack.child("pipeline.dispatcher")
+    with stack.client() as client:
+        shows = [create(client, SHOW, name=f"Show {number} {uuid4().hex}")["show_id"] for number in range(3)]
+        dispatcher.spawn()
+        eventually(lambda: stack.sql("select 1 from search_walks where finished_at is not null"), within=20)
+        dispatcher.stop()
+        stack.sql("update search_documents set vector = '' where entity_id = %s", shows[0])
+        stack.sql("delete from search_documents where entity_id = %s", shows[1])
+        changed = create(client, SHOW, name=f"New {uuid4().hex}")["name"]  # in the outbox, which is no drift
+        stack.sql("update search_walks set finished_at = now() - interval '1 day'")
+        dispatcher.spawn()
+        eventually(lambda: set(found(client, "show")) == set(shows), within=20)
+        eventually(lambda: found(client, changed), within=SOON)
+        lines = eventually(lambda: drift(stack), within=5)
+    dispatcher.stop()
+    assert lines == {"missing": 1.0, "stale": 1.0}
+
+
+def drift(stack: Stack) -> dict[str, float]:
+    """What the dispatcher has counted, once its check has ended."""
+    if stack.sql("select 1 from search_walks where finished_at is null"):
+        return {}
+    text = httpx2.get(stack.metrics_url, trust_env=False).text
+    counted = [line for line in text.splitlines() if line.startswith("episodes_search_drift_total{")]
+    return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in counted}
 
 
 def test_what_cannot_be_indexed_hides_nothing_else(stack: Stack) -> None:
@@ -204,11 +257,11 @@ async def test_what_is_restored_while_it_is_taken_out_of_the_index_stays_in(conn
 
     async def take_out() -> None:
         async with slow.transaction():
-            await search.index(slow, "clip", [gone, busy])
+            await search_documents.index(slow, "clip", [gone, busy])
 
     async def restore() -> None:
         await quick.execute("update clips set deleted_at = null where clip_id = %s", [gone])
-        await search.index(quick, "clip", [gone])
+        await search_documents.index(quick, "clip", [gone])
 
     async with holder.transaction():
         await holder.execute("select from clips where clip_id = %s for update", [busy])
