@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -27,7 +28,10 @@ app = App(
 app.command(jobs)
 audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
 app.command(audit)
+index = App("index", help="Look after what search finds.")
+app.command(index)
 
+Detach = Annotated[bool, Parameter(help="Do not wait for the end.")]
 Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
 
 
@@ -174,18 +178,43 @@ def verify(*, seal: str | None = None, json: AsJson = False) -> int:
 
 @app.command
 def search(query: str, /, *, limit: Limit = 20, json: AsJson = False) -> None:
-    """Find shows, episodes, clips, outfits, UI elements, backgrounds, components and guests by their words."""
+    """Find episodes, scripts, clips and all the rest by their words."""
     from ops import commands
 
     run(commands.search(query, limit, as_json=json))
 
 
 @app.command
-def reindex() -> None:
-    """Write the search index anew, in the background."""
-    from ops import commands
+def reindex(*, detach: Detach = False, json: AsJson = False) -> int:
+    """Write every search document again that is not as it should be, and wait for the end.
 
-    run(commands.reindex())
+    The server does it beside its other work. Interrupted, it goes on there; the same command joins in again.
+    """
+    from ops import walks
+
+    return _walk(walks.walk("reindex", repair=True, detach=detach, as_json=json))
+
+
+@index.command
+def check(*, repair: bool = False, detach: Detach = False, json: AsJson = False) -> int:
+    """Compare every search document with what it should say. Exit 1 if some are wrong and were left so.
+
+    Parameters
+    ----------
+    repair
+        Put right what is wrong.
+    """
+    from ops import walks
+
+    return _walk(walks.walk("check", repair=repair, detach=detach, as_json=json))
+
+
+def _walk(work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return run(work)
+    except KeyboardInterrupt:
+        print("episodes: interrupted; the server goes on, and the same command joins in again", file=sys.stderr)
+        return INTERRUPTED
 
 
 @app.command

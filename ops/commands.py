@@ -146,10 +146,3 @@ async def search(query: str, limit: int, *, as_json: bool) -> None:
 def _plain(said: object) -> str:
     """Text without the marks and escapes of HTML that a snippet has."""
     return html.unescape(re.sub(r"</?mark>", "", str(said or "")))
-
-
-async def reindex() -> None:
-    """Queue everything for indexing and print how much that is."""
-    async with connected("admin") as client:
-        answer = await client.post("/api/v1/search/reindex", Row)
-    print(f"{answer.data['queued']} queued")

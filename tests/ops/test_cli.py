@@ -37,7 +37,7 @@ def alone(tmp_path: Path, **more: str) -> dict[str, str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = episodes(alone(tmp_path), "--help")
     assert done.returncode == 0
-    commands = ("token", "ingest", "seed", "migrate", "reindex", "jobs", "audit", "search")
+    commands = ("token", "ingest", "seed", "migrate", "reindex", "index", "jobs", "audit", "search")
     assert [word for word in commands if word not in done.stdout] == []
 
 
@@ -52,6 +52,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         ("audit", "verify"),
         ("search", "scarf"),
         ("reindex",),
+        ("index", "check"),
         ("seed",),
         ("migrate",),
     ],
@@ -213,8 +214,31 @@ def test_a_migrated_database_can_be_migrated_again(server: Stack) -> None:
     assert episodes(server.environ, "migrate").returncode == 0
 
 
-def test_reindexing_says_how_much_is_queued(server: Stack) -> None:
-    assert episodes(server.environ, "reindex").stdout.endswith(" queued\n")
+def test_a_reindex_is_waited_for(server: Stack) -> None:
+    done = episodes(server.environ, "reindex")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d+ documents in [\d.]+ s: \d+ missing, \d+ stale, \d+ orphaned.*\n", done.stdout)
+    walk = answer(server.environ, "reindex", "--json")
+    assert walk["finished_at"] is not None
+    assert walk["done"] >= 0
+
+
+def test_a_reindex_is_only_begun_where_nobody_wants_to_wait(server: Stack) -> None:
+    assert answer(server.environ, "reindex", "--detach", "--json")["purpose"] == "reindex"
+
+
+def test_a_check_fails_where_documents_are_wrong_and_left_so(server: Stack) -> None:
+    assert answer(server.environ, "index", "check", "--repair", "--json")["finished_at"]
+    show = server.sql(
+        "insert into shows (name, created_by, updated_by) values (%s, 'x', 'x') returning name", uuid4().hex
+    )
+    done = episodes(server.environ, "index", "check", "--json")
+    assert (done.returncode, json.loads(done.stdout)["missing"]) == (1, 1)
+    done = episodes(server.environ, "index", "check", "--repair")
+    assert done.returncode == 0
+    assert "1 missing, 0 stale, 0 orphaned; put right" in done.stdout
+    assert episodes(server.environ, "index", "check").returncode == 0
+    assert answer(server.environ, "search", show[0][0], "--json")[0]["title"] == show[0][0]
 
 
 def test_changes_are_listed_and_filtered(server: Stack) -> None:
