@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -225,6 +226,22 @@ def test_a_reindex_is_waited_for(server: Stack) -> None:
 
 def test_a_reindex_is_only_begun_where_nobody_wants_to_wait(server: Stack) -> None:
     assert answer(server.environ, "reindex", "--detach", "--json")["purpose"] == "reindex"
+
+
+def test_an_interrupted_reindex_goes_on_and_the_same_command_joins_in(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    begun = "select started_at from search_walks where purpose = 'reindex'"
+    command = [sys.executable, "-c", "from ops.cli import main; main()", "reindex"]
+    with subprocess.Popen(command, env=stack.environ, stderr=subprocess.PIPE, text=True) as waiting:
+        (first,) = eventually(lambda: stack.sql(begun), within=20)
+        waiting.send_signal(signal.SIGINT)
+        told = waiting.communicate(timeout=20)[1]
+    assert waiting.returncode == 130
+    assert told == "episodes: interrupted; the server goes on, and the same command joins in again\n"
+    stack.dispatcher.spawn()
+    assert answer(stack.environ, "reindex", "--json")["finished_at"]
+    assert stack.sql(begun) == [first]
 
 
 def test_a_check_fails_where_documents_are_wrong_and_left_so(server: Stack) -> None:
