@@ -85,9 +85,9 @@ _ASKED: Final = """
 _CALLED: Final = """
     called as materialized (
         select 4 as worth, serial, entity_type, entity_id, tags, status, vector from search_documents, asked
-        where left(fold(title), 100) = left(fold(btrim(%(q)s, ' "')), 100) and serial <= newest
+        where left(fold(title), 100) = left(fold(btrim(%(q)s, ' "')), 100) and -serial >= -newest
           and (filter is null or vector @@ filter)
-        order by serial desc limit %(most)s + 1
+        order by -serial limit %(most)s + 1
     )"""
 _WAY: Final = """
     {name} as materialized (
@@ -117,12 +117,12 @@ _RANKED: Final = """
 _NEWEST: Final = """
     found as materialized (
         select entity_type, entity_id, tags, serial, 0::float8 as rank
-        from asked, newest_matches(coalesce(filter, '!''='''), false, newest, %(most)s + 1)
+        from asked, newest_matches(coalesce(filter, '''=all'''), false, newest, %(most)s + 1)
     ), matches as (
         select * from found order by serial desc limit %(most)s
     ), walked as (
         select entity_type, entity_id, serial, 0::float8 as rank
-        from asked, newest_matches(coalesce(filter, '!''='''), false, least(newest, %(last)s - 1), %(limit)s + 1)
+        from asked, newest_matches(coalesce(filter, '''=all'''), false, least(newest, %(last)s - 1), %(limit)s + 1)
     )"""
 _PAGE: Final = """
     with {asked}, {matching}, page as materialized (

@@ -85,11 +85,11 @@ def _vectors() -> None:
 
         create function document_marks(kind text, tags text[], status text, show_id uuid, language text) returns text[]
             language sql immutable parallel safe
-            return array_remove(array[language, kind, 'status ' || status, 'show ' || show_id], null)
+            return array_remove(array['all', language, kind, 'status ' || status, 'show ' || show_id], null)
                 || array(select 'tag ' || tag from unnest(tags) as tag);
 
         -- Words as written and as stemmed, accents folded: title over description and tags over the rest. The marks are
-        -- what a query may ask for besides words: '=german', '=clip', '=tag pier'. No word of a text or of a query
+        -- what a query may ask for besides words: '=german', '=clip', '=tag pier', and '=all'. No word of a text or a query
         -- begins with '=' or '^'.
         create function document_vector_of(
             title text, body text, tags text[], rest text, language text, marks text[], most integer
@@ -229,6 +229,9 @@ def _queries() -> None:
                                        && ts_rewrite(stemmed, lexeme(last_word(stemmed)), longer));
                 end if;
             end loop;
+            if position('!' in complete\:\:text) > 0 then
+                complete := complete && lexeme('=all');  -- where nothing has to be there, all of the index would be read
+            end if;
         end $$;
 
         -- The same for words that are mistyped: each may be any that is a slip of the finger apart.
@@ -266,7 +269,7 @@ def _documents() -> None:
         create index search_documents_vector_idx on search_documents using gin (
             vector, ts_filter(vector, '{a}'), (array[serial / 1024, -1 - serial / 16384])
         ) with (gin_pending_list_limit = 1024);
-        create index search_documents_title_idx on search_documents (left(fold(title), 100), serial);
+        create index search_documents_title_idx on search_documents (left(fold(title), 100), (-serial));
 
         -- the numbers under which the index knows documents that came together: long times are told by few
         create function eras(since bigint, upto bigint) returns bigint[] language sql immutable parallel safe
