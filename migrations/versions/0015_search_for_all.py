@@ -89,8 +89,8 @@ def _vectors() -> None:
                 || array(select 'tag ' || tag from unnest(tags) as tag);
 
         -- Words as written and as stemmed, accents folded: title over description and tags over the rest. The marks are
-        -- what a query may ask for besides words: '=german', '=clip', '=tag pier', and '=all'. No word of a text or a query
-        -- begins with '=' or '^'.
+        -- what a query may ask for besides words: '=german', '=clip', '=tag pier', and '=all'. No word of a text or
+        -- of a query begins with '=' or '^'.
         create function document_vector_of(
             title text, body text, tags text[], rest text, language text, marks text[], most integer
         ) returns tsvector language plpgsql stable parallel safe as $$
@@ -230,7 +230,7 @@ def _queries() -> None:
                 end if;
             end loop;
             if position('!' in complete\:\:text) > 0 then
-                complete := complete && lexeme('=all');  -- where nothing has to be there, all of the index would be read
+                complete := complete && lexeme('=all');  -- else all of the index would be read
             end if;
         end $$;
 
