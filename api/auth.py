@@ -7,6 +7,7 @@ import jwt
 from litestar.connection import ASGIConnection
 from msgspec import Struct
 
+from api.headers import sent
 from api.keys import Keys, issuer_of, keys_of
 from models.errors import Forbidden, Unauthorized
 from models.settings import Settings
@@ -163,7 +164,7 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     if needed is None:
         return
     authenticator: Authenticator = connection.app.state.authenticator
-    caller = await authenticator.caller(connection.headers.get("authorization"))
+    caller = await authenticator.caller(sent(connection.scope, b"authorization"))
     connection.scope["auth"] = caller
     if not caller.may(needed):
         raise Forbidden(f"this needs the role {needed}; yours is {caller.role}")

@@ -2,11 +2,11 @@
 
 import logging
 import re
+import secrets
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -57,7 +57,7 @@ class Telemetry:
 
 def _request_id(scope: Any) -> str:
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if _VALID.fullmatch(given) else str(uuid4())
+    return given.decode() if _VALID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _record(scope: Any, request_id: str, status: int, seconds: float) -> None:

@@ -10,8 +10,7 @@ from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
-from psycopg.rows import args_row
-from psycopg.sql import SQL, Composed
+from psycopg.rows import args_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -19,15 +18,15 @@ from models.errors import Unavailable
 from models.settings import Settings
 
 Row = TypeVar("Row")
-Query = LiteralString | bytes | SQL | Composed
+Query = LiteralString | bytes
 Params = Mapping[str, Any] | Sequence[Any] | None
-Connection = AsyncConnection[tuple[Any, ...]]
-Pool = AsyncConnectionPool[Connection]
 
 # How long a statement may run and wait for a lock, and a transaction be idle. Nobody waits longer for an answer, and
 # a request that waits holds a connection that others need; the pipeline has time.
 ANSWERING = "-c lock_timeout=3s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 WORKING = "-c lock_timeout=0 -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+
+KEPT_CURSORS: Final = 256  # of a connection, one for each text
 
 # A server that vanished without a word is found out by the kernel, which then closes the socket.
 _KEEPALIVE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -47,6 +46,47 @@ set_json_loads(msgspec.json.decode)
 adapters.register_loader("jsonb", _JsonbLoader)
 
 
+class _Cursor(AsyncCursor[Row]):
+    """A cursor that is used again, and so lets go of what it found."""
+
+    async def first(self) -> Row | None:
+        try:
+            return await self.fetchone()
+        finally:
+            self._reset()
+
+    async def every(self) -> list[Row]:
+        try:
+            return await self.fetchall()
+        finally:
+            self._reset()
+
+
+class Connection(AsyncConnection[tuple[Any, ...]]):
+    """A connection that keeps its cursors: one that runs the same text again knows how its columns are read.
+
+    To find that out costs as much as reading thirty columns six times.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._kept: dict[object, _Cursor[Any]] = {}
+
+    def cursor_of(self, query: Query, kind: type[Any] | None = None) -> _Cursor[Any]:
+        """The cursor of a text whose rows become ``kind``, or tuples."""
+        name = query, kind
+        if (kept := self._kept.get(name)) is not None:
+            return kept
+        if len(self._kept) >= KEPT_CURSORS:
+            self._kept.clear()
+        cursor = self._kept[name] = _Cursor(self, row_factory=args_row(kind) if kind else tuple_row)
+        cursor.format = Format.BINARY
+        return cursor
+
+
+Pool = AsyncConnectionPool[Connection]
+
+
 def pool(settings: Settings, *, size: int | None = None, checked: bool = True, limits: str = WORKING) -> Pool:
     """A pool not yet open: open it after a fork, inside the loop that uses it.
 
@@ -57,6 +97,7 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True, l
     size = size or settings.database_pool_max
     return AsyncConnectionPool(
         settings.database_url,
+        connection_class=Connection,
         min_size=min(settings.database_pool_min, size),
         max_size=size,
         timeout=5,
@@ -122,40 +163,40 @@ async def transaction(source: Pool) -> AsyncIterator[Connection]:
 
 async def rows(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> list[Row]:
     """All rows of a query as ``kind``, whose fields stand in the order of the columns."""
-    async with _cursor(connected, kind) as cursor:
-        await cursor.execute(query, params)
-        return await cursor.fetchall()
+    cursor = connected.cursor_of(query, kind)
+    await cursor.execute(query, params)
+    return await cursor.every()
 
 
 async def tuples(
     connected: Connection, query: Query, params: Params = None, *, prepare: bool | None = None
 ) -> list[tuple[Any, ...]]:
     """All rows of a query as they come; planned for its parameters each time where ``prepare`` is False."""
-    async with connected.cursor(binary=True) as cursor:
-        await cursor.execute(query, params, prepare=prepare)
-        return await cursor.fetchall()
+    cursor = connected.cursor_of(query)
+    await cursor.execute(query, params, prepare=prepare)
+    return await cursor.every()
 
 
 async def row(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> Row | None:
     """The first row of a query as ``kind``, or None."""
-    async with _cursor(connected, kind) as cursor:
-        await cursor.execute(query, params)
-        return await cursor.fetchone()
+    cursor = connected.cursor_of(query, kind)
+    await cursor.execute(query, params)
+    return await cursor.first()
 
 
 async def value(connected: Connection, query: Query, params: Params = None) -> Any:
     """The first column of the first row, or None."""
-    async with connected.cursor(binary=True) as cursor:
-        await cursor.execute(query, params)
-        found = await cursor.fetchone()
-        return found[0] if found else None
+    cursor = connected.cursor_of(query)
+    await cursor.execute(query, params)
+    found = await cursor.first()
+    return found[0] if found else None
 
 
 async def execute(connected: Connection, query: Query, params: Params = None) -> int:
     """Run a statement; the number of rows it touched."""
-    async with connected.cursor(binary=True) as cursor:
-        await cursor.execute(query, params)
-        return cursor.rowcount
+    cursor = connected.cursor_of(query)
+    await cursor.execute(query, params)
+    return cursor.rowcount
 
 
 async def ping(source: Pool) -> None:
@@ -169,7 +210,3 @@ async def ping(source: Pool) -> None:
             await execute(connected, "select 1")
     except OperationalError:
         raise Unavailable("the database does not answer; try again") from None
-
-
-def _cursor(connected: Connection, kind: type[Row]) -> AsyncCursor[Row]:
-    return connected.cursor(row_factory=args_row(kind), binary=True)

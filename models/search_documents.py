@@ -164,9 +164,9 @@ async def _lock(connection: Connection, entity_type: str, ids: list[UUID]) -> No
         query = SQL("""
             select from episodes where episode_id in (select episode_id from {table} where {key} = any(%s))
             order by episode_id for share""")
-        await database.execute(connection, query.format(**_names(entity_type)), [ids])
+        await database.execute(connection, query.format(**_names(entity_type)).as_bytes(), [ids])
     query = SQL("select from {table} where {key} = any(%s) order by {key} for share")
-    await database.execute(connection, query.format(**_names(entity_type)), [ids])
+    await database.execute(connection, query.format(**_names(entity_type)).as_bytes(), [ids])
 
 
 def _names(entity_type: str) -> dict[str, Identifier]:
@@ -184,7 +184,7 @@ async def _settled(connection: Connection, entity_type: str, ids: list[UUID]) ->
         where not exists (select from outbox where entity_type = %(type)s and entity_id = id)
           and not exists (select from outbox where entity_type = 'episode' and entity_id = {episode})
     """).format(joined=joined, episode=episode)
-    found = await database.rows(connection, _Id, query, {"type": entity_type, "ids": ids})
+    found = await database.rows(connection, _Id, query.as_bytes(), {"type": entity_type, "ids": ids})
     return [row.entity_id for row in found]
 
 
@@ -284,11 +284,12 @@ async def following(connection: Connection, entity_type: str, after: UUID, limit
         order by id limit %(limit)s
     """)
     params = {"type": entity_type, "after": after, "limit": limit}
-    return [row.entity_id for row in await database.rows(connection, _Id, query.format(**_names(entity_type)), params)]
+    found = await database.rows(connection, _Id, query.format(**_names(entity_type)).as_bytes(), params)
+    return [row.entity_id for row in found]
 
 
 async def count(connection: Connection) -> int:
     """How many entities there are, living or deleted."""
     counts = [SQL("(select count(*) from {table})").format(**_names(entity_type)) for entity_type in TYPES]
-    number: int = await database.value(connection, SQL("select {}").format(SQL(" + ").join(counts)))
+    number: int = await database.value(connection, SQL("select {}").format(SQL(" + ").join(counts)).as_bytes())
     return number

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
-import psycopg
 import pytest
 import redis
 
@@ -233,7 +232,7 @@ async def connect(services: dict[str, str]) -> AsyncIterator[Callable[[], Any]]:
     async with AsyncExitStack() as opened:
 
         async def make() -> Connection:
-            return await opened.enter_async_context(await psycopg.AsyncConnection.connect(url, autocommit=True))
+            return await opened.enter_async_context(await Connection.connect(url, autocommit=True))
 
         yield make
 
