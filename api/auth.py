@@ -35,7 +35,7 @@ ADMIN_ENDINGS: Final = (
     "/audit",
     "/audit/verify",
 )
-ADMIN_AREAS: Final = ("/api/v1/ingest/pauses",)
+ADMIN_AREAS: Final = ("/api/v1/ingest/pauses", "/api/v1/ingest/lanes")
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 

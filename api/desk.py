@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 from msgspec import Struct
@@ -12,10 +12,11 @@ from msgspec import Struct
 from api.dependencies import Db, Who
 from api.envelope import Data
 from api.parameters import Id
-from models import desk, jobs, metrics, pauses
+from models import desk, jobs, lanes, metrics, pauses
 from models.desk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
 from models.errors import ErrorCode
 from models.jobs import Attempt, JobFilter, Priority, Stage, Status
+from models.lanes import Bound, Lane
 from models.media import EntityType
 from models.pauses import NewPause, Pause
 
@@ -92,3 +93,11 @@ class DeskController(Controller):
     @delete("/pauses/{paused:str}", summary="Let a lane or a stage go on")
     async def resume(self, db: Db, who: Who, paused: FromPath[Priority | Stage]) -> None:
         await pauses.resume(db, who, paused)
+
+    @get("/lanes", summary="List the lanes and what they have under way")
+    async def list_lanes(self, db: Db) -> Data[list[Lane]]:
+        return Data(await lanes.read_all(db))
+
+    @put("/lanes/{lane:str}", summary="Bound how many jobs of a lane run at once")
+    async def bound_lane(self, db: Db, who: Who, lane: FromPath[Priority], data: JSONBody[Bound]) -> Data[Lane]:
+        return Data(await lanes.bound(db, who, lane, data))

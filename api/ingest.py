@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, convert
 
 from api import watching
 from api.answers import Answer
-from api.dependencies import Db, Files, Who
+from api.dependencies import Config, Db, Files, Who
 from api.desk import WANTED, Wanted
 from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
@@ -54,7 +54,10 @@ class IngestController(Controller):
     dependencies = WANTED
 
     @post("/", status_code=202, summary="Ingest a file")
-    async def create_job(self, db: Db, who: Who, files: Files, data: JSONBody[NewJob]) -> Response[Data[Job]]:
+    async def create_job(
+        self, db: Db, who: Who, files: Files, config: Config, data: JSONBody[NewJob]
+    ) -> Response[Data[Job]]:
+        await jobs.check_share(db, who.subject, 1, config.ingest_share)
         (wrong,) = await _judge(db, files, [data])
         if wrong:
             raise Invalid(wrong.message, field=wrong.field)
@@ -62,7 +65,10 @@ class IngestController(Controller):
         return Answer(Data(await jobs.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
 
     @post("/batch", status_code=202, summary="Ingest many files")
-    async def create_batch(self, db: Db, who: Who, files: Files, data: JSONBody[NewBatch]) -> Data[Batch]:
+    async def create_batch(
+        self, db: Db, who: Who, files: Files, config: Config, data: JSONBody[NewBatch]
+    ) -> Data[Batch]:
+        await jobs.check_share(db, who.subject, len(data.jobs), config.ingest_share)
         read = [_read(item) for item in data.jobs]
         wanted = [item for item in read if isinstance(item, NewJob)]
         judged = iter(await _judge(db, files, wanted))

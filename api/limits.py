@@ -38,7 +38,7 @@ class Meter:
         """
         standing = self._standing = await self._counts.charge(self._name)
         if not standing.allowed:
-            raise RateLimited(standing.limit, standing.wait_seconds)
+            raise RateLimited(f"at most {standing.limit} requests a minute", standing.wait_seconds)
 
     async def count_for(self, caller: Caller) -> None:
         """Count the request against a caller whose token has just been verified, and no longer against the address.

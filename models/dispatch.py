@@ -5,17 +5,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from models import database, files
+from models import database, files, lanes
 from models.claims import MAX_ATTEMPTS
 from models.database import Connection
-from models.jobs import Priority, Stage
+from models.jobs import Stage
+from models.lanes import LANES
 
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
-WINDOW: Final = 32  # hints that wait in the broker at most
-# Of them, those of a lane and the lanes after it: a backfill leaves half free, it and batches leave a quarter free,
-# so that what a person waits for can always be sent and has little before it.
-LANES: Final[tuple[Priority, ...]] = ("interactive", "batch", "backfill")
-SHARES: Final = (WINDOW, WINDOW * 3 // 4, WINDOW // 2)
 
 
 class Hint(Struct):
@@ -33,32 +29,17 @@ class Due(Struct):
     full: bool
 
 
-class _Waiting(Struct):
-    lane: int
-    number: int
-
-
 async def due(connection: Connection) -> Due:
     """Mark and return the next stages to hint at, as many as the window has room for: by lane, then by age."""
-    waiting = await _waiting(connection)
+    loads = await lanes.loads(connection)
     found = Due([], full=False)
-    for lane in range(len(SHARES)):
-        room = min(SHARES[above] - sum(waiting[above:]) for above in range(lane + 1))
-        hints = await _due(connection, lane, room) if room > 0 else []
-        waiting[lane] += len(hints)
+    for lane, load in enumerate(loads):
+        room = lanes.room(lane, loads)
+        hints = await _due(connection, lane, room) if room else []
+        load.hinted += len(hints)
         found.hints += hints
         found.full |= len(hints) >= room
     return found
-
-
-async def _waiting(connection: Connection) -> list[int]:
-    """How many hints of each lane were sent and not taken."""
-    query = """
-        select lane::integer, count(*) from ingest_jobs
-        where status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null group by lane
-    """
-    found = {row.lane: row.number for row in await database.rows(connection, _Waiting, query)}
-    return [found.get(lane, 0) for lane in range(len(SHARES))]
 
 
 async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:

@@ -82,12 +82,12 @@ class UnsupportedMediaType(Problem):
 
 
 class RateLimited(Problem):
-    """The caller sends more requests than it may; ``wait_seconds`` from now the next is welcome."""
+    """The caller asks for more than its share; ``wait_seconds`` from now the next request is welcome."""
 
     status, code = 429, "RATE_LIMIT_EXCEEDED"
 
-    def __init__(self, per_minute: int, wait_seconds: int) -> None:
-        super().__init__(f"at most {per_minute} requests a minute; try again in {wait_seconds} s")
+    def __init__(self, message: str, wait_seconds: int) -> None:
+        super().__init__(f"{message}; try again in {wait_seconds} s")
         self.wait_seconds = wait_seconds
 
 

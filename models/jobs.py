@@ -12,7 +12,7 @@ from msgspec import Struct, convert, json
 from models import database, files
 from models.changes import Actor
 from models.database import Connection
-from models.errors import Conflict, ErrorCode, NotFound
+from models.errors import Conflict, ErrorCode, NotFound, RateLimited
 from models.fields import Reference, Sha256
 from models.media import EntityType, Role
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
@@ -25,6 +25,7 @@ Priority = Literal["interactive", "batch", "backfill"]
 Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
+SHARE_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
 SORT: Final = "-created_at"  # of a list; ids are as old as their rows
 
 
@@ -182,6 +183,25 @@ class _Row(Struct):
         if distance > 0:
             return "pending" if self.status in ("queued", "running") else "skipped"
         return "queued" if self.status == "running" and not self.leased else self.status
+
+
+async def check_share(connection: Connection, subject: str, number: int, share: int) -> None:
+    """Refuse jobs that would give their poster more unfinished ones than ``share``; 0 is any number.
+
+    Posts at the same time do not see each other: together they may pass the share by what they bring.
+
+    Raises:
+        RateLimited
+    """
+    if not share:
+        return
+    query = """
+        select count(*) from (select from ingest_jobs
+                              where created_by = %s and status in ('queued', 'running') limit %s) as unfinished
+    """
+    unfinished = await database.value(connection, query, [subject, share])
+    if unfinished + number > share:
+        raise RateLimited(f"{unfinished} of your jobs have not ended, and at most {share} may wait", SHARE_WAIT_SECONDS)
 
 
 async def enqueue(connection: Connection, actor: Actor, new: list[NewJob], batch_id: UUID | None = None) -> list[UUID]:

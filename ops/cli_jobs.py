@@ -11,6 +11,7 @@ jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them,
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageName = Literal["ingest", "deduplicate", "thumbnail", "index"]
+Lane = Literal["interactive", "batch", "backfill"]
 Held = Literal["interactive", "batch", "backfill", "ingest", "deduplicate", "thumbnail", "index"]
 
 
@@ -136,3 +137,25 @@ def pauses(*, json: AsJson = False) -> None:
     from ops import desk
 
     run(desk.list_pauses(as_json=json))
+
+
+@jobs.command
+def lanes(*, json: AsJson = False) -> None:
+    """List the lanes: what runs and waits in each, its bound and its pause; for admins."""
+    from ops import desk
+
+    run(desk.list_lanes(as_json=json))
+
+
+@jobs.command
+def limit(lane: Lane, concurrency: int | None = None, /, *, json: AsJson = False) -> None:
+    """Bound how many jobs of a lane run at once, or free it; for admins. What runs goes on.
+
+    Parameters
+    ----------
+    concurrency
+        At most so many; without it, as many as the workers can.
+    """
+    from ops import desk
+
+    run(desk.limit(lane, concurrency, as_json=json))

@@ -11,6 +11,7 @@ from ops.errors import CommandError
 LANES: Final = ("interactive", "batch", "backfill")
 ATTEMPT: Final = ("stage", "attempt", "worker", "started_at", "finished_at", "result")
 PAUSE: Final = ("reason", "paused_by", "paused_at", "until")
+LANE: Final = ("concurrency", "running", "waiting", "paused_until")
 JOBS: Final = "/api/v1/ingest"
 Row = dict[str, Any]
 Filters = Mapping[str, str | None]
@@ -129,3 +130,22 @@ async def list_pauses(*, as_json: bool) -> None:
         return
     rows = [[row["lane"] or row["stage"], *(row[name] for name in PAUSE)] for row in found]
     report.console().print(report.rows(("paused", "reason", "by", "since", "until"), rows))
+
+
+async def list_lanes(*, as_json: bool) -> None:
+    """Print the lanes and what they have under way."""
+    async with connected("admin") as client:
+        found = (await client.get(f"{JOBS}/lanes", list[Row])).data
+    if as_json:
+        print(report.dump(found))
+        return
+    rows = [[row["lane"], *(row[name] for name in LANE)] for row in found]
+    report.console().print(report.rows(("lane", "at most", "running", "waiting", "paused until"), rows))
+
+
+async def limit(lane: str, concurrency: int | None, *, as_json: bool) -> None:
+    """Bound a lane, or free it."""
+    async with connected("admin") as client:
+        made = (await client.put(f"{JOBS}/lanes/{lane}", Row, {"concurrency": concurrency})).data
+    most = "as many as the workers can" if concurrency is None else f"at most {concurrency}"
+    print(report.dump(made) if as_json else f"{lane}: {most} at once")

@@ -17,8 +17,8 @@ from psycopg_pool import PoolTimeout
 from models import database, dispatch, idempotency, metrics, program, seals, search_documents, search_walks
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
-from models.dispatch import WINDOW
 from models.errors import Unavailable
+from models.lanes import WINDOW
 from models.settings import Settings
 from pipeline import broker
 from pipeline.broker import depth, make_broker

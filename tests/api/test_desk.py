@@ -16,6 +16,7 @@ from tests.work import ended, post, unique, upload
 
 PATH = "/api/v1/ingest"
 PAUSES = f"{PATH}/pauses"
+LANES = f"{PATH}/lanes"
 MISSING = "s3://episodes-media/clip/missing.jpg"
 LEDGER = "select job_id, status, stage, attempts, fence, version from ingest_jobs order by job_id"
 FAILED = """
@@ -425,3 +426,94 @@ def test_a_job_cancelled_under_a_pause_stays_cancelled(stack: Stack) -> None:
         client.delete(f"{PAUSES}/deduplicate")
         assert ended(client, post(client, MISSING))["status"] == "failed"
         assert stands(client, job) == ("cancelled", "deduplicate")
+
+
+# Lanes --------------------------------------------------------------------------------------------------------------
+
+
+def bound(client: httpx2.Client, lane: str, concurrency: int | None) -> dict[str, Any]:
+    """A lane with this bound."""
+    answer = client.put(f"{LANES}/{lane}", json={"concurrency": concurrency})
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()["data"]
+    return made
+
+
+def test_a_lane_says_its_bound_what_waits_and_until_when_it_is_paused(quiet: Stack, chief: httpx2.Client) -> None:
+    before = {lane["lane"]: lane for lane in chief.get(LANES).json()["data"]}
+    assert list(before) == ["interactive", "batch", "backfill"]
+    batch(chief, 3)
+    made = bound(chief, "backfill", 2)
+    assert (made["concurrency"], made["running"], made["updated_by"]) == (2, 0, "chief")
+    until = paused(chief, lane="interactive")["until"]
+    now = {lane["lane"]: lane for lane in chief.get(LANES).json()["data"]}
+    assert now["interactive"]["waiting"] == before["interactive"]["waiting"] + 3
+    assert (now["interactive"]["paused_until"], now["backfill"]["concurrency"]) == (until, 2)
+    assert chief.delete(f"{PAUSES}/interactive").status_code == 204
+    assert bound(chief, "backfill", None)["concurrency"] is None
+    ((lane_id,),) = quiet.sql("select lane_id from ingest_lanes where lane = 'backfill'")
+    assert audited(chief, lane_id) == [("chief", "update"), ("chief", "update")]
+
+
+@pytest.mark.parametrize(
+    ("lane", "body", "field"),
+    [
+        ("express", {"concurrency": 1}, "lane"),
+        ("batch", {}, "concurrency"),
+        ("batch", {"concurrency": 0}, "concurrency"),
+        ("batch", {"concurrency": 1001}, "concurrency"),
+        ("batch", {"concurrency": "2"}, "concurrency"),
+        ("batch", {"concurrency": 1, "for": "ever"}, "for"),
+    ],
+)
+def test_a_bound_that_cannot_be_is_a_400_that_names_why(
+    chief: httpx2.Client, lane: str, body: dict[str, Any], field: str
+) -> None:
+    before = chief.get(LANES).json()["data"]
+    answer = chief.put(f"{LANES}/{lane}", json=body)
+    assert (answer.status_code, errors(answer)) == (400, [("VALIDATION_ERROR", field)])
+    assert chief.get(LANES).json()["data"] == before
+
+
+def test_a_bounded_lane_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> None:
+    overlaps = """
+        select count(*) from ingest_jobs as one join ingest_jobs as other on one.job_id < other.job_id
+        where one.batch_id = %s and other.batch_id = %s
+          and one.started_at < other.finished_at and other.started_at < one.finished_at
+    """
+    picture = media.jpeg((1280, 720))
+    with stack.client("admin") as client:
+        for concurrency in (1, None):
+            bound(client, "batch", concurrency)
+            jobs = [_job(client, upload(client, unique(picture))) for _ in range(6)]
+            made = client.post(f"{PATH}/batch", json={"jobs": jobs}).json()["data"]
+            for result in made["results"]:
+                assert ended(client, result["job"])["status"] == "succeeded"
+            together = stack.sql(overlaps, made["batch_id"], made["batch_id"])[0][0]
+            assert (together == 0) is (concurrency == 1)
+
+
+def _job(client: httpx2.Client, reference: str) -> dict[str, Any]:
+    clip = create(client, CLIP)["clip_id"]
+    return {"entity_type": "clip", "entity_id": clip, "source_reference": reference, "priority": "batch"}
+
+
+# Shares -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_caller_over_its_share_waits_and_nobody_else_does(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack(INGEST_SHARE="3")
+    stack.api.start()
+    with stack.client("editor", "eager") as eager, stack.client("editor", "other") as other:
+        item = {**_job(eager, MISSING)}
+        job = eager.post(PATH, json=item).json()["data"]
+        refused = eager.post(f"{PATH}/batch", json={"jobs": [item] * 3})
+        assert (refused.status_code, errors(refused)) == (429, [("RATE_LIMIT_EXCEEDED", None)])
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "1 of your jobs" in refused.json()["errors"][0]["message"]
+        assert eager.post(f"{PATH}/batch", json={"jobs": [item] * 2}).status_code == 202
+        assert eager.post(PATH, json=item).status_code == 429
+        assert other.post(PATH, json=item).status_code == 202
+        assert eager.post(f"{PATH}/{job['job_id']}/cancel").status_code == 200
+        assert eager.post(PATH, json=item).status_code == 202
+        assert stack.sql("select count(*) from ingest_jobs where created_by = 'eager'") == [(4,)]

@@ -89,6 +89,14 @@ def test_each_priority_leaves_room_for_those_above_it(stack: Stack) -> None:
     assert eventually(lambda: sum(waiting(stack).values()) >= 32 and waiting(stack), within=3) == expected
 
 
+def test_the_later_lanes_get_their_turn_where_the_first_never_empties(stack: Stack) -> None:
+    for priority in ("interactive", "batch", "backfill"):
+        many(stack, 100, priority)
+    stack.dispatcher.spawn()
+    expected = {"interactive": 28, "batch": 3, "backfill": 1}
+    assert eventually(lambda: sum(waiting(stack).values()) >= 32 and waiting(stack), within=20) == expected
+
+
 def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(stack: Stack) -> None:
     many(stack, 40, "backfill")
     stack.dispatcher.spawn()
@@ -102,10 +110,10 @@ def test_hints_do_not_pile_up_while_no_worker_runs(stack: Stack) -> None:
     many(stack, 40, "interactive")
     stack.dispatcher.spawn()
     with redis.Redis.from_url(stack.environ["REDIS_URL"]) as broker:
-        eventually(lambda: broker.llen("episodes:pipeline") == 64, within=30)  # each was sent twice
+        eventually(lambda: broker.llen("episodes:pipeline") == 84, within=30)  # each was sent thrice
         old = "select 1 from ingest_jobs where hinted_at < now() - interval '8 seconds'"
-        eventually(lambda: stack.sql(old), within=20)  # and not for a third time
-        assert broker.llen("episodes:pipeline") == 64
+        eventually(lambda: stack.sql(old), within=20)  # and not once more
+        assert broker.llen("episodes:pipeline") == 84
 
 
 def test_a_reindex_does_not_keep_new_things_from_being_found(stack: Stack) -> None:

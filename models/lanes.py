@@ -1,0 +1,124 @@
+"""The three lanes of the pipeline: how they share the window of hints, and how many jobs of one may run at once."""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from models import database
+from models.changes import Actor
+from models.database import Connection
+from models.jobs import Priority
+
+LANES: Final[tuple[Priority, ...]] = ("interactive", "batch", "backfill")
+WINDOW: Final = 32  # hints that wait in the broker at most
+COUNTED: Final = 100_000  # waiting jobs of a lane that are counted
+
+# How many hints these lanes may have in the window together. A later lane leaves room, so that what a person waits for
+# can always be sent and has little before it; and the first ones leave a little, so that the later ones never starve.
+SHARES: Final = (
+    ({0, 1, 2}, WINDOW),
+    ({1, 2}, WINDOW * 3 // 4),
+    ({2}, WINDOW // 2),
+    ({0, 1}, WINDOW - 1),
+    ({0}, WINDOW - 4),
+)
+
+
+class Bound(Struct, forbid_unknown_fields=True):
+    """How many jobs of a lane may run at once; null for as many as the workers can."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] | None
+
+
+class Lane(Struct):
+    """A lane now: its bound, how many of its jobs run and wait (at most 100,000 are counted), its pause."""
+
+    lane: Priority
+    concurrency: int | None
+    running: int
+    waiting: int
+    paused_until: datetime | None
+    updated_by: str | None
+    updated_at: datetime | None
+
+
+class Load(Struct):
+    """What a lane has under way: hints that were sent and not taken, jobs that a worker holds; and its bound."""
+
+    hinted: int
+    leased: int
+    concurrency: int | None
+
+    def room(self) -> int:
+        """How many more jobs the lane's own bound allows."""
+        return WINDOW if self.concurrency is None else self.concurrency - self.hinted - self.leased
+
+
+# Each count is one look at a small index.
+_HINTED: Final = """
+    (select count(*) from ingest_jobs where priority = ingest_lanes.lane
+     and status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null)
+"""
+_LEASED: Final = """
+    (select count(*) from ingest_jobs where priority = ingest_lanes.lane
+     and status = 'running' and lease_expires_at is not null)
+"""
+_NUMBER: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_lanes.lane) - 1"
+
+
+async def loads(connection: Connection) -> list[Load]:
+    """What each lane has under way.
+
+    Where one is bounded, only one dispatcher at a time counts and sends: two would fill the same room twice.
+    """
+    if await database.value(connection, "select exists (select from ingest_lanes where concurrency is not null)"):
+        await database.execute(connection, "select pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))")
+    return await database.rows(connection, Load, _LOADS)
+
+
+_LOADS: Final = f"select {_HINTED}, {_LEASED}, concurrency from ingest_lanes order by {_NUMBER}".encode()  # noqa: S608
+
+
+def room(lane: int, under_way: list[Load]) -> int:
+    """How many more hints of this lane may be sent."""
+    shared = (most - sum(under_way[other].hinted for other in lanes) for lanes, most in SHARES if lane in lanes)
+    return max(min(under_way[lane].room(), *shared), 0)
+
+
+async def read_all(connection: Connection) -> list[Lane]:
+    """The lanes, the fastest first."""
+    return await database.rows(connection, Lane, _LANES, {"counted": COUNTED})
+
+
+_LANES: Final = f"""
+    select lane, concurrency, {_LEASED},
+           {_HINTED} + (select count(*) from (select from ingest_jobs where ingest_jobs.lane = {_NUMBER}
+                and status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
+                limit %(counted)s) as counted),
+           (select until from ingest_pauses where name = ingest_lanes.lane and until > clock_timestamp()),
+           updated_by, updated_at
+    from ingest_lanes order by {_NUMBER}
+""".encode()  # noqa: S608
+
+
+async def bound(connection: Connection, actor: Actor, name: Priority, to: Bound) -> Lane:
+    """Bound a lane, or free it; what runs goes on, and the dispatcher looks at once."""
+    await database.execute(connection, _BOUND, actor.params() | {"lane": name, "concurrency": to.concurrency})
+    return next(lane for lane in await read_all(connection) if lane.lane == name)
+
+
+_BOUND: Final = """
+    with changed as (
+        update ingest_lanes
+        set concurrency = %(concurrency)s, updated_by = %(actor)s, updated_at = clock_timestamp()
+        where lane = %(lane)s and concurrency is distinct from %(concurrency)s
+        returning lane, lane_id, old.concurrency as was, new.concurrency
+    ), audited as (
+        insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id)
+        select %(actor)s, 'update', 'lane', lane_id, jsonb_build_object('lane', lane, 'concurrency', was),
+               jsonb_build_object('lane', lane, 'concurrency', concurrency), %(request_id)s
+        from changed
+    )
+    select pg_notify('jobs', '') from changed
+"""
