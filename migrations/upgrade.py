@@ -6,18 +6,27 @@ from typing import Final
 
 import psycopg
 
+from migrations.application import admit
+
 FOLDER: Final = Path(__file__).parent
 LOCK: Final = 6_305_217  # any number that nothing else in this database uses
 HEAD: Final = max(path.name.split("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the database to ``revision``; a second caller waits for the first."""
-    if revision == "head" and _current(database_url) == HEAD:
-        return
+def upgrade(database_url: str, revision: str = "head", *, application_url: str | None = None) -> None:
+    """Bring the database to ``revision``, as the owner of its tables; a second caller waits for the first.
+
+    The role of ``application_url``, where that is another one, then has its rights on them.
+
+    Raises:
+        OwnerError: that role could do what only the owner may.
+    """
     with psycopg.connect(database_url, autocommit=True) as connection:
         _wait_for_lock(connection)
-        _alembic("upgrade", database_url, revision)
+        if not (revision == "head" and _current(connection) == HEAD):
+            _alembic("upgrade", database_url, revision)
+        if application_url:
+            admit(connection, application_url)
 
 
 def downgrade(database_url: str, revision: str) -> None:
@@ -25,13 +34,12 @@ def downgrade(database_url: str, revision: str) -> None:
     _alembic("downgrade", database_url, revision)
 
 
-def _current(database_url: str) -> str | None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        exists = connection.execute("select to_regclass('alembic_version')").fetchone()
-        if not exists or exists[0] is None:
-            return None
-        row = connection.execute("select version_num from alembic_version").fetchone()
-        return str(row[0]) if row else None
+def _current(connection: psycopg.Connection) -> str | None:
+    exists = connection.execute("select to_regclass('alembic_version')").fetchone()
+    if not exists or exists[0] is None:
+        return None
+    row = connection.execute("select version_num from alembic_version").fetchone()
+    return str(row[0]) if row else None
 
 
 def _wait_for_lock(connection: psycopg.Connection) -> None:

@@ -25,8 +25,8 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 LARGEST_PORT: Final = 65535
-URLS: Final = ("database_url", "redis_url", "broker_url", "s3_endpoint_url", "jwks_url")
-SECRET_URLS: Final = ("database_url", "redis_url", "broker_url")
+URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url", "s3_endpoint_url", "jwks_url")
+SECRET_URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url")
 DEFAULT_PASSWORDS: Final = frozenset({"episodes", "postgres", "redis", "guest", "admin", "password", "changeme"})
 
 
@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Origins = "*"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database_url: DatabaseUrl
+    migration_database_url: DatabaseUrl | None = None
     database_pool_min: Count = 2
     database_pool_max: Annotated[int, msgspec.Meta(ge=1)] = 10
     redis_url: RedisUrl
@@ -185,6 +186,6 @@ def _refuse_guessable(name: str, url: str) -> None:
     password = unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[0]
     if password in DEFAULT_PASSWORDS:
         raise SettingsError(f"{name}: production refuses a default password")
-    local = parts.scheme == "unix" or (name == "DATABASE_URL" and not parts.hostname)  # files say who may
+    local = parts.scheme == "unix" or (name.endswith("DATABASE_URL") and not parts.hostname)  # files say who may
     if not (password or local):
         raise SettingsError(f"{name}: production needs a password in it")

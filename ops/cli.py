@@ -219,11 +219,15 @@ def _walk(work: Coroutine[Any, Any, int]) -> int:
 
 @app.command
 def migrate() -> None:
-    """Bring the database of DATABASE_URL, else that of the running server, to the newest schema."""
-    from migrations import upgrade
-    from ops.sign_in import database_url
+    """Bring the database of DATABASE_URL, else that of the running server, to the newest schema.
 
-    upgrade(database_url())
+    MIGRATION_DATABASE_URL says who does it, where that is not the role of the programs.
+    """
+    from migrations import upgrade
+    from ops.sign_in import databases
+
+    owner, application = databases()
+    upgrade(owner, application_url=application)
 
 
 @app.command

@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
 @contextmanager
 def _system(folder: Path) -> Iterator[System]:
     with Services(folder / "services", {}) as services:
-        upgrade(services.environment["DATABASE_URL"])
+        upgrade(services.environment["MIGRATION_DATABASE_URL"], application_url=services.environment["DATABASE_URL"])
         system = System(services.environment, folder, RATE_LIMIT_PER_MINUTE="0", LOG_LEVEL="ERROR")
         try:
             system.start()

@@ -25,8 +25,10 @@ SETTINGS: Final = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u ",
 }
-# No local line, and the superuser has no password: only the role of the application gets in.
+# No local line, and the superuser has no password: only the owner and the role of the programs get in.
 ACCESS: Final = "host all all 127.0.0.1/32 scram-sha-256\n"
+OWNER: Final = "episodes"
+APPLICATION: Final = "episodes_app"  # of the programs; it owns nothing
 STATE_LINE: Final = 7
 SHARED_MEMORY: Final = 256 * 1024 * 1024  # bytes that parallel queries may want of /dev/shm
 
@@ -35,7 +37,7 @@ def program(home: Path, port: int, password: str) -> Program:
     """PostgreSQL with its data in ``<home>/postgres``, on a port of the loopback interface.
 
     The database ``episodes`` belongs to the role ``episodes``, which may create
-    roles, databases and trusted extensions.
+    roles, databases and trusted extensions; its migrations create ``episodes_app``.
     """
     data = home / "postgres"
     settings = {**SETTINGS, **_shared_memory(), "port": str(port)}
@@ -55,9 +57,9 @@ def program(home: Path, port: int, password: str) -> Program:
     )
 
 
-def url(port: int, password: str) -> str:
-    """Where the role ``episodes`` finds its database."""
-    return f"postgresql://episodes:{password}@127.0.0.1:{port}/episodes"
+def url(role: str, password: str, port: int) -> str:
+    """Where a role finds the database."""
+    return f"postgresql://{role}:{password}@127.0.0.1:{port}/episodes"
 
 
 def _prepare(data: Path, password: str) -> None:
@@ -89,8 +91,7 @@ def _initdb(data: Path) -> tuple[str, ...]:
 
 def _first_statements(password: str) -> str:
     return (
-        f"create role episodes login createrole createdb password '{password}'\n"
-        "create database episodes owner episodes\n"
+        f"create role {OWNER} login createrole createdb password '{password}'\ncreate database episodes owner {OWNER}\n"
     )
 
 

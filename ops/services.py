@@ -62,7 +62,8 @@ class Services:
         """Start what is not there, all at once, and wait until everything accepts connections and the buckets exist.
 
         Returns:
-            The environment that programs need to find the services.
+            The environment that programs need to find the services, and ``MIGRATION_DATABASE_URL``. The role of an
+            embedded database's ``DATABASE_URL`` is there when it is migrated.
 
         Raises:
             StartFailed: saying which service did not start, and why.
@@ -70,7 +71,7 @@ class Services:
         self.home.mkdir(parents=True, exist_ok=True)
         known = _keys(self.home)
         environment = {**self._aws(known), "EPISODES_HOME": str(self.home)}
-        environment["DATABASE_URL"] = self._database(known)
+        environment |= self._database(known)
         environment["REDIS_URL"] = self._broker(known)
         environment["S3_ENDPOINT_URL"] = self._object_storage(known, environment)
         self._await_all(environment)
@@ -107,12 +108,16 @@ class Services:
             return {name: value for name, value in self._environ.items() if name.startswith("AWS_")}
         return {"AWS_ACCESS_KEY_ID": known["s3_access_key"], "AWS_SECRET_ACCESS_KEY": known["s3_secret_key"]}
 
-    def _database(self, known: Mapping[str, Any]) -> str:
+    def _database(self, known: Mapping[str, Any]) -> dict[str, str]:
+        """Where the programs find it, and where its owner does, who migrates."""
         if url := self._environ.get("DATABASE_URL"):
-            return url
+            return {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": self._environ.get("MIGRATION_DATABASE_URL") or url}
         port, password = known["postgres_port"], known["postgres_password"]
         self.postgres = Child(postgres.program(self.home, port, password))
-        return postgres.url(port, password)
+        return {
+            "DATABASE_URL": postgres.url(postgres.APPLICATION, known["postgres_application_password"], port),
+            "MIGRATION_DATABASE_URL": postgres.url(postgres.OWNER, password, port),
+        }
 
     def _broker(self, known: Mapping[str, Any]) -> str:
         if url := self._environ.get("REDIS_URL"):
@@ -158,6 +163,7 @@ def _keys(home: Path) -> dict[str, Any]:
 def _new_keys() -> dict[str, Any]:
     return {
         "postgres_password": secrets.token_hex(16),
+        "postgres_application_password": secrets.token_hex(16),
         "redis_password": secrets.token_hex(16),
         "s3_access_key": secrets.token_hex(10).upper(),
         "s3_secret_key": secrets.token_hex(20),

@@ -86,16 +86,19 @@ def issue(role: RoleName, subject: str, environ: Mapping[str, str] = os.environ)
     return sign(home_of(environ), role=role, subject=subject, lifetime_seconds=LIFETIME)
 
 
-def database_url(environ: Mapping[str, str] = os.environ) -> str:
-    """The database: ``DATABASE_URL``, else that of the server which runs on the home.
+def databases(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """The database as its owner and as the programs reach it, in that order; the same where there is one URL.
+
+    ``MIGRATION_DATABASE_URL`` and ``DATABASE_URL``, else those of the server which runs on the home.
 
     Raises:
         CommandError: neither is there.
     """
-    url = environ.get("DATABASE_URL") or running(home_of(environ)).get("environment", {}).get("DATABASE_URL")
+    told = environ if environ.get("DATABASE_URL") else running(home_of(environ)).get("environment", {})
+    url = told.get("DATABASE_URL")
     if not url:
         raise CommandError(f"No server runs on {home_of(environ)}, and DATABASE_URL is not set.")
-    return str(url)
+    return str(told.get("MIGRATION_DATABASE_URL") or url), str(url)
 
 
 def _key_of(where: Path) -> Path:

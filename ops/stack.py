@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -29,6 +29,7 @@ from ops.services import Services
 from ops.welcome import welcome
 
 PLACEHOLDERS: Final = {"DATABASE_URL": "postgresql://:generated@embedded", "REDIS_URL": "redis://:generated@embedded"}
+OWNERS_URL: Final = "MIGRATION_DATABASE_URL"  # only the migrations see it
 LARGEST_PORT: Final = 65535
 API_PATIENCE: Final = 60.0  # seconds until a started API has to be ready
 TRIM_EVERY: Final = 30.0  # seconds between two looks at the size of the logs
@@ -85,10 +86,10 @@ class Stack:
             StartFailed: naming the part that did not start, with the end of its log.
         """
         found = self.services.start()
-        self._environment = {**self._environ, **found, **self._own_environment()}
+        self._environment = {**self._environ, **found, **self._own_environment(), OWNERS_URL: ""}
         self._console.print("PostgreSQL, Valkey and S3 are up.")
         shutil.rmtree(self.home / "metrics", ignore_errors=True)  # the counts of an earlier run
-        self._task(plan.migrations, log=True).complete()
+        self._task(_as_owner(plan.migrations, found[OWNERS_URL]), log=True).complete()
         self._console.print("The database is migrated.")
         self._programs = [self._child(program, log=True) for program in plan.programs]
         for child in self._programs:
@@ -180,6 +181,11 @@ class Stack:
             "pid": os.getpid(),
             "environment": environment,
         }
+
+
+def _as_owner(migrations: Program, url: str) -> Program:
+    """The migrations with the URL that no other program is given."""
+    return replace(migrations, environment={**migrations.environment, OWNERS_URL: url})
 
 
 def _ready(settings: Settings) -> str:

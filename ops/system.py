@@ -64,7 +64,7 @@ class System:
         program = Program(
             name=name,
             command=(sys.executable, "-m", module),
-            environment={**self.environ, **environ},
+            environment={**self.environ, "MIGRATION_DATABASE_URL": "", **environ},
             log=self.home / "logs" / f"{name}.log",
             ready=self._ready if name == "api" else lambda: True,
             patience=15,

@@ -24,17 +24,19 @@ class Stack(System):
     """API, worker and dispatcher as real processes; each is a ``Child`` that a test may kill."""
 
     def __init__(self, services: Mapping[str, str], home: Path, **settings: str) -> None:
+        owner = own_database(services)
         own = {
             **services,
-            "DATABASE_URL": own_database(services["DATABASE_URL"]),
+            "DATABASE_URL": services["DATABASE_URL"].rpartition("/")[0] + "/" + owner.rpartition("/")[2],
+            "MIGRATION_DATABASE_URL": owner,
             "REDIS_URL": services["REDIS_URL"].rpartition("/")[0] + f"/{next(NUMBERS)}",
         }
         super().__init__(own, home, **settings)
 
     @property
     def database_url(self) -> str:
-        """The database of this stack alone."""
-        return self.environ["DATABASE_URL"]
+        """The database of this stack alone, as its owner; its programs are ``episodes_app`` there."""
+        return self.environ["MIGRATION_DATABASE_URL"]
 
     def token(self, role: RoleName, subject: str = "tester") -> str:
         """A token of this stack's issuer."""
@@ -46,22 +48,23 @@ class Stack(System):
         return httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def sql(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
-        """Rows of a query, as a person at the database's prompt."""
+        """Rows of a query, as the owner at the database's prompt."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             cursor = connection.execute(query.encode(), params or None)
             return cursor.fetchall() if cursor.description else []
 
 
-def own_database(url: str) -> str:
-    """A new migrated database on the same server."""
-    return _create(url, _migrated(url))
+def own_database(services: Mapping[str, str]) -> str:
+    """A new migrated database on the same server, as its owner reaches it."""
+    owner = services["MIGRATION_DATABASE_URL"]
+    return _create(owner, _migrated(owner, services["DATABASE_URL"]))
 
 
 @cache
-def _migrated(url: str) -> str:
-    """The name of a database that new ones are copied from."""
+def _migrated(url: str, application_url: str) -> str:
+    """The name of a database that new ones are copied from, with the rights of the programs' role."""
     made = _create(url, "template1")
-    upgrade(made)
+    upgrade(made, application_url=application_url)
     return made.rpartition("/")[2]
 
 

@@ -169,7 +169,7 @@ def main() -> None:
     own = {max(processors)}
     others = processors - own or own
     with system(others, METRICS_PORT="0", LOG_LEVEL="INFO") as made, servers(made, own) as both:
-        rows.load(made.environ["DATABASE_URL"], CLIPS)
+        rows.load(made.environ["MIGRATION_DATABASE_URL"], CLIPS)
         token = issuer.sign(made.home, role="editor", subject="bench")
         print(f"{CLIPS:,} clips, 16 connections, {ROUNDS} turns of {seconds:.0f} s each")
         for question in questions(token):

@@ -45,7 +45,7 @@ def main() -> None:
     """Reindex where there is nothing, where nothing has changed, and where all has."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
     with system(os.sched_getaffinity(0), METRICS_PORT="0") as made:
-        url = made.environ["DATABASE_URL"]
+        url = made.environ["MIGRATION_DATABASE_URL"]
         rows.load(url, count)
         print(f"reindexing {count:,} documents (wanted: {BOUND:,} documents/s)")
         with psycopg.connect(url, autocommit=True) as connection:

@@ -40,11 +40,12 @@ LIST: Final = "/api/v1/clips?limit=50"
 def api(services: Services, folder: Path, count: int) -> Iterator[System]:
     """An API on a database of its own with so many clips."""
     url = f"{services.environment['DATABASE_URL']}_{count}"
-    with psycopg.connect(services.environment["DATABASE_URL"], autocommit=True) as connection:
+    owner = services.environment["MIGRATION_DATABASE_URL"]
+    with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f"create database episodes_{count}".encode())
-    upgrade(url)
+    upgrade(f"{owner}_{count}", application_url=url)
     started = time.perf_counter()
-    rows.load(url, count)
+    rows.load(f"{owner}_{count}", count)
     print(f"  {count:,} clips and their search documents loaded in {time.perf_counter() - started:.0f} s", flush=True)
     made = System(services.environment, folder, DATABASE_URL=url, METRICS_PORT="0")
     made.api.start()

@@ -36,7 +36,7 @@ def system(processors: set[int], **settings: str) -> Iterator[System]:
         on(processors),
         Services(Path(folder) / "services", {}) as services,
     ):
-        upgrade(services.environment["DATABASE_URL"])
+        upgrade(services.environment["MIGRATION_DATABASE_URL"], application_url=services.environment["DATABASE_URL"])
         made = System(services.environment, Path(folder), **settings)
         made.api.start()
         made.dispatcher.spawn()

@@ -365,7 +365,7 @@ def test_a_browser_may_read_what_it_needs(editor: httpx2.Client) -> None:
 
 
 async def test_times_are_utc_whatever_the_databases_zone_is(services: dict[str, str]) -> None:
-    url = own_database(services["DATABASE_URL"])
+    url = own_database(services)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "do $$ begin execute format('alter database %I set timezone to ''Asia/Tokyo''', current_database()); end $$"

@@ -44,7 +44,7 @@ Schema = list[tuple[str, str, str]]
 @pytest.fixture
 def empty(services: dict[str, str]) -> str:
     """The URL of a database with nothing in it."""
-    url, name = services["DATABASE_URL"], f"migrated_{uuid4().hex}"
+    url, name = services["MIGRATION_DATABASE_URL"], f"migrated_{uuid4().hex}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     return f"{url.rpartition('/')[0]}/{name}"

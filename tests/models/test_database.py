@@ -13,7 +13,7 @@ CONNECTIONS = 4
 
 
 async def test_a_connection_that_the_server_closed_is_not_given_out(services: dict[str, str], tmp_path: Path) -> None:
-    url = own_database(services["DATABASE_URL"])
+    url = own_database(services)
     settings = Settings(database_url=url, redis_url=services["REDIS_URL"], episodes_home=tmp_path)
 
     together = asyncio.Barrier(CONNECTIONS)

@@ -23,7 +23,7 @@ def connection(services: dict[str, str]) -> Iterator[psycopg.Connection]:
         from generate_series(1, %s) as n,
              lateral jsonb_build_object('item', 'coat', 'colour', n %% 7, 'sku', n) as piece
     """
-    with psycopg.connect(own_database(services["DATABASE_URL"]), autocommit=True) as connected:
+    with psycopg.connect(own_database(services), autocommit=True) as connected:
         connected.execute(fill, [ROWS])
         connected.execute("vacuum analyze outfits")
         yield connected

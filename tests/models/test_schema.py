@@ -114,7 +114,7 @@ CLOSED: dict[tuple[str, str], Any] = {
 @pytest.fixture(scope="module")
 def connection(services: dict[str, str]) -> Iterator[psycopg.Connection]:
     """A migrated database."""
-    with psycopg.connect(own_database(services["DATABASE_URL"]), autocommit=True) as connected:
+    with psycopg.connect(own_database(services), autocommit=True) as connected:
         yield connected
 
 

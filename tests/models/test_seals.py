@@ -20,7 +20,7 @@ INSERT = """
 @pytest_asyncio.fixture
 async def pool(services: dict[str, str]) -> AsyncIterator[Pool]:
     """A database of its own, with five transactions of 1, 2, 7, 1 and 3 changes."""
-    url = own_database(services["DATABASE_URL"])
+    url = own_database(services)
     with psycopg.connect(url, autocommit=True) as connection:
         for number in (1, 2, 7, 1, 3):
             connection.execute(INSERT, [number])

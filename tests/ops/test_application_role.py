@@ -1,64 +1,137 @@
-"""A role that owns nothing runs everything, and can do nothing to the audit log but add to it."""
+"""The programs run as a role that owns nothing: of the audit log it can only read and add to it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from ops.services import PROJECT
-from tests import media, work
-from tests.resources import SHOW, create
-from tests.stack import Stack, own_database
-
-SCRIPT = PROJECT / "ops" / "application_role.sql"
-ROLE = "episodes_app"
+from migrations import upgrade
+from ops import home as homes
+from ops.services import PROJECT, Services
+from tests.eventually import eventually
+from tests.stack import Stack
 
 
-@pytest.fixture
-def url(services: dict[str, str]) -> Iterator[str]:
-    """A database as that role reaches it."""
-    owned = own_database(services["DATABASE_URL"])
-    parts = urlsplit(owned)
-    with psycopg.connect(owned, autocommit=True) as owner:
-        owner.execute(f"create role {ROLE} login password 'secret'".encode())
-        try:
-            owner.execute(SCRIPT.read_bytes())
-            yield parts._replace(netloc=f"{ROLE}:secret@{parts.hostname}:{parts.port}").geturl()
-        finally:
-            owner.execute(f"grant {ROLE} to current_user; drop owned by {ROLE}; drop role {ROLE}".encode())
-
-
-def test_it_runs_api_and_pipeline(services: dict[str, str], tmp_path: Path, url: str) -> None:
-    stack = Stack(services, tmp_path, DATABASE_URL=url)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of a ``make run``, made when its programs still ran as the owner."""
+    home = tmp_path_factory.mktemp("roles") / "home"
+    with Services(home, {}) as services:
+        upgrade(services.environment["MIGRATION_DATABASE_URL"])
+    keys = homes.read(home / "services.json")
+    homes.write(home / "services.json", {name: key for name, key in keys.items() if "application" not in name})
+    environ = {**os.environ, "EPISODES_HOME": str(home), "PORT": "0", "SEED": "0", "PYTHONPATH": str(PROJECT)}
+    command = (sys.executable, "-m", "ops.stack")
+    with (home.parent / "output").open("wb") as output:
+        process = subprocess.Popen(command, env=environ, cwd=home.parent, stdout=output, stderr=output)
     try:
-        stack.start()
-        with stack.client() as client:
-            show = create(client, SHOW)
-            assert client.delete(f"{SHOW.path}/{show['show_id']}").status_code == 204
-            assert work.ingested(client, work.unique(media.jpeg()))["status"] == "succeeded"
+        eventually(lambda: homes.read(home / "server.json") or process.poll() is not None, within=60)
+        assert process.poll() is None, (home.parent / "output").read_text()
+        yield home
     finally:
-        stack.stop()
+        process.terminate()
+        process.wait(timeout=30)
 
 
+@pytest.fixture(scope="module")
+def url(home: Path) -> str:
+    """The database as the running API reaches it."""
+    (found,) = {environ["DATABASE_URL"] for environ in environments(home) if "DATABASE_URL" in environ}
+    return found
+
+
+def environments(home: Path) -> list[dict[str, str]]:
+    """What the API, the dispatcher and the worker were given."""
+    supervisor = str(homes.read(home / "server.json")["pid"])
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            program = (process / "cmdline").read_text().split("\0")[-2:-1]
+            environ = (process / "environ").read_text().split("\0")
+        except OSError:
+            continue
+        if parent == supervisor and program[0] in ("api", "pipeline.worker", "pipeline.dispatcher"):
+            found.append(dict(one.partition("=")[::2] for one in environ))
+    return found
+
+
+def test_no_program_of_make_run_is_told_how_to_reach_the_database_as_its_owner(home: Path, url: str) -> None:
+    given = environments(home)
+    owner = homes.read(home / "server.json")["environment"]["MIGRATION_DATABASE_URL"]
+    assert len(given) == 3
+    assert owner != url
+    assert not [value for environ in given for value in environ.values() if owner in value]
+
+
+def test_its_role_owns_nothing_and_has_no_power(url: str) -> None:
+    query = """
+        select (select count(*) from pg_shdepend where refobjid = oid and deptype = 'o'),
+               rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
+               (select count(*) from pg_auth_members where member = pg_roles.oid)
+        from pg_roles where rolname = current_user
+    """
+    with psycopg.connect(url) as connection:
+        assert connection.execute(query).fetchall() == [(0, False, False, False, False, False, 0)]
+
+
+@pytest.mark.parametrize("table", ["audit_log", "audit_seals"])
 @pytest.mark.parametrize(
     "tampering",
     [
-        "update audit_log set actor = 'nobody'",
-        "delete from audit_log",
-        "truncate audit_log",
-        "update audit_seals set rows = 0",
-        "grant update on audit_log to current_user",
-        "alter table audit_log disable trigger all",
-        "drop table audit_log",
+        "update {} set {} = default",
+        "delete from {}",
+        "truncate {}",
+        "truncate {} cascade",
+        "merge into {} using (select) as one on true when matched then delete",
+        "select from {} for update",
+        "alter table {} disable trigger all",
+        "alter table {} disable trigger {}_refuse",
+        "alter table {} add column more text",
+        "alter table {} owner to current_user",
+        "drop trigger {}_refuse on {}",
+        "create trigger more before insert on {} execute function refuse_change()",
+        "create rule more as on insert to {} do instead nothing",
+        "drop table {}",
+        "set session_replication_role = replica",
         "create or replace function refuse_change() returns trigger language sql as 'select null'",
+        "alter function difference(jsonb, jsonb) rename to other",
+        "create table more ()",
+        "set role episodes",
+        "set session authorization episodes",
+        "alter role episodes password 'known'",
+        "copy {} from program 'true'",
     ],
 )
-def test_it_cannot_touch_the_audit_log(url: str, tampering: str) -> None:
+def test_it_cannot_touch_the_audit_log(url: str, table: str, tampering: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        if tampering.startswith("grant"):
-            connection.execute(tampering.encode())  # a warning: nothing was granted
-            tampering = "update audit_log set actor = 'nobody'"
+        if "default" in tampering:
+            tampering = tampering.format(table, "at" if table == "audit_log" else "sealed_at")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(tampering.encode())
+            connection.execute(tampering.replace("{}", table).encode())
+
+
+def test_it_cannot_give_itself_the_right(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("grant all on audit_log to current_user")  # a warning: nothing was granted
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("delete from audit_log")
+
+
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("reindex",), ("index", "check", "--repair"), ("audit", "verify"), ("search", "pier")]
+)
+def test_the_command_line_works_on_its_home(home: Path, command: tuple[str, ...]) -> None:
+    environ = {"PATH": os.defpath, "EPISODES_HOME": str(home), "PYTHONPATH": str(PROJECT)}
+    arguments = (sys.executable, "-m", "ops.cli", *command)
+    done = subprocess.run(arguments, env=environ, cwd=home, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_tests_have_their_programs_run_as_that_role(server: Stack) -> None:
+    sessions = "select distinct usename from pg_stat_activity where datname = current_database()"
+    assert server.sql(f"{sessions} and application_name = 'episodes'") == [("episodes_app",)]

@@ -35,7 +35,7 @@ def embedded(home: Path) -> Iterator[Services]:
 
 
 def query(embedded: Services, statement: str) -> object:
-    with psycopg.connect(embedded.environment["DATABASE_URL"], autocommit=True) as connection:
+    with psycopg.connect(embedded.environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchone() if cursor.description else None
 
@@ -68,7 +68,7 @@ def test_the_database_is_what_the_application_needs(embedded: Services) -> None:
 
 
 def test_every_service_wants_its_password(embedded: Services) -> None:
-    url = embedded.environment["DATABASE_URL"]
+    url = embedded.environment["MIGRATION_DATABASE_URL"]
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(url.replace(url.split(":")[2].split("@")[0], "wrong"))
     with pytest.raises(psycopg.OperationalError, match="password"):

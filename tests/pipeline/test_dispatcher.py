@@ -236,7 +236,7 @@ def test_answers_older_than_their_promise_are_removed(stack: Stack) -> None:
 @pytest.fixture
 async def connect(services: dict[str, str]) -> AsyncIterator[Callable[[], Any]]:
     """Makes connections to one database."""
-    url = own_database(services["DATABASE_URL"])
+    url = own_database(services)
     async with AsyncExitStack() as opened:
 
         async def make() -> Connection:

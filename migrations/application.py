@@ -1,0 +1,57 @@
+"""The role of the API, the workers and the dispatcher: it uses the tables and owns nothing.
+
+Whoever owns the audit log could take its protection away; this role cannot.
+"""
+
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier, Literal
+
+RIGHTS: Final = SQL("""
+    grant usage on schema public to {role};
+    grant select, insert, update, delete on all tables in schema public to {role};
+    grant usage, select on all sequences in schema public to {role};
+    revoke update, delete, truncate, trigger on audit_log, audit_seals from {role};
+    revoke insert, update, delete, truncate, trigger on alembic_version from {role};
+""")
+
+
+class OwnerError(Exception):
+    """The application's role has the power of the tables' owner; the message names it."""
+
+
+def admit(owner: psycopg.Connection, url: str) -> None:
+    """Give the role of ``url`` its rights on the tables that are there, and make it where it is missing.
+
+    Nothing is done where it is the owner itself, who then runs everything.
+
+    Raises:
+        OwnerError: it is a superuser, or belongs to the owner.
+    """
+    wanted = conninfo_to_dict(url)
+    role, password = str(wanted.get("user") or ""), str(wanted.get("password") or "")
+    if role in ("", owner.info.user):
+        return
+    with owner.transaction():
+        if not owner.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
+            _create(owner, role, password)
+        _refuse_power(owner, role)
+        owner.execute(RIGHTS.format(role=Identifier(role)))
+
+
+def _create(owner: psycopg.Connection, role: str, password: str) -> None:
+    """The server never sees the password, and the owner may look at what the role's sessions do."""
+    secret = owner.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    statement = SQL("create role {role} login password {secret}; grant {role} to current_user")
+    owner.execute(statement.format(role=Identifier(role), secret=Literal(secret)))
+
+
+def _refuse_power(owner: psycopg.Connection, role: str) -> None:
+    query = """
+        select 1 from pg_class where oid in ('audit_log'::regclass, 'audit_seals'::regclass)
+        and pg_has_role(%s, relowner, 'member')
+    """
+    if owner.execute(query, [role]).fetchone():
+        raise OwnerError(f"DATABASE_URL: {role} has the power of the tables' owner; take another role")
