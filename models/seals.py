@@ -44,9 +44,18 @@ class Verdict(Struct):
     last_seal: str | None
 
 
-# The hash of a seal is over the hash of the one before it and the digests of its rows, in the order of their ids.
-_DIGEST: Final = "sha256(convert_to(to_jsonb(audit_log)::text, 'UTF8'))"
+# The digest of a row is over these columns, not over those it may get: they would be for another format of seals.
+_TEXT: Final = """
+    jsonb_build_object(
+        'audit_id', audit_id, 'at', at, 'actor', actor, 'action', action, 'entity_type', entity_type,
+        'entity_id', entity_id, 'before', before, 'after', after, 'request_id', request_id, 'job_id', job_id,
+        'transaction', transaction)::text"""
+_DIGEST: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
+# What a seal says of itself, the same in every time zone.
+_HEAD: Final = "sha256(convert_to(concat_ws(' ', upto, rows, extract(epoch from sealed_at)), 'UTF8'))"
 _NAMED: Final = b"select concat(seal_id, ':', encode(hash, 'hex')) from audit_seals "
+# The hash of a seal is over the hash of the one before it, what it says of itself, and the digests of its rows in the
+# order of their ids.
 _SEAL: Final = f"""
     with last as (
         select coalesce((select hash from audit_seals order by seal_id desc limit 1), '') as hash,
@@ -57,12 +66,13 @@ _SEAL: Final = f"""
             order by transaction offset %s limit 1)) as upto
         from last
     ), covered as (
-        select count(*) as rows, array_agg(audit_id order by audit_id) as audit_ids,
+        select count(*) as rows, now() as sealed_at, array_agg(audit_id order by audit_id) as audit_ids,
                string_agg({_DIGEST}, ''::bytea order by audit_id) as digests
         from settled join audit_log on transaction >= since and transaction < upto
     )
-    insert into audit_seals (upto, rows, hash, audit_ids, digests)
-    select upto, rows, sha256(hash || digests), audit_ids, digests from settled, covered where rows > 0
+    insert into audit_seals (format, upto, rows, sealed_at, hash, audit_ids, digests)
+    select 2, upto, rows, sealed_at, sha256(hash || {_HEAD} || digests), audit_ids, digests
+    from settled, covered where rows > 0
     returning concat(seal_id, ':', encode(hash, 'hex'))
 """  # noqa: S608
 
@@ -89,7 +99,7 @@ class _Seal(Struct):
     fits: bool
 
 
-# Seals that have no digests are over the text of their rows.
+# Seals of the first format say nothing of themselves; the oldest have no digests and are over the text of their rows.
 _CHECK: Final = f"""
     with chain as (
         select *, lag(hash, 1, '') over by_id as previous, lag(seal_id, 1, 0::bigint) over by_id as previous_id,
@@ -101,9 +111,10 @@ _CHECK: Final = f"""
     select seal_id, previous_id, since::text::bigint, upto::text::bigint, rows, sealed_at, digests is null,
            rows = actual.number and case
                when digests is null then hash = sha256(previous || convert_to(coalesce((
-                   select string_agg(to_jsonb(audit_log)::text, E'\\n' order by audit_id)
+                   select string_agg({_TEXT}, E'\\n' order by audit_id)
                    from audit_log where transaction >= chain.since and transaction < chain.upto), ''), 'UTF8'))
-               else hash = sha256(previous || digests) and (audit_ids, digests) = (actual.ids, actual.found) end
+               else hash = sha256(previous || case format when 2 then {_HEAD} else '' end || digests)
+                   and (audit_ids, digests) = (actual.ids, actual.found) end
     from chain, lateral (
         select count(*) as number, array_agg(audit_id order by audit_id) as ids,
                string_agg({_DIGEST}, ''::bytea order by audit_id) as found
