@@ -162,6 +162,12 @@ TAMPERING = {
     ),
     "a seal changed": (["update audit_seals set hash = sha256('x') where seal_id = 1"], 1, "seal changed", None),
     "a seal that claims fewer rows": (["update audit_seals set rows = 1 where seal_id = 2"], 2, "seal changed", None),
+    "a seal of another time": (
+        ["update audit_seals set sealed_at = sealed_at - interval '1 day' where seal_id = 2"],
+        2,
+        "seal changed",
+        None,
+    ),
     "a seal made like an old one": ([OLD], 2, "seal changed", None),
 }
 
