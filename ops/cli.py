@@ -224,10 +224,15 @@ def migrate() -> None:
     MIGRATION_DATABASE_URL says who does it, where that is not the role of the programs.
     """
     from migrations import upgrade
+    from migrations.application import OwnerError
+    from ops.errors import CommandError
     from ops.sign_in import databases
 
     owner, application = databases()
-    upgrade(owner, application_url=application)
+    try:
+        upgrade(owner, application_url=application)
+    except OwnerError as error:
+        raise CommandError(str(error)) from None
 
 
 @app.command

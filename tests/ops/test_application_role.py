@@ -55,7 +55,7 @@ def environments(home: Path) -> list[dict[str, str]]:
             environ = (process / "environ").read_text().split("\0")
         except OSError:
             continue
-        if parent == supervisor and program[0] in ("api", "pipeline.worker", "pipeline.dispatcher"):
+        if parent == supervisor and program in (["api"], ["pipeline.worker"], ["pipeline.dispatcher"]):
             found.append(dict(one.partition("=")[::2] for one in environ))
     return found
 
