@@ -9,12 +9,15 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier, Literal
 
+# Rows of the log get their number, time and transaction from the database.
 RIGHTS: Final = SQL("""
     grant usage on schema public to {role};
     grant select, insert, update, delete on all tables in schema public to {role};
     grant usage, select on all sequences in schema public to {role};
-    revoke update, delete, truncate, trigger on audit_log, audit_seals from {role};
-    revoke insert, update, delete, truncate, trigger on alembic_version from {role};
+    revoke all on audit_log, audit_seals, alembic_version from {role};
+    grant select on audit_log, audit_seals, alembic_version to {role};
+    grant insert on audit_seals to {role};
+    grant insert (actor, action, entity_type, entity_id, before, after, request_id, job_id) on audit_log to {role};
 """)
 
 

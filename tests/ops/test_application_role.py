@@ -115,6 +115,17 @@ def test_it_cannot_touch_the_audit_log(url: str, table: str, tampering: str) -> 
             connection.execute(tampering.replace("{}", table).encode())
 
 
+@pytest.mark.parametrize(("column", "value"), [("at", "now() - interval '1 day'"), ("transaction", "'9999999'")])
+def test_it_cannot_date_back_what_it_adds(url: str, column: str, value: str) -> None:
+    columns = "actor, action, entity_type, entity_id, request_id"
+    row = f"insert into audit_log ({columns}{{}}) values ('x', 'update', 'clip', uuidv7(), 'r'{{}})"
+    with psycopg.connect(url) as connection:
+        connection.execute(row.format("", "").encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(row.format(f", {column}", f", {value}").encode())
+        connection.rollback()
+
+
 def test_it_cannot_give_itself_the_right(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("grant all on audit_log to current_user")  # a warning: nothing was granted
