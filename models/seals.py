@@ -46,10 +46,9 @@ class Verdict(Struct):
 
 # The digest of a row is over these columns, not over those it may get: they would be for another format of seals.
 _TEXT: Final = """
-    jsonb_build_object(
-        'audit_id', audit_id, 'at', at, 'actor', actor, 'action', action, 'entity_type', entity_type,
-        'entity_id', entity_id, 'before', before, 'after', after, 'request_id', request_id, 'job_id', job_id,
-        'transaction', transaction)::text"""
+    (select to_jsonb(one)::text from (
+        select audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id, transaction
+    ) as one)"""
 _DIGEST: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
 # What a seal says of itself, the same in every time zone.
 _HEAD: Final = "sha256(convert_to(concat_ws(' ', upto, rows, extract(epoch from sealed_at)), 'UTF8'))"
