@@ -90,12 +90,12 @@ def execute(url: str, *statements: str) -> None:
 
 
 async def test_seals_of_all_formats_hold_in_one_chain_there_and_back(pool: Pool, url: str) -> None:
-    downgrade(url, "0015")
+    downgrade(url, "0016")
     execute(url, DATED, FIRST_FORMAT)
     upgrade(url)
     verdict = await judged(pool)
     assert (verdict.seals, verdict.rows, verdict.unsealed, verdict.broken) == (3, 14, 0, None)
-    downgrade(url, "0015")
+    downgrade(url, "0016")
     upgrade(url)
     again = await judged(pool)
     assert (again.seals, again.rows, again.broken) == (3, 14, None)
