@@ -2,14 +2,14 @@
 
 import gc
 
-from api import watching
+from api import stopping
 from api.app import create_app
 from models import log
 from models.settings import load
 
 settings = load()
 log.configure(settings.log_level, "api")
-watching.end_at_signal()
+stopping.listen()
 app = create_app(settings)
 
 # What is here now stays for good: the collector need not look at it again, nor at the rest as often as by default.

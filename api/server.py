@@ -6,7 +6,7 @@ from typing import Any, Final
 from granian.constants import Interfaces
 from granian.server.mp import MPServer
 
-from api.watching import STOP_SIGNAL
+from api import stopping
 from models.settings import Settings
 
 PATIENCE_SECONDS: Final = 5  # what requests may take to end when we are told to stop
@@ -19,7 +19,7 @@ class Server(MPServer):
         """Somebody wants us to stop."""
         for process in self.wrks:
             if process.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
-                os.kill(process.inner.pid, STOP_SIGNAL)
+                os.kill(process.inner.pid, stopping.SIGNAL)
         super().signal_handler_interrupt(*args, **named)  # type: ignore[no-untyped-call]  # as above
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import signal
-import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -12,20 +10,14 @@ from uuid import UUID
 from litestar.response import ServerSentEventMessage
 from msgspec import json
 
+from api import stopping
 from models import database, jobs
 from models.database import Pool
 
 LOOK_SECONDS: Final = 0.2
 QUIET_SECONDS: Final = 15.0  # proxies close a stream that says nothing for a minute or so
-STOP_SIGNAL: Final = signal.SIGUSR1  # the server waits for open streams to end, so they are told before it is
 
 _VERSION: Final = re.compile(r"[0-9]{1,18}")
-_stopping: Final = threading.Event()
-
-
-def end_at_signal() -> None:
-    """From the stop signal on every stream ends; for a process's main thread."""
-    signal.signal(STOP_SIGNAL, lambda *_: _stopping.set())
 
 
 def seen_version(last_event_id: str | None, newest: int) -> int:
@@ -39,7 +31,7 @@ async def events(
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``."""
     spoke = time.monotonic()
-    while not _stopping.is_set():
+    while not stopping.TOLD.is_set():
         async with database.connection(pool) as db:
             current = await jobs.version(db, job_id)
             job = await jobs.read(db, job_id) if current is not None and current > seen else None

@@ -1,14 +1,18 @@
 """Ports on the loopback interface."""
 
 import itertools
+import os
 import random
+import re
 import socket
 from contextlib import ExitStack
 from typing import Final
 
+from models.settings import SettingsError
+
 HOST: Final = "127.0.0.1"
 # Below the ports that outgoing connections take, so that a restarted service finds its own free again.
-RANGE: Final = range(20000, 32000)
+DEFAULT: Final = "20000-31999"
 
 
 def reached(host: str) -> str:
@@ -27,8 +31,13 @@ def is_free(port: int, host: str = HOST) -> bool:
 
 
 def free(count: int) -> list[int]:
-    """As many different free ports."""
-    candidates = random.sample(RANGE, len(RANGE))
+    """As many different free ports of ``EPISODES_PORTS``.
+
+    Raises:
+        SettingsError: when that is no range.
+    """
+    among = _among(os.environ.get("EPISODES_PORTS", DEFAULT))
+    candidates = random.sample(among, len(among))
     with ExitStack() as stack:
         return list(itertools.islice((port for port in candidates if _take(port, stack)), count))
 
@@ -40,6 +49,12 @@ def answers(port: int, host: str = HOST, within: float = 0.5) -> bool:
     except OSError:
         return False
     return True
+
+
+def _among(text: str) -> range:
+    if found := re.fullmatch(r"(\d{1,5})-(\d{1,5})", text):
+        return range(int(found[1]), int(found[2]) + 1)
+    raise SettingsError(f"EPISODES_PORTS: {text} is not the first and the last of some ports, as {DEFAULT} is")
 
 
 def _take(port: int, stack: ExitStack, host: str = HOST) -> bool:

@@ -12,11 +12,24 @@ from ops.services import Services
 from tests.stack import Stack, running
 
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests
 
 
-def pytest_report_header() -> str:
+def ports_of(worker: str, workers: str) -> str:
+    """The free ports that a process looks among: two that look at once must not find the same one."""
+    each = 12000 // int(workers)
+    first = 20000 + each * int(worker.removeprefix("gw"))
+    return f"{first}-{first + each - 1}"
+
+
+os.environ["EPISODES_PORTS"] = ports_of(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """So that a failure on random data can be repeated."""
-    return f"random seed: {SEED} (repeat with TEST_SEED={SEED})"
+    terminalreporter.write_line(f"random seed: {SEED} (repeat with TEST_SEED={SEED})")
 
 
 @pytest.fixture(scope="session")

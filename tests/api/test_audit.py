@@ -1,7 +1,7 @@
 """Who changed what, kept where nobody can change it."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -109,32 +109,54 @@ def test_the_database_refuses_to_change_the_log(editor: httpx2.Client, server: S
         server.sql(change.format(table, column))
 
 
-def sealed(stack: Stack, client: httpx2.Client) -> dict[str, Any]:
-    """The verdict over four changes in two seals, as soon as they are sealed."""
-    for _ in range(2):
-        create(client, SHOW)
-        create(client, SHOW)
-        eventually(lambda: verdict(client)["unsealed"] == 0, within=20)
-    stack.dispatcher.stop()
-    for table in ("audit_log", "audit_seals"):
-        stack.sql(f"grant all on {table} to current_user")
-        stack.sql(f"alter table {table} disable trigger all")
-    return verdict(client)
-
-
 def verdict(client: httpx2.Client, **params: str) -> dict[str, Any]:
     """What is true of the log."""
     found: dict[str, Any] = client.get("/api/v1/audit/verify", params=params).json()["data"]
     return found
 
 
+KEEP = """
+    create schema kept;
+    create table kept.audit_log as table audit_log;
+    create table kept.audit_seals as table audit_seals;
+    grant all on audit_log, audit_seals to current_user;
+    alter table audit_log disable trigger all;
+    alter table audit_seals disable trigger all
+"""
+RESTORE = """
+    truncate audit_log, audit_seals;
+    insert into audit_log overriding system value table kept.audit_log;
+    insert into audit_seals overriding system value table kept.audit_seals;
+    select setval(pg_get_serial_sequence('audit_log', 'audit_id'), max(audit_id)) from audit_log;
+    select setval(pg_get_serial_sequence('audit_seals', 'seal_id'), max(seal_id)) from audit_seals
+"""
+
+
+@pytest.fixture(scope="module")
+def sealed(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that lets its log be tampered with: four changes in two seals."""
+    stack = Stack(services, tmp_path_factory.mktemp("sealed"))
+    try:
+        stack.api.start()
+        stack.dispatcher.spawn()
+        with stack.client("admin") as client:
+            for _ in range(2):
+                create(client, SHOW)
+                create(client, SHOW)
+                eventually(lambda: verdict(client)["unsealed"] == 0, within=30)
+        stack.dispatcher.stop()
+        stack.sql(KEEP)
+        yield stack
+    finally:
+        stack.stop()
+
+
 @pytest.fixture
-def tampered(new_stack: Callable[..., Stack]) -> Stack:
-    """A stack to tamper with."""
-    stack = new_stack()
-    stack.api.start()
-    stack.dispatcher.spawn()
-    return stack
+def tampered(sealed: Stack) -> Iterator[Stack]:
+    """That stack, whole again after each test."""
+    yield sealed
+    sealed.dispatcher.stop()
+    sealed.sql(RESTORE)
 
 
 COPY = """
@@ -176,7 +198,7 @@ TAMPERING = {
 def test_tampering_is_found_where_it_was_done(tampered: Stack, name: str) -> None:
     queries, seal_id, what, audit_id = TAMPERING[name]
     with tampered.client("admin") as client:
-        before = sealed(tampered, client)
+        before = verdict(client)
         name, digest = before.pop("last_seal").split(":")
         assert before == {"seals": 2, "rows": 4, "unsealed": 0, "intact": True, "broken": None}
         assert (name, len(digest)) == ("2", 64)
@@ -190,7 +212,7 @@ def test_tampering_is_found_where_it_was_done(tampered: Stack, name: str) -> Non
 
 def test_a_cut_off_end_is_found_by_whoever_kept_the_last_seal(tampered: Stack) -> None:
     with tampered.client("admin") as client:
-        kept = sealed(tampered, client)["last_seal"]
+        kept = verdict(client)["last_seal"]
         assert kept in tampered.log("dispatcher")
         assert verdict(client, seal=kept)["intact"] is True
         tampered.sql("delete from audit_log where audit_id > 2")
@@ -210,7 +232,6 @@ def test_what_is_no_seal_is_named(admin: httpx2.Client, seal: str) -> None:
 
 def test_a_seal_from_before_there_were_digests_still_holds(tampered: Stack) -> None:
     with tampered.client("admin") as client:
-        sealed(tampered, client)
         tampered.sql("truncate audit_seals restart identity")
         old = """
             insert into audit_seals (upto, rows, hash)

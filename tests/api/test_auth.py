@@ -181,7 +181,18 @@ def test_a_key_id_that_is_no_text_is_refused(ask: Callable[..., httpx2.Response]
         {"nbf": now() + 3600},
         {"sub": None},
     ],
-    ids=str,
+    ids=[
+        "another issuer",
+        "a longer issuer",
+        "no issuer",
+        "over",
+        "no end",
+        "an end in words",
+        "no time",
+        "made in the future",
+        "not valid yet",
+        "no subject",
+    ],
 )
 def test_a_claim_that_is_missing_or_wrong_is_refused(
     ask: Callable[..., httpx2.Response], forge: Callable[..., str], claims: dict[str, Any]

@@ -245,7 +245,7 @@ EDGES: list[tuple[str, Any, int]] = [
     ("show_id", "0", 400),
     ("show_id", str(UUID(int=0)), 400),
     ("version", 5, 400),
-    ("episode_id", str(uuid4()), 400),
+    ("episode_id", str(UUID(int=1)), 400),
     ("created_by", "somebody else", 400),
 ]
 
