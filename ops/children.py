@@ -91,7 +91,7 @@ class Child:
             self._started = time.monotonic()
             self._due = None
 
-    def start(self, within: float = 30.0) -> None:
+    def start(self, within: float = 60.0) -> None:
         """Start the process and wait until it is ready.
 
         Raises:
@@ -105,7 +105,7 @@ class Child:
         if not self.alive:
             raise StartFailed(self._complaint())
 
-    def await_ready(self, within: float = 30.0) -> None:
+    def await_ready(self, within: float = 60.0) -> None:
         """Wait until the process is ready. Raises StartFailed as ``start`` does."""
         deadline = time.monotonic() + within
         while not self.ready:

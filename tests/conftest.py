@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 
 from ops.services import Services
@@ -34,12 +35,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of embedded services that live as long as the session."""
-    running_services = Services(tmp_path_factory.mktemp("services"), {})
-    try:
-        yield running_services.start()
-    finally:
-        running_services.stop()
+    """The environment of embedded services that live as long as the session, and do not wait for the disk."""
+    with Services(tmp_path_factory.mktemp("services"), {}) as running_services:
+        with psycopg.connect(running_services.environment["DATABASE_URL"]) as connection:
+            connection.execute("alter role current_user set synchronous_commit = off")
+        yield running_services.environment
 
 
 @pytest.fixture(scope="session")

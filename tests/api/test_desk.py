@@ -1,6 +1,6 @@
 """The failed-job desk: what is told of failures, what is done to many jobs at once, what is held back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ import pytest
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, create
-from tests.stack import Stack
+from tests.stack import Stack, running
 from tests.work import ended, post, unique, upload
 
 PATH = "/api/v1/ingest"
@@ -356,12 +356,11 @@ def test_nothing_but_a_lane_or_a_stage_is_resumed(chief: httpx2.Client) -> None:
     assert chief.delete(f"{PAUSES}/express").status_code == 400
 
 
-@pytest.fixture
-def stack(new_stack: Callable[..., Stack]) -> Stack:
-    """A stack of its own that runs."""
-    made = new_stack()
-    made.start()
-    return made
+@pytest.fixture(scope="module")
+def stack(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that runs, for tests that leave no pause behind."""
+    with running(services, tmp_path_factory.mktemp("paused")) as made:
+        yield made
 
 
 def stands(client: httpx2.Client, job: dict[str, Any]) -> tuple[str, str]:

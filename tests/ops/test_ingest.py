@@ -23,7 +23,7 @@ from tests.eventually import eventually
 from tests.stack import Stack
 
 COMMAND = [sys.executable, "-c", "from ops.cli import main; main()", "ingest"]
-MANY = 60  # pictures, enough to be interrupted among them
+MANY = 30  # pictures, enough to be interrupted among them
 
 
 class Run:
