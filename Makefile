@@ -17,7 +17,7 @@ run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME a
 	@$(BIN)/python -m ops.stack
 
 test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
-	@$(BIN)/python -m pytest --cov
+	@$(BIN)/python -m pytest --cov -n logical --dist worksteal
 
 check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the Postman collection
 	@$(BIN)/ruff format --check

@@ -8,7 +8,7 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.02
 
 
-def eventually(check: Callable[[], T | None], within: float = 5.0) -> T:
+def eventually(check: Callable[[], T | None], within: float = 20.0) -> T:
     """The first true answer of ``check``, asked again and again for ``within`` seconds.
 
     Raises:

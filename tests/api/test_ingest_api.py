@@ -476,7 +476,7 @@ def test_a_watched_api_stops_soon_and_ends_the_stream_in_good_order(new_stack: C
         assert next(stream)["event"] == "queued"
         stack.api.ask_to_stop()
         assert list(stream) == []
-        eventually(lambda: not stack.api.alive, within=3)
+        eventually(lambda: not stack.api.alive, within=4)
 
 
 def test_a_stream_without_news_says_so(quiet: Stack, waiting: httpx2.Client) -> None:

@@ -37,9 +37,9 @@ def ids(client: httpx2.Client, q: str = "", **params: Any) -> list[str]:
     return [hit["entity_id"] for hit in search(client, q, **params)["data"]]
 
 
-def findable(client: httpx2.Client, key: str, q: str, within: float = SOON) -> None:
+def findable(client: httpx2.Client, key: str, q: str) -> None:
     """Wait until it is found."""
-    eventually(lambda: key in ids(client, q), within)
+    eventually(lambda: key in ids(client, q))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_typing_error_is_forgiven_only_where_nothing_else_matches(editor: http
     findable(editor, right, mark)
     assert ids(editor, wrong) == [right]
     literal = create(editor, SHOW, name=f"{wrong} letters")["show_id"]
-    eventually(lambda: ids(editor, wrong) == [literal], SOON)
+    eventually(lambda: ids(editor, wrong) == [literal])
     assert ids(editor, mark) == [right]
 
 
@@ -150,7 +150,7 @@ def test_a_title_weighs_more_than_a_description(editor: httpx2.Client) -> None:
     mark = word()
     below = create(editor, CLIP, title="One", description=f"About {mark}")["clip_id"]
     above = create(editor, CLIP, title=f"All of {mark}")["clip_id"]
-    eventually(lambda: ids(editor, mark) == [above, below], SOON)
+    eventually(lambda: ids(editor, mark) == [above, below])
 
 
 def test_filters_narrow_and_facets_count_all_pages(editor: httpx2.Client) -> None:
@@ -159,7 +159,7 @@ def test_filters_narrow_and_facets_count_all_pages(editor: httpx2.Client) -> Non
     show = episode["show_id"]
     clip = create(editor, CLIP, title=f"Clip {mark}", tags=[mark, "red", "blue"], episode_id=episode["episode_id"])
     outfit = create(editor, OUTFIT, name=f"Outfit {mark}", tags=[mark])
-    eventually(lambda: len(ids(editor, mark)) == 3, SOON)
+    eventually(lambda: len(ids(editor, mark)) == 3)
     assert ids(editor, mark, type="clip") == [clip["clip_id"]]
     assert set(ids(editor, mark, type=["clip", "outfit"])) == {clip["clip_id"], outfit["outfit_id"]}
     assert set(ids(editor, mark, show_id=show)) == {episode["episode_id"], clip["clip_id"]}
@@ -182,9 +182,9 @@ def test_a_clip_follows_its_episode_to_another_show(editor: httpx2.Client) -> No
     mark = word()
     episode, other = create(editor, EPISODE), create(editor, SHOW)["show_id"]
     clip = create(editor, CLIP, title=f"Moving {mark}", episode_id=episode["episode_id"])["clip_id"]
-    eventually(lambda: ids(editor, mark, show_id=episode["show_id"]) == [clip], SOON)
+    eventually(lambda: ids(editor, mark, show_id=episode["show_id"]) == [clip])
     editor.patch(f"{EPISODE.path}/{episode['episode_id']}", json={"show_id": other})
-    eventually(lambda: ids(editor, mark, show_id=other) == [clip], SOON)
+    eventually(lambda: ids(editor, mark, show_id=other) == [clip])
     assert ids(editor, mark, show_id=episode["show_id"]) == []
 
 
@@ -211,7 +211,7 @@ def walk(client: httpx2.Client, q: str, limit: int) -> list[str]:
 def test_the_cursor_walks_all_hits_without_repeats(editor: httpx2.Client) -> None:
     mark = word()
     made = {create(editor, CLIP, title=f"{mark} " * (1 + number % 3))["clip_id"] for number in range(7)}
-    eventually(lambda: len(ids(editor, mark)) == 7, SOON)
+    eventually(lambda: len(ids(editor, mark)) == 7)
     for query in (mark, f"{mark} ".upper(), mark[:-1]):
         walked = walk(editor, query, 2)
         assert len(walked) == len(set(walked)) == 7
@@ -222,7 +222,7 @@ def test_the_cursor_walks_all_hits_without_repeats(editor: httpx2.Client) -> Non
 def test_the_cursor_walks_what_only_looks_alike(editor: httpx2.Client) -> None:
     mark = word()
     made = {create(editor, CLIP, title=f"{mark} take {number}")["clip_id"] for number in range(5)}
-    eventually(lambda: len(ids(editor, mark)) == 5, SOON)
+    eventually(lambda: len(ids(editor, mark)) == 5)
     wrong = mark[:6] + mark[7] + mark[6] + mark[8:]
     walked = walk(editor, wrong, 2)
     assert len(walked) == 5
@@ -362,7 +362,7 @@ def test_a_hit_shows_its_picture(editor: httpx2.Client) -> None:
     clip = create(editor, CLIP, title=f"Pictured {mark}")["clip_id"]
     job = work.ended(editor, work.post(editor, work.upload(editor, work.unique(media.jpeg())), clip))
     assert job["status"] == "succeeded", job
-    hit = eventually(lambda: next(iter(search(editor, mark)["data"]), None), SOON)
+    hit = eventually(lambda: next(iter(search(editor, mark)["data"]), None))
     picture = httpx2.get(hit["thumbnail_url"], trust_env=False)
     assert picture.headers["Content-Type"] == "image/jpeg"
     assert picture.content.startswith(b"\xff\xd8")
@@ -391,7 +391,7 @@ def test_a_typing_error_in_a_tag_is_forgiven(editor: httpx2.Client) -> None:
 def test_the_cursor_walks_everything_the_newest_first(editor: httpx2.Client) -> None:
     mark = word()
     made = [create(editor, CLIP, title="Plain", tags=[mark])["clip_id"] for _ in range(5)]
-    eventually(lambda: len(ids(editor, tag=mark)) == 5, SOON)
+    eventually(lambda: len(ids(editor, tag=mark)) == 5)
     assert ids(editor, tag=mark) == made[::-1]
     params: dict[str, Any] = {"tag": mark, "limit": 2}
     walked: list[str] = []
@@ -444,7 +444,7 @@ def test_a_script_without_a_title_is_called_after_its_episode(editor: httpx2.Cli
     findable(editor, script, mark)
     assert [hit["title"] for hit in search(editor, mark, type="script")["data"]] == [f"Coats {mark}, version 1"]
     editor.patch(f"{EPISODE.path}/{episode}", json={"title": f"Scarves {other}"})
-    eventually(lambda: ids(editor, other, type="script") == [script], SOON)
+    eventually(lambda: ids(editor, other, type="script") == [script])
     assert ids(editor, f'"{mark}"') == []
 
 
@@ -452,11 +452,11 @@ def test_scripts_are_hidden_while_their_episode_is_deleted(editor: httpx2.Client
     mark = word()
     episode = create(editor, EPISODE)["episode_id"]
     scripts = {version(editor, episode, title="Draft", content=f"{mark} {number}") for number in range(2)}
-    eventually(lambda: set(ids(editor, mark)) == scripts, SOON)
+    eventually(lambda: set(ids(editor, mark)) == scripts)
     editor.delete(f"{EPISODE.path}/{episode}")
-    eventually(lambda: ids(editor, mark) == [], SOON)
+    eventually(lambda: ids(editor, mark) == [])
     admin.post(f"{EPISODE.path}/{episode}/restore")
-    eventually(lambda: set(ids(editor, mark)) == scripts, SOON)
+    eventually(lambda: set(ids(editor, mark)) == scripts)
 
 
 def test_of_a_scripts_versions_the_active_one_comes_first(editor: httpx2.Client) -> None:
@@ -465,7 +465,7 @@ def test_of_a_scripts_versions_the_active_one_comes_first(editor: httpx2.Client)
     made = [version(editor, episode, title="Draft", content=f"{mark} walks in") for _ in range(3)]
     for active in (made[0], made[1]):
         editor.post(f"/api/v1/scripts/{active}/activate")
-        eventually(lambda active=active: ids(editor, mark)[:1] == [active], SOON)  # type: ignore[misc]
+        eventually(lambda active=active: ids(editor, mark)[:1] == [active])  # type: ignore[misc]
     assert set(ids(editor, mark)) == set(made)
     assert ids(editor, mark, status="active") == [made[1]]
 
@@ -496,7 +496,7 @@ def test_words_are_stemmed_in_the_language_of_the_episode(
     episode = create(editor, EPISODE, language=language, description=f"{written} {mark}")["episode_id"]
     script = version(editor, episode, title="Draft", content=f"{written} {mark}")
     clip = create(editor, CLIP, description=f"{written} {mark}", episode_id=episode)["clip_id"]
-    eventually(lambda: set(ids(editor, f"{asked} {mark}")) == {episode, script, clip}, SOON)
+    eventually(lambda: set(ids(editor, f"{asked} {mark}")) == {episode, script, clip})
     assert set(ids(editor, f"{mark} {written.split()[1].upper()}")) == {episode, script, clip}  # as written
 
 
@@ -504,7 +504,7 @@ def test_a_language_does_not_stem_the_texts_of_another(editor: httpx2.Client) ->
     mark = word()
     german = create(editor, EPISODE, language="de", title=f"Mäntel {mark}")["episode_id"]
     english = create(editor, EPISODE, language="en", title=f"Mantel {mark}")["episode_id"]
-    eventually(lambda: set(ids(editor, mark)) == {german, english}, SOON)
+    eventually(lambda: set(ids(editor, mark)) == {german, english})
     assert set(ids(editor, f"{mark} Manteln")) == {german}
     assert ids(editor, f"{mark} -Mantel") == []
 
@@ -513,10 +513,10 @@ def test_a_text_follows_its_episode_to_another_language(editor: httpx2.Client) -
     mark = word()
     episode = create(editor, EPISODE, description=f"{mark} marchaient")["episode_id"]
     clip = create(editor, CLIP, title=f"{mark} marchaient", episode_id=episode)["clip_id"]
-    eventually(lambda: set(ids(editor, mark)) == {episode, clip}, SOON)
+    eventually(lambda: set(ids(editor, mark)) == {episode, clip})
     assert ids(editor, f"{mark} marcher") == []
     editor.patch(f"{EPISODE.path}/{episode}", json={"language": "fr"})
-    eventually(lambda: set(ids(editor, f"{mark} marcher")) == {episode, clip}, SOON)
+    eventually(lambda: set(ids(editor, f"{mark} marcher")) == {episode, clip})
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ def test_a_typing_error_in_a_brand_or_a_guests_story_is_forgiven(editor: httpx2.
     mark = word()
     outfit = create(editor, OUTFIT, brand="Balenciaga", name=f"Evening {mark}")["outfit_id"]
     guest = create(editor, GUEST, bio=f"Worked for years at Balenciaga, {mark}")["guest_id"]
-    eventually(lambda: set(ids(editor, f"{mark} balenciaga")) == {outfit, guest}, SOON)
+    eventually(lambda: set(ids(editor, f"{mark} balenciaga")) == {outfit, guest})
     assert set(ids(editor, f"{mark} {wrong}")) == {outfit, guest}
     assert ids(editor, f'{mark} "{wrong}"') == []
 
@@ -616,7 +616,7 @@ def test_a_check_tells_what_is_wrong_and_puts_it_right(
     mark = word()
     walked_over(admin, "check", repair=True)
     made = [create(editor, SHOW, name=f"{mark} {number}")["show_id"] for number in range(4)]
-    eventually(lambda: set(ids(editor, mark)) == set(made), SOON)
+    eventually(lambda: set(ids(editor, mark)) == set(made))
     server.sql("delete from search_documents where entity_id = %s", made[0])
     server.sql("update search_documents set title = 'Wrong' where entity_id = %s", made[1])
     server.sql("update search_documents set vector = '' where entity_id = %s", made[2])
