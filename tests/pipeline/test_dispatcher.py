@@ -27,11 +27,16 @@ WAITING = "select priority, count(*) from ingest_jobs where hinted_at is not nul
 
 
 @pytest.fixture
-def stack(new_stack: Callable[..., Stack]) -> Stack:
+def quiet(new_stack: Callable[..., Stack]) -> Stack:
+    """A stack of which nothing runs."""
+    return new_stack()
+
+
+@pytest.fixture
+def stack(quiet: Stack) -> Stack:
     """A stack whose API runs alone."""
-    made = new_stack()
-    made.api.start()
-    return made
+    quiet.api.start()
+    return quiet
 
 
 def found(client: httpx2.Client, q: str) -> list[str]:
@@ -75,44 +80,44 @@ def test_a_job_somebody_waits_for_starts_before_most_of_a_backfill(stack: Stack)
     assert stack.sql(before, asked["job_id"])[0][0] <= 20
 
 
-def test_each_priority_leaves_room_for_those_above_it(stack: Stack) -> None:
+def test_each_priority_leaves_room_for_those_above_it(quiet: Stack) -> None:
     for priority in ("backfill", "batch", "interactive"):
-        many(stack, 100, priority)
-    stack.sql("update ingest_jobs set run_at = now() + interval '1 day' where priority <> 'backfill'")
-    stack.dispatcher.spawn()
-    assert eventually(lambda: sum(waiting(stack).values()) >= 16 and waiting(stack), within=20) == {"backfill": 16}
-    stack.sql("update ingest_jobs set run_at = now() where priority = 'batch'")
+        many(quiet, 100, priority)
+    quiet.sql("update ingest_jobs set run_at = now() + interval '1 day' where priority <> 'backfill'")
+    quiet.dispatcher.spawn()
+    assert eventually(lambda: sum(waiting(quiet).values()) >= 16 and waiting(quiet), within=20) == {"backfill": 16}
+    quiet.sql("update ingest_jobs set run_at = now() where priority = 'batch'")
     expected = {"backfill": 16, "batch": 8}
-    assert eventually(lambda: sum(waiting(stack).values()) >= 24 and waiting(stack)) == expected
-    stack.sql("update ingest_jobs set run_at = now() where priority = 'interactive'")
+    assert eventually(lambda: sum(waiting(quiet).values()) >= 24 and waiting(quiet)) == expected
+    quiet.sql("update ingest_jobs set run_at = now() where priority = 'interactive'")
     expected |= {"interactive": 8}
-    assert eventually(lambda: sum(waiting(stack).values()) >= 32 and waiting(stack)) == expected
+    assert eventually(lambda: sum(waiting(quiet).values()) >= 32 and waiting(quiet)) == expected
 
 
-def test_the_later_lanes_get_their_turn_where_the_first_never_empties(stack: Stack) -> None:
+def test_the_later_lanes_get_their_turn_where_the_first_never_empties(quiet: Stack) -> None:
     for priority in ("interactive", "batch", "backfill"):
-        many(stack, 100, priority)
-    stack.dispatcher.spawn()
+        many(quiet, 100, priority)
+    quiet.dispatcher.spawn()
     expected = {"interactive": 28, "batch": 3, "backfill": 1}
-    assert eventually(lambda: sum(waiting(stack).values()) >= 32 and waiting(stack), within=20) == expected
+    assert eventually(lambda: sum(waiting(quiet).values()) >= 32 and waiting(quiet), within=20) == expected
 
 
-def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(stack: Stack) -> None:
-    many(stack, 40, "backfill")
-    stack.dispatcher.spawn()
-    with redis.Redis.from_url(stack.environ["REDIS_URL"]) as broker:
+def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quiet: Stack) -> None:
+    many(quiet, 40, "backfill")
+    quiet.dispatcher.spawn()
+    with redis.Redis.from_url(quiet.environ["REDIS_URL"]) as broker:
         eventually(lambda: broker.llen("episodes:pipeline") == 16, within=20)
         broker.flushdb()
         eventually(lambda: broker.llen("episodes:pipeline") == 16, within=10)
 
 
-def test_hints_do_not_pile_up_while_no_worker_runs(stack: Stack) -> None:
-    many(stack, 40, "interactive")
-    stack.dispatcher.spawn()
-    with redis.Redis.from_url(stack.environ["REDIS_URL"]) as broker:
+def test_hints_do_not_pile_up_while_no_worker_runs(quiet: Stack) -> None:
+    many(quiet, 40, "interactive")
+    quiet.dispatcher.spawn()
+    with redis.Redis.from_url(quiet.environ["REDIS_URL"]) as broker:
         eventually(lambda: broker.llen("episodes:pipeline") == 84, within=30)  # each was sent thrice
         old = "select 1 from ingest_jobs where hinted_at < now() - interval '8 seconds'"
-        eventually(lambda: stack.sql(old), within=20)  # and not once more
+        eventually(lambda: quiet.sql(old), within=20)  # and not once more
         assert broker.llen("episodes:pipeline") == 84
 
 
@@ -218,19 +223,19 @@ def test_a_text_larger_than_the_index_can_hold_is_found_and_holds_up_nothing(sta
     assert "not indexed" not in stack.log("dispatcher")
 
 
-def test_answers_older_than_their_promise_are_removed(stack: Stack) -> None:
-    stack.sql(
+def test_answers_older_than_their_promise_are_removed(quiet: Stack) -> None:
+    quiet.sql(
         "insert into idempotency_keys (caller, key, request_hash, created_at)"
         " select 'x', number::text, '', now() - make_interval(hours => number) from generate_series(1, 2000) as number"
     )
-    stack.dispatcher.spawn()
+    quiet.dispatcher.spawn()
     eventually(
         lambda: (
-            stack.sql("select count(*) from idempotency_keys where created_at < now() - '25 h'::interval") == [(0,)]
+            quiet.sql("select count(*) from idempotency_keys where created_at < now() - '25 h'::interval") == [(0,)]
         ),
         10,
     )
-    assert stack.sql("select max(key::integer) from idempotency_keys") == [(24,)]
+    assert quiet.sql("select max(key::integer) from idempotency_keys") == [(24,)]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """RabbitMQ carries the hints as Redis does; what it forgets is sent again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx2
 import pika
@@ -9,7 +9,7 @@ import pytest
 from tests import media, work
 from tests.eventually import eventually
 from tests.rabbitmq import SERVER, RabbitMQ
-from tests.stack import Stack
+from tests.stack import Stack, running
 
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="RabbitMQ is not installed (Debian: rabbitmq-server)")
 
@@ -23,12 +23,11 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     server.stop()
 
 
-@pytest.fixture
-def stack(rabbitmq: RabbitMQ, new_stack: Callable[..., Stack]) -> Stack:
+@pytest.fixture(scope="module")
+def stack(rabbitmq: RabbitMQ, services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose hints it carries."""
-    made = new_stack(BROKER_URL=rabbitmq.url)
-    made.start()
-    return made
+    with running(services, tmp_path_factory.mktemp("on-rabbitmq"), BROKER_URL=rabbitmq.url) as made:
+        yield made
 
 
 def test_a_file_goes_through_the_whole_pipeline(stack: Stack, rabbitmq: RabbitMQ) -> None:
