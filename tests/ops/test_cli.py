@@ -18,13 +18,13 @@ from models.issuer import key, sign
 from ops.errors import CommandError
 from ops.sign_in import Credentials, find_server
 from tests.eventually import eventually
-from tests.stack import Stack
+from tests.stack import Stack, unmeasured
 from tests.work import ended
 
 
 def episodes(environ: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from ops.cli import main; main()", *args]
-    return subprocess.run(command, env=dict(environ), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=unmeasured(environ), capture_output=True, text=True, timeout=120, check=False)
 
 
 def answer(environ: Mapping[str, str], *args: str) -> Any:

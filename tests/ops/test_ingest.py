@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.eventually import eventually
-from tests.stack import Stack
+from tests.stack import Stack, unmeasured
 
 COMMAND = [sys.executable, "-c", "from ops.cli import main; main()", "ingest"]
 MANY = 30  # pictures, enough to be interrupted among them
@@ -45,7 +45,9 @@ class Run:
 
 def ingest(environ: Mapping[str, str], *args: str | Path) -> Run:
     command = [*COMMAND, *map(str, args), "--json"]
-    return Run(subprocess.run(command, env=dict(environ), capture_output=True, text=True, timeout=120, check=False))
+    return Run(
+        subprocess.run(command, env=unmeasured(environ), capture_output=True, text=True, timeout=120, check=False)
+    )
 
 
 class Api:
