@@ -18,6 +18,8 @@ from models.issuer import RoleName
 from ops.system import System
 
 NUMBERS = count(1)
+# On the loopback interface there is no proxy, and no certificate: to load them takes longer than the request.
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 
 
 class Stack(System):
@@ -32,6 +34,7 @@ class Stack(System):
             "REDIS_URL": services["REDIS_URL"].rpartition("/")[0] + f"/{next(NUMBERS)}",
         }
         super().__init__(own, home, **settings)
+        self._connection: psycopg.Connection | None = None
 
     @property
     def database_url(self) -> str:
@@ -45,13 +48,29 @@ class Stack(System):
     def client(self, role: RoleName = "editor", subject: str = "tester") -> httpx2.Client:
         """A client signed in with a role."""
         headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=30, **PLAIN)
 
     def sql(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         """Rows of a query, as the owner at the database's prompt."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), params or None)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._prompt().execute(query.encode(), params or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def stop(self) -> None:
+        """Stop all three, and leave the database's prompt."""
+        super().stop()
+        if self._connection:
+            self._connection.close()
+
+    def _prompt(self) -> psycopg.Connection:
+        """The connection of ``sql``: a new one where the server has cut it off."""
+        try:
+            if self._connection:
+                self._connection.execute("")
+        except psycopg.OperationalError:
+            self._connection = None
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.database_url, autocommit=True, prepare_threshold=None)
+        return self._connection
 
 
 def unmeasured(environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import httpx2
 
 from tests.eventually import eventually
 from tests.resources import CLIP, Resource, create
+from tests.stack import PLAIN
 
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -18,7 +19,7 @@ def upload(client: httpx2.Client, data: bytes, name: str = "look.jpg", kind: str
     answer = client.post("/api/v1/upload/generate-url", json=body)
     assert answer.status_code == httpx2.codes.OK, answer.text
     url = answer.json()["data"]
-    put = httpx2.put(url["uploadUrl"], content=data, headers=url["headers"], timeout=60, trust_env=False)
+    put = httpx2.put(url["uploadUrl"], content=data, headers=url["headers"], timeout=60, **PLAIN)
     assert put.status_code == httpx2.codes.OK, put.text
     return str(url["fileReference"])
 

@@ -32,7 +32,7 @@ from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings, load
 from tests.eventually import eventually
 from tests.resources import CLIP, SHOW, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 PUBLIC = {"/health", "/health/ready", "/metrics", "/.well-known/jwks.json"}
 RANKS: tuple[issuer.RoleName, ...] = ("viewer", "editor", "admin")
@@ -79,7 +79,7 @@ def forge(server: Stack) -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def ask(server: Stack) -> Iterator[Callable[[str | None], httpx2.Response]]:
     """A read with this Authorization header."""
-    with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=30, **PLAIN) as client:
 
         def get(authorization: str | None) -> httpx2.Response:
             headers = {} if authorization is None else {"Authorization": authorization}
@@ -233,7 +233,7 @@ def test_without_one_of_the_groups_nothing_is_allowed(
 def test_of_several_groups_the_highest_counts(server: Stack, forge: Callable[..., str]) -> None:
     token = forge(**{"cognito:groups": ["others", "viewer", "editor"]})
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx2.Client(base_url=server.url, headers=headers, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=30, **PLAIN) as client:
         assert create(client, SHOW)["created_by"] == "tester"
 
 
@@ -289,7 +289,7 @@ def concrete(path: str) -> str:
 
 
 def test_every_route_but_the_public_ones_wants_a_token(server: Stack, table: list[tuple[str, str]]) -> None:
-    with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=30, **PLAIN) as client:
         for method, path in table:
             answer = client.request(method, concrete(path), json={} if method in {"POST", "PUT", "PATCH"} else None)
             if least_role(method, path) is None:
@@ -322,7 +322,7 @@ def test_who_may_not_write_changes_nothing(viewer: httpx2.Client, editor: httpx2
 
 
 def test_the_issuers_keys_are_public_and_hold_no_secret(server: Stack) -> None:
-    found = httpx2.get(f"{server.url}/.well-known/jwks.json", trust_env=False).json()["keys"]
+    found = httpx2.get(f"{server.url}/.well-known/jwks.json", **PLAIN).json()["keys"]
     assert [key["kid"] for key in found] == [issuer.KEY_ID]
     assert not {"d", "p", "q", "dp", "dq", "qi"} & set(found[0])
 

@@ -14,7 +14,7 @@ import pytest
 from models import database
 from models.settings import load
 from tests.resources import EPISODE, SHOW, create
-from tests.stack import Stack, own_database
+from tests.stack import PLAIN, Stack, own_database
 
 JSON = {"Content-Type": "application/json"}
 SHOWS = SHOW.path
@@ -30,7 +30,7 @@ def errors(answer: httpx2.Response) -> list[tuple[str, str | None]]:
 @pytest.fixture(scope="module")
 def anonymous(server: Stack) -> Iterator[httpx2.Client]:
     """Somebody without a token."""
-    with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=30, **PLAIN) as client:
         yield client
 
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from tests.resources import SHOW
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 STUDIO = "https://studio.example"
 PROTECTED = {
@@ -24,7 +24,7 @@ LIMIT = 10 * 1024 * 1024
 @pytest.fixture(scope="module")
 def anonymous(server: Stack) -> Iterator[httpx2.Client]:
     """Somebody without a token."""
-    with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=30, **PLAIN) as client:
         yield client
 
 

@@ -11,14 +11,14 @@ import pytest
 from ops.children import Child
 from ops.services import Services
 from tests.eventually import eventually
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 SERVICES = ("database", "broker", "storage")
 
 
 def get(stack: Stack, path: str) -> httpx2.Response:
     """A read without a token."""
-    return httpx2.get(f"{stack.url}{path}", timeout=15, trust_env=False)
+    return httpx2.get(f"{stack.url}{path}", timeout=15, **PLAIN)
 
 
 def test_the_process_says_that_it_is_alive_and_which_version_it_is(server: Stack) -> None:

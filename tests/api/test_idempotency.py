@@ -13,7 +13,7 @@ import pytest
 from models.settings import load
 from tests.eventually import eventually
 from tests.resources import CLIP, SHOW, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 JOB_PATHS = ("/api/v1/ingest", "/api/v1/ingest/batch")
 
@@ -158,7 +158,7 @@ def test_a_key_does_not_open_what_is_closed(server: Stack, editor: httpx2.Client
     headers, body = key(), {"title": f"Closed {uuid4()}"}
     assert editor.post(CLIP.path, json=body, headers=headers).status_code == 201
     assert viewer.post(CLIP.path, json=body, headers=headers).status_code == 403
-    nobody = httpx2.post(f"{server.url}{CLIP.path}", json=body, headers=headers, trust_env=False)
+    nobody = httpx2.post(f"{server.url}{CLIP.path}", json=body, headers=headers, **PLAIN)
     assert nobody.status_code == 401
 
 

@@ -17,7 +17,7 @@ from models.settings import load
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 PATH = "/api/v1/ingest"
 FIELDS = {
@@ -450,7 +450,7 @@ def test_a_watcher_that_has_seen_the_end_is_let_go(waiting: httpx2.Client, ahead
 
 
 def test_a_watcher_needs_a_token(quiet: Stack) -> None:
-    assert httpx2.get(f"{quiet.url}{PATH}/{uuid4()}/events", trust_env=False).status_code == 401
+    assert httpx2.get(f"{quiet.url}{PATH}/{uuid4()}/events", **PLAIN).status_code == 401
 
 
 def test_many_watchers_do_not_use_up_the_database(quiet: Stack, waiting: httpx2.Client) -> None:

@@ -22,7 +22,7 @@ from api.quotas import Counts, LocalCounts, Quota
 from ops.services import Services
 from tests.eventually import eventually
 from tests.resources import SHOW
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 READ = SHOW.path
 QUOTA = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -68,7 +68,7 @@ def statuses(client: httpx2.Client, number: int, path: str = READ, **headers: st
 def anonymous(stack: Stack) -> httpx2.Client:
     """Somebody without a token, at an address that no other test comes from."""
     headers = {"X-Forwarded-For": f"198.51.100.{next(ADDRESSES)}"}
-    return httpx2.Client(base_url=stack.url, headers=headers, timeout=30, trust_env=False)
+    return httpx2.Client(base_url=stack.url, headers=headers, timeout=30, **PLAIN)
 
 
 def test_without_a_limit_nothing_is_told_of_one(editor: httpx2.Client) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.samples import Sample
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 # Name → its type and labels, as the contract has them (§9).
 EVERYWHERE = {
@@ -38,7 +38,7 @@ OF_THE_WORKERS = EVERYWHERE.keys() - OF_THE_API.keys()
 def scrape(url: str, token: str | None = None) -> httpx2.Response:
     """One scrape."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx2.get(url, headers=headers, timeout=15, trust_env=False)
+    return httpx2.get(url, headers=headers, timeout=15, **PLAIN)
 
 
 def types(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests import media, work
+from tests.stack import PLAIN
 
 PATH = "/api/v1/upload/multipart"
 MB = 1024 * 1024
@@ -24,7 +25,7 @@ def start(client: httpx2.Client, **fields: Any) -> dict[str, Any]:
 
 def send(part: dict[str, Any], data: bytes) -> str:
     """The ETag of a part that has been sent."""
-    answer = httpx2.put(part["url"], content=data, trust_env=False)
+    answer = httpx2.put(part["url"], content=data, **PLAIN)
     assert answer.status_code == 200, answer.text
     return answer.headers["ETag"]
 
@@ -88,7 +89,7 @@ def test_a_picture_in_one_part_is_ingested(editor: httpx2.Client) -> None:
 
 def test_a_part_of_another_length_is_not_taken(editor: httpx2.Client) -> None:
     upload = start(editor, file_size=1000)
-    assert httpx2.put(upload["parts"][0]["url"], content=bytes(1001), trust_env=False).status_code == 403
+    assert httpx2.put(upload["parts"][0]["url"], content=bytes(1001), **PLAIN).status_code == 403
 
 
 def test_an_upload_given_up_is_gone(editor: httpx2.Client) -> None:

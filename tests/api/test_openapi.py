@@ -12,7 +12,7 @@ from litestar.routes import HTTPRoute
 from api.app import create_app
 from models.settings import load
 from tests.resources import RESOURCES, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,7 +20,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 @pytest.fixture(scope="module")
 def anonymous(server: Stack) -> Iterator[httpx2.Client]:
     """Somebody without a token."""
-    with httpx2.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, timeout=30, **PLAIN) as client:
         yield client
 
 

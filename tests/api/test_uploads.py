@@ -10,6 +10,7 @@ import pytest
 
 from tests import media, work
 from tests.resources import CLIP
+from tests.stack import PLAIN
 
 PATH = "/api/v1/upload/generate-url"
 MB = 1024 * 1024
@@ -28,7 +29,7 @@ def put(url: dict[str, Any], data: bytes, **headers: str) -> int:
     """The storage's answer to a PUT with the headers we were told, changed by ``headers``."""
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     given = {name.lower(): value for name, value in url["headers"].items()} | changed
-    return httpx2.put(url["uploadUrl"], content=data, headers=given, trust_env=False).status_code
+    return httpx2.put(url["uploadUrl"], content=data, headers=given, **PLAIN).status_code
 
 
 def refused(client: httpx2.Client, **fields: Any) -> tuple[int, list[tuple[str, str | None]]]:
@@ -182,7 +183,7 @@ def test_a_url_is_good_for_one_object_and_for_storing_only(editor: httpx2.Client
     elsewhere = url | {"uploadUrl": url["uploadUrl"].replace("/clip/", "/outfit/")}
     assert put(elsewhere, data) == 403
     assert put(url, data) == 200
-    assert httpx2.get(url["uploadUrl"], trust_env=False).status_code == 403
+    assert httpx2.get(url["uploadUrl"], **PLAIN).status_code == 403
     assert httpx2.delete(url["uploadUrl"], trust_env=False).status_code == 403
 
 

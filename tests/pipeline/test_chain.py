@@ -15,7 +15,7 @@ from PIL import Image
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
-from tests.stack import Stack
+from tests.stack import PLAIN, Stack
 from tests.work import ended, entity, ingested, post, sha256, unique, upload
 
 CHAIN = ("ingest", "deduplicate", "thumbnail", "index")
@@ -27,7 +27,7 @@ def pictures(client: httpx2.Client, path: str) -> dict[str, Image.Image]:
     rows = client.get(f"{path}/thumbnails").json()["data"]
     found: dict[str, Image.Image] = {}
     for row in rows:
-        answer = httpx2.get(row["url"], trust_env=False)
+        answer = httpx2.get(row["url"], **PLAIN)
         assert answer.headers["Content-Type"] == "image/jpeg"
         assert len(answer.content) == row["file_size"]
         found[row["size_variant"]] = Image.open(io.BytesIO(answer.content))
@@ -58,7 +58,7 @@ def test_a_photo_is_stored_hashed_pictured_and_found(editor: httpx2.Client) -> N
         assert not picture.getexif()
     hits = editor.get("/api/v1/search", params={"q": title}).json()["data"]
     assert [hit["entity_id"] for hit in hits] == [clip_id]
-    assert httpx2.get(hits[0]["thumbnail_url"], trust_env=False).status_code == 200
+    assert httpx2.get(hits[0]["thumbnail_url"], **PLAIN).status_code == 200
 
 
 def test_thumbnails_lie_at_their_keys(editor: httpx2.Client) -> None:
@@ -286,7 +286,7 @@ def test_a_bad_file_is_told_at_once(editor: httpx2.Client, data: bytes, code: st
     answer = editor.post(
         "/api/v1/upload/generate-url", json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
     ).json()["data"]
-    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], trust_env=False)
+    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
     job = ended(editor, post(editor, answer["fileReference"]))
     assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", code, 1)
     assert len(job["error"]["message"]) > 10
@@ -310,7 +310,7 @@ def test_a_failed_job_runs_again_when_it_is_retried(editor: httpx2.Client) -> No
     job = ended(editor, post(editor, answer["fileReference"]))
     assert job["error"]["code"] == "SOURCE_MISSING"
     data = unique(media.jpeg())
-    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], trust_env=False)
+    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
     retried = editor.post(f"/api/v1/ingest/{job['job_id']}/retry")
     assert retried.status_code == 200
     assert ended(editor, job)["outcome"] == "stored"

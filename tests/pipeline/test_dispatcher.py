@@ -19,7 +19,7 @@ from models.database import Connection
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, SHOW, create
-from tests.stack import Stack, own_database
+from tests.stack import PLAIN, Stack, own_database
 from tests.work import ended, post, unique, upload
 
 SOON = 2.0  # seconds; what the contract promises of the search
@@ -185,7 +185,7 @@ def drift(stack: Stack) -> dict[str, float]:
     """What the dispatcher has counted, once its check has ended."""
     if stack.sql("select 1 from search_walks where finished_at is null"):
         return {}
-    text = httpx2.get(stack.metrics_url, trust_env=False).text
+    text = httpx2.get(stack.metrics_url, **PLAIN).text
     counted = [line for line in text.splitlines() if line.startswith("episodes_search_drift_total{")]
     return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in counted}
 
