@@ -1,6 +1,6 @@
 """The failed-job desk: what is told of failures, what is done to many jobs at once, what is held back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
