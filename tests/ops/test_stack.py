@@ -130,7 +130,7 @@ def test_a_first_start_migrates_seeds_once_and_says_what_to_try(run: Callable[..
     below = descendants(first.process.pid)
     assert first.end() == 0
     assert not (first.home / "server.json").exists()
-    until(lambda: not living(below), within=5)
+    until(lambda: not living(below))
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGHUP])
@@ -143,7 +143,7 @@ def test_a_later_start_is_quick_seeds_nothing_and_any_stop_signal_ends_it(
     assert "sowing" not in later.printed
     below = descendants(later.process.pid)
     assert later.end(by) == 0
-    until(lambda: not living(below), within=5)
+    until(lambda: not living(below))
 
 
 def test_killing_the_supervisor_leaves_no_process_and_the_next_run_starts_at_once(run: Callable[..., Run]) -> None:
