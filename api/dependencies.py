@@ -1,6 +1,5 @@
 """What handlers are given: the database, the caller, the storage, the page asked for."""
 
-import re
 from typing import Annotated, Any, Final
 
 from litestar import Litestar, Request
@@ -8,14 +7,16 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from litestar.routes import HTTPRoute
 
+from api import preconditions
 from api.envelope import REQUEST_ID
 from api.transaction import Unit
 from models.changes import Actor
 from models.database import Connection
-from models.errors import Forbidden, PreconditionFailed
+from models.errors import Forbidden
 from models.paging import PageQuery
 from models.settings import Settings
 from models.storage import Storage
+from models.versions import Wanted
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -25,11 +26,11 @@ Who = NamedDependency[SkipValidation[Actor]]
 Files = NamedDependency[SkipValidation[Storage]]
 Config = NamedDependency[SkipValidation[Settings]]
 Paging = NamedDependency[SkipValidation[PageQuery]]
-Expected = NamedDependency[SkipValidation[int | None]]
+Expected = NamedDependency[SkipValidation[Wanted | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
-_TAGS: Final = r'^(\*|(W/)?"[0-9]{1,9}")$'  # told, not checked: what does not fit is a 412
-_VERSION: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
+_TAG: Final = '(W/)?"[0-9]{1,9}"'
+_TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``preconditions``
 
 
 async def database(request: AnyRequest) -> Connection:
@@ -85,22 +86,24 @@ def paging(
 
 
 def expected(
+    request: AnyRequest,
     if_match: Annotated[
         str | None,
-        HeaderParameter(name="If-Match", description="The ETag last seen.", schema_extra={"pattern": _TAGS}),
+        HeaderParameter(
+            name="If-Match",
+            description="The ETag last seen, or several; * for any version. A weak one (W/) never matches.",
+            schema_extra={"pattern": _TAGS},
+        ),
     ] = None,
-) -> int | None:
-    """The version the caller saw, or None for any.
+) -> Wanted | None:
+    """The versions that the caller is content with, or None where it says nothing of them.
 
     Raises:
-        PreconditionFailed: where the tag is none of ours.
+        Invalid: naming If-Match, where it is no list of tags.
     """
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None:
         return None
-    version = _VERSION.fullmatch(if_match.strip())
-    if version is None:
-        raise PreconditionFailed("If-Match holds no ETag of this row", field="If-Match")
-    return int(version[1])
+    return preconditions.wanted(",".join(request.headers.getall("if-match")))
 
 
 PROVIDERS: Final = {

@@ -20,6 +20,7 @@ from models.errors import Invalid, NotFound, PreconditionFailed
 from models.fields import Place, Text
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 from models.table import Table
+from models.versions import Wanted
 
 SORT: Final = "position"
 _LINK_COLUMNS: Final = {"linked_at": "created_at", "linked_by": "created_by"}
@@ -92,32 +93,32 @@ class LinkTable(Generic[L, New, OfEpisode, OfThing]):
         self._of_thing: Final = _List(name, of_thing, EPISODES, things.key)
 
     async def put(
-        self, connection: Connection, actor: Actor, pair: Pair, new: New, version: int | None = None
+        self, connection: Connection, actor: Actor, pair: Pair, new: New, wanted: Wanted | None = None
     ) -> tuple[L, bool]:
         """Link the two, or replace what their link says; the link, and whether it is new.
 
         Raises:
             NotFound: where either side is missing or deleted.
-            PreconditionFailed: where the link is not at ``version``.
+            PreconditionFailed: where the link is at none of the ``wanted`` versions.
         """
         before = await self._held(connection, pair)
-        self._check(before, version)
+        self._check(before, wanted)
         params = structs.asdict(new) | actor.params() | pair._asdict()
         link = await database.row(connection, self.link, self._texts.put, params)
         assert link is not None, "an upsert returns its row"  # noqa: S101
         return link, before is None
 
-    async def remove(self, connection: Connection, actor: Actor, pair: Pair, version: int | None = None) -> None:
+    async def remove(self, connection: Connection, actor: Actor, pair: Pair, wanted: Wanted | None = None) -> None:
         """Take the link away.
 
         Raises:
             NotFound: where there is no link, or either side is missing or deleted.
-            PreconditionFailed: where the link is not at ``version``.
+            PreconditionFailed: where the link is at none of the ``wanted`` versions.
         """
         before = await self._held(connection, pair)
         if before is None:
             raise NotFound(f"this {self.things.noun} is not linked to this episode")
-        self._check(before, version)
+        self._check(before, wanted)
         await database.execute(connection, self._texts.remove, actor.params() | pair._asdict())
 
     async def page_of_episode(self, connection: Connection, episode_id: UUID, window: Window) -> Page[OfEpisode]:
@@ -149,8 +150,8 @@ class LinkTable(Generic[L, New, OfEpisode, OfThing]):
             raise NotFound(f"there is no {self.things.noun} {pair.thing_id}")
         return await database.row(connection, self.link, self._texts.read, params)
 
-    def _check(self, link: L | None, version: int | None) -> None:
-        if version is None or (link and link.version == version):
+    def _check(self, link: L | None, wanted: Wanted | None) -> None:
+        if wanted is None or wanted.fits(link.version if link else None):
             return
         state = f"it is at version {link.version} now" if link else "there is none"
         raise PreconditionFailed(f"somebody changed this link: {state}")

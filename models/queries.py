@@ -113,7 +113,7 @@ class Queries:
     def _changed(self, sets: Composable, state: SQL, action: Action, source: Composable = _NOTHING) -> Composed:
         update = SQL(
             "update {} as it set {}, updated_by = %(actor)s from {} where it.{} = %(key)s and it.{}"
-            " and (%(version)s::int is null or it.version = %(version)s)"
+            " and (%(versions)s::int[] is null or it.version = any(%(versions)s))"
         )
         return self._recorded(update.format(self._table, sets, source, Identifier(self._key), state), action)
 

@@ -15,6 +15,7 @@ from models.episodes import EPISODES
 from models.errors import Conflict, Invalid, NotFound
 from models.fields import Json, Reference, Text, Title
 from models.table import Entity, Table
+from models.versions import Wanted
 
 DIFF_SECONDS: Final = 5
 Content = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
@@ -94,8 +95,8 @@ async def add(connection: Connection, actor: Actor, episode_id: UUID, new: NewSc
     return await SCRIPTS.create(connection, actor, numbered)
 
 
-async def activate(connection: Connection, actor: Actor, script_id: UUID, version: int | None) -> Script:
-    """Make this version the active one of its episode. ``version`` is the row's that the caller saw, or None.
+async def activate(connection: Connection, actor: Actor, script_id: UUID, wanted: Wanted | None) -> Script:
+    """Make this version the active one of its episode. ``wanted`` is about versions of its row.
 
     Raises:
         NotFound, PreconditionFailed
@@ -105,8 +106,8 @@ async def activate(connection: Connection, actor: Actor, script_id: UUID, versio
     script = await SCRIPTS.read(connection, script_id)
     if not script.is_active:
         await _deactivate(connection, actor, episode_id)
-    wanted = _Activity(UNSET if script.is_active else True)
-    return await SCRIPTS.patch(connection, actor, script_id, wanted, version)
+    activity = _Activity(UNSET if script.is_active else True)
+    return await SCRIPTS.patch(connection, actor, script_id, activity, wanted)
 
 
 async def _take_turns(connection: Connection, episode_id: UUID) -> None:

@@ -22,6 +22,7 @@ from models.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unava
 from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
 from models.totals import Count, Totals
+from models.versions import Wanted, listed
 
 ATTEMPTS: Final = 3
 # Escaped after it is folded: folding makes wildcards of full-width signs.
@@ -120,54 +121,56 @@ class Table(Generic[Row]):
         return self._cut(rows, query, column, count.total)
 
     async def patch(
-        self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, version: int | None = None
+        self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, wanted: Wanted | None = None
     ) -> Row:
-        """Change what ``patch`` sets. ``version`` is the one the caller saw, or None for any.
+        """Change what ``patch`` sets, of one of the ``wanted`` versions where the caller says which.
 
         Raises:
             NotFound, PreconditionFailed
         """
         names = _names(patch)
         if not names:
-            return self._seen(await self.read(connection, key), version)
-        params = actor.params() | {"sent": _json(patch), "key": key, "version": version}
-        return await self._changed(connection, self._queries.update(names), params)
+            return self._seen(await self.read(connection, key), wanted)
+        params = actor.params() | {"sent": _json(patch), "key": key}
+        return await self._changed(connection, self._queries.update(names), params, wanted)
 
     async def delete(
-        self, connection: Connection, actor: Actor, key: UUID, reason: str | None, version: int | None = None
+        self, connection: Connection, actor: Actor, key: UUID, reason: str | None, wanted: Wanted | None = None
     ) -> None:
         """Put the row in the trash.
 
         Raises:
             NotFound, PreconditionFailed
         """
-        params = actor.params() | {"key": key, "version": version, "reason": reason}
-        await self._changed(connection, self._queries.delete(), params)
+        params = actor.params() | {"key": key, "reason": reason}
+        await self._changed(connection, self._queries.delete(), params, wanted)
 
-    async def _changed(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> Row:
+    async def _changed(
+        self, connection: Connection, query: bytes, params: Mapping[str, Any], wanted: Wanted | None
+    ) -> Row:
         """What a write makes of a living row; where it finds none, the row says why, unless that has just changed."""
         for _ in range(ATTEMPTS):
-            changed = await database.row(connection, self.row, query, params)
+            changed = await database.row(connection, self.row, query, {**params, "versions": listed(wanted)})
             if changed is not None:
                 return changed
-            self._seen(await self.read(connection, params["key"]), params["version"])
+            self._seen(await self.read(connection, params["key"]), wanted)
         raise Unavailable(f"others are changing this {self.noun} at the same time; try again")
 
-    async def restore(self, connection: Connection, actor: Actor, key: UUID, version: int | None = None) -> Row:
+    async def restore(self, connection: Connection, actor: Actor, key: UUID, wanted: Wanted | None = None) -> Row:
         """Take the row out of the trash.
 
         Raises:
             NotFound: where there never was such a row.
             Conflict: where it is not deleted, or a living row took its place: it is named.
         """
-        params = actor.params() | {"key": key, "version": version}
+        params = actor.params() | {"key": key, "versions": listed(wanted)}
         try:
             async with connection.transaction():  # so that after a clash we may still ask with what
                 restored = await database.row(connection, self.row, self._queries.restore(), params)
         except UniqueViolation:
             raise await self._clash(connection, key) from None
         if restored is None:
-            self._seen(await self.read(connection, key, include_deleted=True), version)
+            self._seen(await self.read(connection, key, include_deleted=True), wanted)
             raise Conflict(f"this {self.noun} is not deleted")
         return restored
 
@@ -184,8 +187,8 @@ class Table(Generic[Row]):
     def _adapted(self, name: str, value: Any) -> Any:
         return Jsonb(value) if name in self._json and value is not None else value
 
-    def _seen(self, current: Row, version: int | None) -> Row:
-        if version is not None and current.version != version:
+    def _seen(self, current: Row, wanted: Wanted | None) -> Row:
+        if wanted and not wanted.fits(current.version):
             raise PreconditionFailed(f"somebody changed this {self.noun}: it is at version {current.version} now")
         return current
 

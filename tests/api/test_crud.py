@@ -73,7 +73,7 @@ def test_a_change_that_saw_an_older_version_is_refused(editor: httpx2.Client, re
     assert answer.status_code == 412
     assert errors(answer) == {("PRECONDITION_FAILED", None)}
     assert editor.delete(path, headers=stale).status_code == 412
-    assert editor.delete(path, headers={"If-Match": "nonsense"}).status_code == 412
+    assert editor.delete(path, headers={"If-Match": '"nonsense"'}).status_code == 412
     assert editor.delete(path, headers={"If-Match": '"2"'}).status_code == 204
 
 

@@ -99,7 +99,7 @@ def refusals(client: httpx2.Client) -> dict[int, httpx2.Response]:
         400: client.post(SHOWS, json={}),
         404: client.get("/nowhere"),
         405: client.put(SHOWS, json={}),
-        412: client.patch(f"{SHOWS}/{uuid4()}", json={}, headers={"If-Match": "nonsense"}),
+        412: client.patch(f"{SHOWS}/{create(client, SHOW)['show_id']}", json={}, headers={"If-Match": '"9"'}),
         413: client.post(SHOWS, content=b" " * (LIMIT + 1), headers=JSON),
         415: client.post(SHOWS, data={"name": "form"}),
     }

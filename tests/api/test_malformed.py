@@ -258,13 +258,6 @@ def test_a_parameter_that_does_not_fit_is_named(admin: httpx2.Client, path: str,
     assert not INSIDES.search(answer.text)
 
 
-@pytest.mark.parametrize("value", [b"\xff", b'"1', b"1", b'"x"', b'"1", "2"', b'W/"', b'"' + b"9" * 5000 + b'"'])
-def test_an_if_match_that_is_no_tag_of_ours_is_refused(editor: httpx2.Client, value: bytes) -> None:
-    headers = [(b"If-Match", value), (b"Content-Type", b"application/json")]
-    answer = editor.request("PATCH", at(SHOW)(editor), content=b"{}", headers=headers)
-    assert (answer.status_code, fields(answer)) == (412, ["If-Match"])
-
-
 @pytest.mark.parametrize("value", [b"", b"x" * 256, b"a\tb", b"\xa0", b"\xad"])
 def test_an_idempotency_key_that_cannot_be_printed_is_refused(editor: httpx2.Client, value: bytes) -> None:
     headers = [(b"Idempotency-Key", value), (b"Content-Type", b"application/json")]
