@@ -13,18 +13,20 @@ from models import audit, seals
 from models.audit import AuditFilter, AuditRow
 from models.changes import Action
 from models.database import Connection
-from models.errors import Invalid, NotFound
-from models.paging import decode_cursor, encode_cursor
+from models.errors import NotFound
+from models.paging import LONGEST_CURSOR, Whole, decode_cursor, encode_cursor
 from models.seals import Verdict
 
+LIST = "audit_log"
 SORT = "-audit_id"
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
-Cursor = Annotated[str | None, QueryParameter(max_length=2048, description="nextCursor of the page before.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR, description="nextCursor of the page before.")]
 
 Seal = Annotated[
     str | None,
     QueryParameter(
-        pattern=r"^\d{1,18}:[0-9a-f]{64}$(?!\n)", description="last_seal of an earlier verdict: it must be there still."
+        pattern=r"^[0-9]{1,18}:[0-9a-f]{64}$(?!\n)",
+        description="last_seal of an earlier verdict: it must be there still.",
     ),
 ]
 
@@ -56,19 +58,14 @@ class AuditController(Controller):
         return Data(await seals.verify(db, seal))
 
 
-async def changes(db: Connection, wanted: AuditFilter, limit: int, cursor: str | None) -> Listing[AuditRow]:
-    """A page of changes in its envelope."""
-    before = _position(cursor) if cursor is not None else None
+async def changes(
+    db: Connection, wanted: AuditFilter, limit: int, cursor: str | None, of: str = LIST
+) -> Listing[AuditRow]:
+    """A page of changes in its envelope; cursors are of the list ``of``."""
+    before = decode_cursor(cursor, of, SORT, Whole).value if cursor is not None else None
     found, total, last = await audit.page(db, wanted, limit, before)
-    following = encode_cursor(SORT, last, found[-1].entity_id) if last is not None else None
+    following = encode_cursor(of, SORT, last, found[-1].entity_id) if last is not None else None
     return listing(found, limit=limit, total=min(total, 100_000), next_cursor=following)
-
-
-def _position(cursor: str) -> int:
-    value = decode_cursor(cursor, SORT).value
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise Invalid("this is not a cursor that a list returned", field="cursor")
-    return value
 
 
 async def history_of(
@@ -79,7 +76,8 @@ async def history_of(
     Raises:
         NotFound: where there never was such a thing.
     """
-    page = await changes(db, AuditFilter(entity_type=entity_type, entity_id=entity_id), limit, cursor)
+    wanted = AuditFilter(entity_type=entity_type, entity_id=entity_id)
+    page = await changes(db, wanted, limit, cursor, f"{entity_type} {entity_id}")
     if not page.data and cursor is None:
         raise NotFound(f"there is no {entity_type.replace('_', ' ')} {entity_id}")
     return page

@@ -13,7 +13,7 @@ from api.transaction import Unit
 from models.changes import Actor
 from models.database import Connection
 from models.errors import Forbidden
-from models.paging import PageQuery
+from models.paging import LONGEST_CURSOR, PageQuery
 from models.settings import Settings
 from models.storage import Storage
 from models.versions import Wanted
@@ -77,7 +77,9 @@ def trash(
 def paging(
     trash: Trash,
     limit: Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")] = 50,
-    cursor: Annotated[str | None, QueryParameter(max_length=2048, description="nextCursor of the page before.")] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(max_length=LONGEST_CURSOR, description="nextCursor of the page before.")
+    ] = None,
     sort: Annotated[str, QueryParameter(max_length=50, description="A column; '-' for descending.")] = "-created_at",
     q: Annotated[str | None, QueryParameter(max_length=500, description="Text in title or description.")] = None,
 ) -> PageQuery:

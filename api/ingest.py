@@ -20,6 +20,7 @@ from models import database, entities, jobs, metrics, references
 from models.database import Connection, Pool
 from models.errors import Invalid
 from models.jobs import Job, NewJob
+from models.paging import LONGEST_CURSOR
 from models.storage import Storage
 
 BATCH_LIMIT: Final = 1000
@@ -85,7 +86,7 @@ class IngestController(Controller):
         db: Db,
         wanted: Wanted,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
+        cursor: Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR)] = None,
     ) -> Listing[Job]:
         return page_of(await jobs.page(db, wanted, limit, cursor))
 

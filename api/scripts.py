@@ -62,7 +62,8 @@ class EpisodeScriptController(Controller):
     )
     async def list_scripts(self, db: Db, episode_id: Id, paging: Paging) -> Listing[Script]:
         await EPISODES.read(db, episode_id, include_deleted=paging.include_deleted)
-        return page_of(await SCRIPTS.page(db, paging, {"episode_id": episode_id}))
+        query = msgspec.structs.replace(paging, under=str(episode_id))
+        return page_of(await SCRIPTS.page(db, query, {"episode_id": episode_id}))
 
     @post("/", summary="Write the next version of a script")
     async def create_script(

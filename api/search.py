@@ -11,6 +11,7 @@ from api.dependencies import Db, Files
 from api.envelope import Data, ListMetadata, Pagination
 from api.parameters import TagFilter
 from models import references, search, search_walks
+from models.paging import LONGEST_CURSOR
 from models.search import Hit, SearchQuery
 from models.search_walks import Walk
 from models.storage import Storage
@@ -68,7 +69,7 @@ class SearchController(Controller):
         with_tags: TagFilter = None,
         status: Annotated[str | None, QueryParameter(max_length=50)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
-        cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
+        cursor: Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR)] = None,
     ) -> SearchListing:
         types = [str(kind) for kind in kinds] if kinds else None
         wanted = SearchQuery(q=q, type=types, show_id=show_id, tag=with_tags, status=status, limit=limit, cursor=cursor)

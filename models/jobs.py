@@ -26,7 +26,8 @@ Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
 SHARE_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
-SORT: Final = "-created_at"  # of a list; ids are as old as their rows
+LIST: Final = "ingest_jobs"
+SORT: Final = "-created_at"  # ids are as old as their rows
 
 
 class NewJob(Struct, forbid_unknown_fields=True):
@@ -295,13 +296,13 @@ async def page(connection: Connection, wanted: JobFilter, limit: int, cursor: st
     where, params = wanted.conditions()
     count = f"select count(*) from (select from ingest_jobs where {where} limit {COUNT_LIMIT + 1}) as counted"  # noqa: S608
     total = await database.value(connection, count.encode(), params)
-    before = decode_cursor(cursor, SORT).id if cursor is not None else None
+    before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None
     after = " and job_id < %(before)s" if before else ""
     query = f"{_JOB} where {where}{after} order by job_id desc limit %(limit)s"
     found = await database.rows(connection, _Row, query.encode(), params | {"before": before, "limit": limit + 1})
     page = Page([row.job() for row in found[:limit]], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
     if len(found) > limit:
-        page.next_cursor = encode_cursor(SORT, None, page.rows[-1].job_id)
+        page.next_cursor = encode_cursor(LIST, SORT, None, page.rows[-1].job_id)
     return page
 
 

@@ -9,20 +9,21 @@ from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from msgspec import Struct, ValidationError, convert, structs
+from msgspec import Struct, structs
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from models import database
 from models.changes import Action, Actor
 from models.database import Connection
 from models.episodes import EPISODES
-from models.errors import Invalid, NotFound, PreconditionFailed
+from models.errors import NotFound, PreconditionFailed
 from models.fields import Place, Text
-from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
+from models.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
 from models.table import Table
 from models.versions import Wanted
 
 SORT: Final = "position"
+_PLACE: Final = tuple[Whole, Instant]  # position, and when it was linked
 _LINK_COLUMNS: Final = {"linked_at": "created_at", "linked_by": "created_by"}
 
 
@@ -207,6 +208,7 @@ class _List(Generic[View]):
     """What a row of one side is linked to: the living rows of ``listed`` as ``view``, found by the link's ``by``."""
 
     def __init__(self, name: str, view: type[View], listed: Table[Any], by: str) -> None:
+        self._name = name
         self._view = view
         self._key = listed.key
         key = Identifier(listed.key)
@@ -222,15 +224,26 @@ class _List(Generic[View]):
 
     async def page(self, connection: Connection, key: UUID, window: Window) -> Page[View]:
         """By position, then by when they were linked."""
-        params = {"key": key, "limit": window.limit + 1} | _after(window.cursor)
+        params = {"key": key, "limit": window.limit + 1} | self._after(key, window.cursor)
         total = await database.value(connection, self._count, params)
         query = self._first if window.cursor is None else self._following
         found = await database.rows(connection, self._view, query, params)
         page = Page(found[: window.limit], window.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
         if len(found) > window.limit:
             last: Any = page.rows[-1]
-            page.next_cursor = encode_cursor(SORT, [last.position, last.linked_at], getattr(last, self._key))
+            value = (last.position, last.linked_at)
+            page.next_cursor = encode_cursor(self._list(key), SORT, value, getattr(last, self._key))
         return page
+
+    def _after(self, key: UUID, cursor: str | None) -> dict[str, Any]:
+        if cursor is None:
+            return {}
+        position = decode_cursor(cursor, self._list(key), SORT, _PLACE)
+        place, linked_at = position.value
+        return {"position": place, "linked_at": linked_at, "id": position.id}
+
+    def _list(self, key: UUID) -> str:
+        return f"{self._name} {key}"
 
 
 def _column(name: str, listed: Table[Any]) -> Composed:
@@ -242,14 +255,3 @@ def _column(name: str, listed: Table[Any]) -> Composed:
 
 def _listed(parts: Iterable[Composable]) -> Composed:
     return SQL(", ").join(parts)
-
-
-def _after(cursor: str | None) -> dict[str, Any]:
-    if cursor is None:
-        return {}
-    position = decode_cursor(cursor, SORT)
-    try:
-        place, linked_at = convert(position.value, tuple[int, datetime])
-    except ValidationError:
-        raise Invalid("this is not a cursor that a list returned", field="cursor") from None
-    return {"position": place, "linked_at": linked_at, "id": position.id}

@@ -28,14 +28,26 @@ _PAGE: Final = SQL("""
 
 
 class Queries:
-    """The SQL over one table; every method gives the same bytes for the same shape."""
+    """The SQL over one table; every method gives the same bytes for the same shape.
 
-    def __init__(self, table: str, columns: tuple[str, ...], key: str, filters: Mapping[str, LiteralString]) -> None:
+    ``blank`` are the columns that are sorted as if they were empty text where they are null.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: str,
+        filters: Mapping[str, LiteralString],
+        *,
+        blank: frozenset[str],
+    ) -> None:
         self._table = Identifier(table)
         self._columns = SQL(", ").join(map(Identifier, columns))
         self._key = key
         self._type = key.removesuffix("_id")
         self._filters = filters
+        self._blank = blank
         self.select: Final = _remembered(self._select)
         self.living: Final = _remembered(self._living)
         self.page: Final = _remembered(self._page)
@@ -60,7 +72,7 @@ class Queries:
 
         The limit is part of the text: PostgreSQL would plan anew each time for one that it does not know.
         """
-        column = Identifier(sort.removeprefix("-"))
+        column = self._sorted(sort.removeprefix("-"))
         way, beyond = (SQL("desc"), SQL("<")) if sort.startswith("-") else (SQL("asc"), SQL(">"))
         where = self._where(filters, include_deleted)
         if after:
@@ -69,6 +81,10 @@ class Queries:
         order = SQL("{} {}, {} {}").format(column, way, Identifier(self._key), way)
         first, count = SQL("false" if after else "true"), self._count(filters, include_deleted)
         return _PAGE.format(page=page, order=order, limit=limit, first=first, count=count)
+
+    def _sorted(self, column: str) -> Composable:
+        named = Identifier(column)
+        return SQL("coalesce({}, '')").format(named) if column in self._blank else named
 
     def _count(self, filters: tuple[str, ...], include_deleted: bool) -> Composed:
         query = SQL("select count(*) from (select from {} where {} limit {}) as counted")

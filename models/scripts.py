@@ -62,6 +62,7 @@ SCRIPTS: Final = Table(
     key="script_id",
     title="version_number",
     about="concat_ws(' ', title, change_notes)",
+    sorts=("title",),
     filters={"episode_id": "episode_id = %(episode_id)s"},
 )
 

@@ -15,9 +15,10 @@ import msgspec
 
 from models import database
 from models.database import Connection
-from models.errors import Invalid
 from models.paging import decode_cursor, encode_cursor
 
+LIST: Final = "search"
+SORT: Final = "-rank"
 MOST: Final = 300  # matches that are ranked and counted
 FEW: Final = 50  # so many with the words as they are typed, and nobody waits for what the last one may become
 LAST: Final = 2**40  # a number that no document reaches
@@ -221,7 +222,7 @@ def _mark(text: str) -> str:
     return f"'={escaped}'"
 
 
-class _Place(msgspec.Struct, array_like=True):
+class _Place(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Where a page ended: rank and number of its last document, and the newest that the first page knew."""
 
     rank: float
@@ -243,10 +244,8 @@ def _params(wanted: SearchQuery) -> dict[str, Any]:
 
 
 def _place(cursor: str) -> _Place:
-    try:
-        return msgspec.convert(decode_cursor(cursor, "-rank").value, _Place)
-    except msgspec.ValidationError:
-        raise Invalid("this is not a cursor that a search returned", field="cursor") from None
+    place: _Place = decode_cursor(cursor, LIST, SORT, _Place).value
+    return place
 
 
 def prefix_of(text: str) -> str:
@@ -265,5 +264,6 @@ def _results(page: _Page, wanted: SearchQuery) -> Results:
         hit.snippet = escape(hit.snippet).replace("\x02", "<mark>").replace("\x03", "</mark>")
     following = None
     if len(page.hits) > wanted.limit:
-        following = encode_cursor("-rank", (hits[-1].rank, hits[-1].serial, page.newest), hits[-1].entity_id)
+        place = _Place(hits[-1].rank, hits[-1].serial, page.newest)
+        following = encode_cursor(LIST, SORT, place, hits[-1].entity_id)
     return Results(hits, min(page.total, MOST), page.total > MOST, page.types, page.tags, following)

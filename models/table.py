@@ -6,20 +6,20 @@ same statement.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Generic, LiteralString, TypeVar
+from types import NoneType
+from typing import Any, Final, Generic, LiteralString, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
 from msgspec import inspect
-from psycopg import DataError, ProgrammingError
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from models import database
 from models.changes import Actor
 from models.database import Connection
-from models.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
-from models.paging import COUNT_LIMIT, Page, PageQuery, decode_cursor, encode_cursor, sort_of
+from models.errors import Conflict, NotFound, PreconditionFailed, Unavailable
+from models.paging import COUNT_LIMIT, KINDS, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
 from models.totals import Count, Totals
 from models.versions import Wanted, listed
@@ -56,8 +56,9 @@ class Table(Generic[Row]):
     """Living and soft-deleted rows of one kind.
 
     ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it. ``title`` is the
-    column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both. ``unique`` are the
-    columns whose values together only one living row has.
+    column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both. A list is sorted
+    by the former, by times, or by one of ``sorts``. ``unique`` are the columns whose values together only one living
+    row has.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Table(Generic[Row]):
         key: str,
         title: LiteralString,
         about: LiteralString = "description",
+        sorts: tuple[str, ...] = (),
         unique: tuple[str, ...] = (),
         filters: Mapping[str, LiteralString],
     ) -> None:
@@ -77,12 +79,13 @@ class Table(Generic[Row]):
         self.title: Final = title
         self.entity_type: Final = key.removesuffix("_id")
         self.unique: Final = unique
-        self.sorts: Final = ("created_at", "updated_at", title)
+        self.sorts: Final = ("created_at", "updated_at", title, *sorts)
         text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like {_CONTAINS}"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
         self._json = _json_columns(row)
+        self._kinds = {column: _kind(get_type_hints(row)[column]) for column in self.sorts}
         self._totals = Totals()
-        self._queries = Queries(name, columns, key, {**filters, "q": text})
+        self._queries = Queries(name, columns, key, {**filters, "q": text}, blank=_blank(row, self.sorts))
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
         """Insert ``new``; fields that are UNSET take the database's defaults."""
@@ -113,7 +116,7 @@ class Table(Generic[Row]):
         shape = (tuple(given), query.include_deleted, query.sort, query.cursor is not None, query.limit + 1)
         name = repr((query.q, query.include_deleted, filters))
         last = self._totals.last(name)
-        found = await self._found(connection, shape, given | _after(query) | last.params())
+        found = await self._found(connection, shape, given | self._after(query, column) | last.params())
         count = Count(*found[0][:2])
         if not last.capped:
             self._totals.keep(name, count)
@@ -205,18 +208,23 @@ class Table(Generic[Row]):
     async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
         filters, query = shape[0], self._queries.page(*shape)
-        try:
-            return await database.tuples(connection, query, params, prepare=False if filters else None)
-        except (DataError, ProgrammingError):  # a value of another type than the column's
-            if "value" not in params:
-                raise
-            raise Invalid("this is not a cursor that a list returned", field="cursor") from None
+        return await database.tuples(connection, query, params, prepare=False if filters else None)
+
+    def _after(self, query: PageQuery, column: str) -> dict[str, Any]:
+        if query.cursor is None:
+            return {}
+        position = decode_cursor(query.cursor, self._list(query), query.sort, self._kinds[column])
+        return {"value": position.value, "id": position.id}
+
+    def _list(self, query: PageQuery) -> str:
+        return f"{self.name} {query.under}".rstrip()
 
     def _cut(self, found: list[Row], query: PageQuery, column: str, total: int) -> Page[Row]:
         page = Page(found[: query.limit], query.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
         if len(found) > query.limit:
             last = page.rows[-1]
-            page.next_cursor = encode_cursor(query.sort, getattr(last, column), getattr(last, self.key))
+            value = "" if getattr(last, column) is None else getattr(last, column)
+            page.next_cursor = encode_cursor(self._list(query), query.sort, value, getattr(last, self.key))
         return page
 
 
@@ -229,13 +237,14 @@ def _json(struct: msgspec.Struct) -> str:
     return msgspec.json.encode(struct).decode()
 
 
-def _after(query: PageQuery) -> dict[str, Any]:
-    if query.cursor is None:
-        return {}
-    position = decode_cursor(query.cursor, query.sort)
-    if position.value is None:
-        raise Invalid("this is not a cursor that a list returned", field="cursor")
-    return {"value": position.value, "id": position.id}
+def _kind(hint: Any) -> Any:
+    """What the value of a cursor is, where a column's is ``hint``."""
+    return KINDS[hint] if hint in KINDS else KINDS[get_args(hint)[0]]
+
+
+def _blank(row: type[Entity], sorts: tuple[str, ...]) -> frozenset[str]:
+    """The columns of ``sorts`` that may be null."""
+    return frozenset(name for name in sorts if NoneType in get_args(get_type_hints(row)[name]))
 
 
 def _json_columns(row: type[Entity]) -> frozenset[str]:

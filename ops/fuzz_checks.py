@@ -14,7 +14,6 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             r"there is no (such )?[a-z ]+( [0-9a-f-]{36})?$",  # ids have a form, but only some of them exist
             "this is a version of another episode's script",
             "this is not a cursor",  # cursors are opaque
-            "this cursor belongs to",
             "text must not contain NUL",  # free-form objects hold texts at any depth
             "expected `int( \\| null)?`, got `float`",  # 1.0 is a whole number to a schema
             "a version has content, or",  # what one field needs, another decides

@@ -178,8 +178,9 @@ def test_links_are_ordered_by_position_then_age_and_walked_by_cursor(
 
 @pytest.mark.parametrize("value", [None, 1, [], [1], ["1", "2026-01-01T00:00:00Z"], [1, "never"], [1, 2], {}], ids=str)
 def test_a_forged_cursor_is_refused(editor: httpx2.Client, two: Two, value: Any) -> None:
-    for path in (two.things, two.episodes):
-        answer = editor.get(path, params={"cursor": encode_cursor("position", value, uuid4())})
+    for path, key in ((two.things, two.episode), (two.episodes, two.thing)):
+        listed_as = f"episode_outfits {key}"
+        answer = editor.get(path, params={"cursor": encode_cursor(listed_as, "position", value, uuid4())})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "cursor")
     assert editor.get(two.things, params={"cursor": "nonsense"}).status_code == 400
 

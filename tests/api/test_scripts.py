@@ -76,12 +76,12 @@ def test_versions_are_listed_from_the_newest_page_by_page(editor: httpx2.Client,
             break
     assert seen == made[::-1]
     assert editor.get(versions, params={"sort": "created_at", "limit": 1}).json()["data"][0]["script_id"] == made[0]
-    assert field(editor.get(versions, params={"sort": "title"})) == "sort"
+    assert field(editor.get(versions, params={"sort": "content"})) == "sort"
 
 
 @pytest.mark.parametrize("value", [True, "one", {"a": 1}, [1], []], ids=str)
 def test_a_forged_cursor_is_refused(editor: httpx2.Client, versions: str, value: Any) -> None:
-    cursor = encode_cursor("-version_number", value, uuid4())
+    cursor = encode_cursor(f"scripts {versions.split('/')[-2]}", "-version_number", value, uuid4())
     answer = editor.get(versions, params={"cursor": cursor})
     assert (answer.status_code, field(answer)) == (400, "cursor")
 
