@@ -1,5 +1,6 @@
 """What handlers are given: the database, the caller, the storage, the page asked for."""
 
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from litestar import Litestar, Request
@@ -120,8 +121,13 @@ PROVIDERS: Final = {
 
 
 def one_by_one(app: Litestar) -> None:
-    """Have the providers of a handler run in turn: Litestar's task group would cost more than all of them."""
+    """Have the providers of a handler run in turn: Litestar's task group would cost more than all of them.
+
+    Those that do not need each other run by their names, so that every process takes and refuses things in one order.
+    """
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for _, model in route.route_handler_map.values():
-                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
+                model.dependency_batches = [
+                    {one} for batch in model.dependency_batches for one in sorted(batch, key=attrgetter("key"))
+                ]

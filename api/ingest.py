@@ -16,7 +16,7 @@ from api.desk import WANTED, Wanted
 from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
 from api.validation import value_errors
-from models import database, entities, jobs, metrics, references
+from models import database, desk, entities, jobs, metrics, references
 from models.database import Connection, Pool
 from models.errors import Invalid
 from models.jobs import Job, NewJob
@@ -116,7 +116,7 @@ class IngestController(Controller):
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
     async def retry_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:
-        return Data(await jobs.retry(db, who, job_id))
+        return Data(await desk.retry_one(db, who, job_id))
 
     @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
     async def cancel_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:

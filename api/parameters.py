@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, QueryParameter
 
-from api.validation import has_nul
+from api.validation import Repeated, has_nul, single
 from models.errors import Invalid
 
 Id = FromPath[UUID]
@@ -29,12 +29,15 @@ def contained(text: str | None, *, field: str) -> Any:
     """The JSON that a value must contain.
 
     Raises:
-        Invalid: where the text is no JSON, or none that the database can hold.
+        Invalid: where the text is no JSON, has a key twice, or is none that the database can hold.
     """
     try:
         value = msgspec.json.decode(text) if text is not None else None
+        single(text or "null")
     except (msgspec.DecodeError, RecursionError):
         raise Invalid("this filter takes JSON", field=field) from None
+    except Repeated as error:
+        raise Invalid(f"the key '{error.name}' is given more than once", field=field) from None
     if has_nul(value):
         raise Invalid("text must not contain NUL", field=field)
     return value

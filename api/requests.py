@@ -1,9 +1,13 @@
 """What is checked of every request before its handler: who calls, its body whole, and that no parameter is unknown."""
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, cast, get_args
+from uuid import UUID
 
 from litestar import Litestar, Request
 from litestar._kwargs import KwargsModel
@@ -14,7 +18,7 @@ from litestar.types import Method
 from api.auth import authorize
 from api.envelope import ErrorEntry
 from api.limits import count_caller
-from api.validation import CODE, WrongFields, check_body
+from api.validation import CODE, NO_ID, WrongFields, check_body, is_id
 from models.errors import Invalid, UnsupportedMediaType
 
 _NUMBER: Final = re.compile(r"[-+.\deE]+")
@@ -22,6 +26,11 @@ _NUMBER: Final = re.compile(r"[-+.\deE]+")
 AnyRequest = Request[Any, Any, Any]
 Kind = Literal["query", "header"]
 NOTHING: Final = (b"", b"{}", b"null")
+# By our type of a parameter: what its text must look like, and what is said where it does not.
+_WRITTEN: Final[Mapping[Any, tuple[Callable[[str], object], str]]] = {
+    int: (re.compile(r"-?(0|[1-9][0-9]*)").fullmatch, "this is not a whole number"),
+    UUID: (is_id, NO_ID),
+}
 
 
 async def admit(request: AnyRequest) -> None:
@@ -41,12 +50,13 @@ async def admit(request: AnyRequest) -> None:
 
 
 async def _check(request: AnyRequest) -> None:
-    """Refuse a body that is not JSON or not what the route takes, and query parameters that it does not know.
+    """Refuse a body that is not JSON or not what the route takes, and parameters that it does not take.
 
     Raises:
         UnsupportedMediaType, WrongFields
     """
-    if request.scope["query_string"] and not request.scope["path"].startswith("/schema"):
+    _check_path(request)
+    if request.scope["query_string"]:
         _check_query(request)
     if request.method in ("POST", "PUT", "PATCH"):
         _check_kind(request)
@@ -76,8 +86,32 @@ def _check_query(request: AnyRequest) -> None:
     wrong += [ErrorEntry(CODE, "text must not contain NUL", name) for name in _with_nul(request) if name in known]
     wrong += [ErrorEntry(CODE, "leave out what has no value", name) for name in _null(request)]
     wrong += [ErrorEntry(CODE, "this is not a time", name) for name in _bare_numbers(request)]
+    wrong += [ErrorEntry(CODE, "this parameter is given more than once", name) for name in _repeated(request)]
+    wrong += [ErrorEntry(CODE, said, name) for name, said in _otherwise_written(request)]
     if wrong:
         raise WrongFields(wrong)
+
+
+def _check_path(request: AnyRequest) -> None:
+    """What Litestar would take for an id in other ways of writing one."""
+    for name, value in request.path_params.items():
+        if name.endswith("_id") and not is_id(value):
+            raise Invalid(NO_ID, field=name)
+
+
+def _repeated(request: AnyRequest) -> list[str]:
+    """Litestar would take the last of them."""
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    return [name for name, count in times.items() if count > 1 and name in _scalars(request)]
+
+
+def _otherwise_written(request: AnyRequest) -> Iterator[tuple[str, str]]:
+    """Numbers and ids in forms that the document does not have: 1.0, ١, ids without dashes."""
+    types = _types(request)
+    for name, value in request.query_params.items():
+        fits, said = _WRITTEN.get(types.get(name), (None, ""))
+        if fits and not fits(value) and value.lower() != "null":
+            yield name, said
 
 
 def _with_nul(request: AnyRequest) -> list[str]:
@@ -92,7 +126,7 @@ def _null(request: AnyRequest) -> list[str]:
 
 def _bare_numbers(request: AnyRequest) -> list[str]:
     """And a number for the seconds since 1970."""
-    times = [name for name, kind in _types(request).items() if kind == datetime | None]
+    times = [name for name, kind in _types(request).items() if kind is datetime]
     return [name for name in times if _NUMBER.fullmatch(request.query_params.get(name, ""))]
 
 
@@ -121,12 +155,17 @@ def _sent_names_of(app: Litestar, template: str, method: str, kind: Kind) -> dic
 
 
 def _types(request: AnyRequest) -> dict[str, Any]:
-    return _types_of(request.app, request.scope["path_template"], request.method)
+    """Those of them that are no texts."""
+    return {name: kind for name, kind in _scalars(request).items() if kind is not str}
+
+
+def _scalars(request: AnyRequest) -> dict[str, Any]:
+    return _scalars_of(request.app, request.scope["path_template"], request.method)
 
 
 @lru_cache(maxsize=512)
-def _types_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
-    """The client's names and our types of a route's query parameters that are neither texts nor lists."""
+def _scalars_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
+    """The client's names and our types of a route's query parameters that are no lists; None is none of the types."""
     found = _taker(app, template, method)
     if found is None:
         return {}
@@ -134,8 +173,13 @@ def _types_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
     takers: list[Any] = [handler, *handler.resolve_dependencies().values()]
     signatures = [taker.parsed_fn_signature for taker in takers]
     types = {name: field.annotation for signature in signatures for name, field in signature.parameters.items()}
-    named = {one.field_alias: types[one.field_name] for one in model.expected_query_params if not one.is_sequence}
-    return {name: kind for name, kind in named.items() if kind not in (str, str | None)}
+    return {one.field_alias: _some(types[one.field_name]) for one in model.expected_query_params if not one.is_sequence}
+
+
+def _some(kind: Any) -> Any:
+    """The type of what is sent: ``X`` of ``X | None``."""
+    kinds = [one for one in get_args(kind) if one is not NoneType]
+    return kinds[0] if isinstance(kind, UnionType) and len(kinds) == 1 else kind
 
 
 def _taker(app: Litestar, template: str, method: str) -> tuple[HTTPRouteHandler, KwargsModel] | None:

@@ -4,21 +4,23 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Paging, Trash, Who
-from api.envelope import Data, ErrorBody, Listing, created, entity, page_of
-from api.parameters import Id
+from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
+from api.parameters import Id, Reason
+from api.thumbnails import Thumbnail, thumbnails_of
 from models import scripts
 from models.audit import AuditRow
 from models.episodes import EPISODES
 from models.errors import Invalid, NotFound
 from models.paging import PageQuery
 from models.scripts import SCRIPTS, NewScript, Script
+from models.trash import still_deleted
 
 
 class Version(msgspec.Struct):
@@ -83,6 +85,15 @@ class ScriptController(Controller):
     async def read_script(self, db: Db, script_id: Id, trash: Trash) -> Response[Data[Script]]:
         return entity(await scripts.read(db, script_id, include_deleted=trash))
 
+    @delete("/{script_id:str}", summary="Delete a version of a script")
+    async def delete_script(self, db: Db, who: Who, script_id: Id, expected: Expected, reason: Reason = None) -> None:
+        await scripts.delete(db, who, script_id, reason, expected)
+
+    @post("/{script_id:str}/restore", status_code=200, summary="Restore a version of a script")
+    async def restore_script(self, db: Db, who: Who, script_id: Id, expected: Expected) -> Response[Restored[Script]]:
+        row = await SCRIPTS.restore(db, who, script_id, expected)
+        return restored(row, await still_deleted(db, SCRIPTS.entity_type, script_id))
+
     @post("/{script_id:str}/activate", status_code=200, summary="Make a version the active one")
     async def activate_script(self, db: Db, who: Who, script_id: Id, expected: Expected) -> Response[Data[Script]]:
         return entity(await scripts.activate(db, who, script_id, expected))
@@ -102,7 +113,12 @@ class ScriptController(Controller):
             raise Invalid("this is a version of another episode's script", field="against")
         return Data(Difference(await scripts.compare(before, after), _version(before), _version(after)))
 
-    @get("/{script_id:str}/history", summary="Who made or activated a version")
+    @get("/{script_id:str}/thumbnails", summary="The pictures of a version: none, as of every text")
+    async def list_script_thumbnails(self, db: Db, files: Files, script_id: Id) -> Data[list[Thumbnail]]:
+        script = await scripts.read(db, script_id)
+        return await thumbnails_of(db, files, "script", script.script_id)
+
+    @get("/{script_id:str}/history", summary="Who made, activated or deleted a version")
     async def list_script_history(
         self, db: Db, script_id: Id, limit: Limit = 50, cursor: Cursor = None
     ) -> Listing[AuditRow]:

@@ -135,7 +135,8 @@ class Transactions:
 
         try:
             await self._app(scope, receive, hold)
-            await unit.end(_answer(held))
+            if held:  # else nobody is left to answer: it is rolled back
+                await unit.end(_answer(held))
         except Exception as error:
             held = self._failed(error)
         finally:  # also where the request is cancelled: what has not ended is rolled back

@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, get_args
+from uuid import UUID
 
 import msgspec
 
@@ -16,9 +17,11 @@ from models.errors import Invalid
 CODE: Final = "VALIDATION_ERROR"
 MOST: Final = 100  # entries of an answer
 LONGEST: Final = 100  # characters of a name that a client has made up
+NO_ID: Final = "this is not a UUID; one looks like 019a9c2e-7d41-7c55-9b1e-3f60a1b2c3d4"
 FURTHEST_ZONE: Final = timedelta(hours=16)
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -44,9 +47,19 @@ def check_body(raw: bytes, kind: Any) -> None:
         body = _decoder(kind).decode(raw)
     except _NOT_JSON:
         raise WrongFields(body_errors(raw, kind)) from None
-    wrong = _unstorable(raw, body) or _repeated(raw)
+    wrong = _unstorable(raw, body) or _looked_over(raw, kind)
     if wrong:
         raise WrongFields(wrong)
+
+
+def _looked_over(raw: bytes, kind: Any) -> list[ErrorEntry]:
+    """What msgspec does not mind: a key that an object has twice, an id that is written in another way."""
+    try:
+        return _odd_ids(single(raw.decode()), kind)
+    except Repeated as error:
+        return [ErrorEntry(CODE, "this field is given more than once", error.name)]
+    except RecursionError:
+        return [ErrorEntry(CODE, "the body is nested too deeply")]
 
 
 @lru_cache(maxsize=256)
@@ -78,7 +91,36 @@ def value_errors(body: Any, kind: Any) -> list[ErrorEntry]:
         if field.required and name not in body
     ]
     wrong = [entry for name, field in fields.items() if name in body for entry in _errors(body[name], field.type, name)]
-    return [*missing, *wrong, *unknown]
+    named = {one.field for one in wrong}
+    return [*missing, *wrong, *(one for one in _odd_ids(body, kind) if one.field not in named), *unknown]
+
+
+def is_id(text: object) -> bool:
+    """Whether this is a UUID as the document has it, with dashes."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def _odd_ids(body: Any, kind: Any) -> list[ErrorEntry]:
+    """Ids without dashes, which msgspec reads as well."""
+    return [ErrorEntry(CODE, NO_ID, ".".join(path)) for path in _id_paths(kind) if _odd(body, path)]
+
+
+def _odd(value: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return isinstance(value, str) and not is_id(value)
+
+
+@lru_cache(maxsize=256)
+def _id_paths(kind: Any) -> tuple[tuple[str, ...], ...]:
+    """Where a struct has ids, those of the structs in it too."""
+    found: list[tuple[str, ...]] = []
+    for field in msgspec.structs.fields(kind):
+        if field.type is UUID or UUID in get_args(field.type):
+            found.append((field.encode_name,))
+        elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found += [(field.encode_name, *below) for below in _id_paths(field.type)]
+    return tuple(found)
 
 
 def _errors(value: Any, kind: Any, name: str) -> list[ErrorEntry]:
@@ -110,28 +152,32 @@ def _unstorable(raw: bytes, body: msgspec.Struct) -> list[ErrorEntry]:
     ]
 
 
-class _Repeated(Exception):
-    """The key that an object has twice."""
+class Repeated(Exception):
+    """An object has a key twice: nobody can say which of its values was meant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
-def _look(pairs: list[tuple[str, Any]]) -> None:
-    if len(dict(pairs)) < len(pairs):
+def _look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise _Repeated(name)
+        raise Repeated(name)
+    return found
 
 
-_LOOKER: Final = json.JSONDecoder(object_pairs_hook=_look)
+_LOOKER: Final = json.JSONDecoder(object_pairs_hook=_look, parse_int=str, parse_float=str)
 
 
-def _repeated(raw: bytes) -> list[ErrorEntry]:
-    """A key that an object has twice: nobody can say which of its values was meant."""
-    try:
-        _LOOKER.decode(raw.decode())
-    except _Repeated as error:
-        return [ErrorEntry(CODE, "this field is given more than once", str(error))]
-    except RecursionError:
-        return [ErrorEntry(CODE, "the body is nested too deeply")]
-    return []
+def single(text: str) -> Any:
+    """JSON that msgspec has read, decoded again to see each key; numbers stay texts.
+
+    Raises:
+        Repeated, RecursionError
+    """
+    return _LOOKER.decode(text)
 
 
 def _beyond_the_calendar(value: datetime) -> bool:

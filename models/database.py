@@ -9,7 +9,7 @@ import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
-from psycopg.pq import Format
+from psycopg.pq import Format, TransactionStatus
 from psycopg.rows import args_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -159,6 +159,16 @@ async def transaction(source: Pool) -> AsyncIterator[Connection]:
     """A connection inside one transaction, committed where the block ends well."""
     async with connection(source) as connected, connected.transaction():
         yield connected
+
+
+@asynccontextmanager
+async def undone(connected: Connection) -> AsyncIterator[None]:
+    """Where this fails, what was done inside is undone and no more; a statement alone is anyway."""
+    if connected.info.transaction_status == TransactionStatus.IDLE:
+        yield
+    else:
+        async with connected.transaction():
+            yield
 
 
 async def rows(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> list[Row]:

@@ -10,8 +10,8 @@ from msgspec import Struct, convert
 from models import database, entities, files, jobs
 from models.changes import Actor
 from models.database import Connection
-from models.errors import ErrorCode, Invalid
-from models.jobs import JobFilter, Stage, Status
+from models.errors import Conflict, ErrorCode, Invalid
+from models.jobs import Job, JobFilter, Stage, Status
 from models.media import EntityType
 
 SLICE: Final = 1000  # jobs changed by one statement
@@ -74,6 +74,20 @@ async def cancel(connection: Connection, actor: Actor, wanted: CancelFilter) -> 
         skipped += len(found) - len(ended)
     await files.release(connection, *cancelled)
     return Cancelled(len(cancelled), skipped)
+
+
+async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
+    """Start a failed or cancelled job again, from its first stage.
+
+    Raises:
+        NotFound
+        Conflict: where it has not failed, or what it was for is deleted.
+    """
+    job = await jobs.read(connection, job_id)
+    if not await entities.living(connection, job.entity_type, [job.entity_id]):
+        kind = job.entity_type.replace("_", " ")
+        raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
+    return await jobs.retry(connection, actor, job_id)
 
 
 class _Found(Struct):

@@ -118,13 +118,14 @@ class Queries:
         return self._changed(sets, SQL("deleted_at is not null"), "restore")
 
     def _rival(self, unique: tuple[str, ...]) -> Composed:
-        """The living row that stands where a deleted one stood."""
-        query = SQL(
-            "select living.{key} from {table} as living join {table} as gone using ({columns})"
-            " where gone.{key} = %(key)s and living.deleted_at is null"
-        )
-        columns = SQL(", ").join(map(Identifier, unique))
-        return query.format(key=Identifier(self._key), table=self._table, columns=columns)
+        """The living row that stands where a row would stand: a new one as sent, or one that is there, changed so."""
+        query = SQL("""
+            select living.{key} from {table} as living, jsonb_populate_record(
+                (select it from {table} as it where it.{key} = %(key)s), %(sent)s::jsonb) as wanted
+            where {same} and living.deleted_at is null
+        """)
+        same = SQL(" and ").join(SQL("living.{0} = wanted.{0}").format(Identifier(name)) for name in unique)
+        return query.format(key=Identifier(self._key), table=self._table, same=same)
 
     def _changed(self, sets: Composable, state: SQL, action: Action, source: Composable = _NOTHING) -> Composed:
         update = SQL(

@@ -1,4 +1,8 @@
-"""Script versions: numbered per episode without gaps, never changed, at most one of them active."""
+"""Script versions: numbered per episode without gaps, never changed, at most one of them active.
+
+A version may be deleted and restored. What was active is then one version among others: somebody else may have become
+the active one meanwhile.
+"""
 
 import asyncio
 import subprocess
@@ -109,6 +113,21 @@ async def activate(connection: Connection, actor: Actor, script_id: UUID, wanted
         await _deactivate(connection, actor, episode_id)
     activity = _Activity(UNSET if script.is_active else True)
     return await SCRIPTS.patch(connection, actor, script_id, activity, wanted)
+
+
+async def delete(
+    connection: Connection, actor: Actor, script_id: UUID, reason: str | None, wanted: Wanted | None
+) -> None:
+    """Put a version in the trash; it is not the active one any more, and its number stays taken.
+
+    Raises:
+        NotFound, PreconditionFailed
+    """
+    await _take_turns(connection, (await SCRIPTS.read(connection, script_id)).episode_id)
+    script = await SCRIPTS.patch(connection, actor, script_id, _Activity(UNSET), wanted)
+    if script.is_active:
+        await SCRIPTS.patch(connection, actor, script_id, _Activity(False))
+    await SCRIPTS.delete(connection, actor, script_id, reason)
 
 
 async def _take_turns(connection: Connection, episode_id: UUID) -> None:

@@ -88,9 +88,13 @@ class Table(Generic[Row]):
         self._queries = Queries(name, columns, key, {**filters, "q": text}, blank=_blank(row, self.sorts))
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
-        """Insert ``new``; fields that are UNSET take the database's defaults."""
+        """Insert ``new``; fields that are UNSET take the database's defaults.
+
+        Raises:
+            Conflict: where a living row has what only one can have: it is named.
+        """
         query, params = self._queries.insert(_names(new)), actor.params() | {"sent": _json(new)}
-        made = await database.row(connection, self.row, query, params)
+        made = await self._alone(connection, query, params)
         assert made is not None, "an insert returns its row"  # noqa: S101
         return made
 
@@ -130,6 +134,7 @@ class Table(Generic[Row]):
 
         Raises:
             NotFound, PreconditionFailed
+            Conflict: where a living row has what only one can have: it is named.
         """
         names = _names(patch)
         if not names:
@@ -153,7 +158,7 @@ class Table(Generic[Row]):
     ) -> Row:
         """What a write makes of a living row; where it finds none, the row says why, unless that has just changed."""
         for _ in range(ATTEMPTS):
-            changed = await database.row(connection, self.row, query, {**params, "versions": listed(wanted)})
+            changed = await self._alone(connection, query, {**params, "versions": listed(wanted)})
             if changed is not None:
                 return changed
             self._seen(await self.read(connection, params["key"]), wanted)
@@ -167,11 +172,7 @@ class Table(Generic[Row]):
             Conflict: where it is not deleted, or a living row took its place: it is named.
         """
         params = actor.params() | {"key": key, "versions": listed(wanted)}
-        try:
-            async with connection.transaction():  # so that after a clash we may still ask with what
-                restored = await database.row(connection, self.row, self._queries.restore(), params)
-        except UniqueViolation:
-            raise await self._clash(connection, key) from None
+        restored = await self._alone(connection, self._queries.restore(), params)
         if restored is None:
             self._seen(await self.read(connection, key, include_deleted=True), wanted)
             raise Conflict(f"this {self.noun} is not deleted")
@@ -195,9 +196,20 @@ class Table(Generic[Row]):
             raise PreconditionFailed(f"somebody changed this {self.noun}: it is at version {current.version} now")
         return current
 
-    async def _clash(self, connection: Connection, key: UUID) -> Conflict:
-        """Which living row has what the deleted one would need; it may itself be gone again by now."""
-        taken = await database.value(connection, self._queries.rival(self.unique), {"key": key})
+    async def _alone(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> Row | None:
+        """What a write gives back, or which row stands in its way."""
+        if not self.unique:
+            return await database.row(connection, self.row, query, params)
+        try:
+            async with database.undone(connection):  # so that after a clash we may still ask with what
+                return await database.row(connection, self.row, query, params)
+        except UniqueViolation:
+            raise await self._clash(connection, params) from None
+
+    async def _clash(self, connection: Connection, params: Mapping[str, Any]) -> Conflict:
+        """Which living row has what a write would need; it may itself be gone again by now."""
+        asked = {"key": params.get("key"), "sent": params.get("sent", "{}")}
+        taken = await database.value(connection, self._queries.rival(self.unique), asked)
         rival = f"{self.noun} {taken}" if taken else f"another {self.noun}"
         return Conflict(f"{rival} has the same {', '.join(self.unique)}", field=self.unique[-1])
 

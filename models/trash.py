@@ -12,6 +12,7 @@ _BESIDE: Final[Mapping[str, Mapping[str, LiteralString]]] = {
     "show": {"episodes": "episodes where show_id = %(key)s"},
     "episode": {
         "shows": "shows where show_id = (select show_id from episodes where episode_id = %(key)s)",
+        "scripts": "scripts where episode_id = %(key)s",
         "clips": "clips where episode_id = %(key)s",
         "outfits": "outfits join episode_outfits using (outfit_id) where episode_id = %(key)s",
         "ui_elements": "ui_elements join episode_ui_elements using (ui_element_id) where episode_id = %(key)s",
@@ -19,6 +20,7 @@ _BESIDE: Final[Mapping[str, Mapping[str, LiteralString]]] = {
         "components": "components join episode_components using (component_id) where episode_id = %(key)s",
         "guests": "guests join episode_guests using (guest_id) where episode_id = %(key)s",
     },
+    "script": {"episodes": "episodes where episode_id = (select episode_id from scripts where script_id = %(key)s)"},
     "clip": {"episodes": "episodes where episode_id = (select episode_id from clips where clip_id = %(key)s)"},
     "outfit": {"episodes": "episodes join episode_outfits using (episode_id) where outfit_id = %(key)s"},
     "ui_element": {"episodes": "episodes join episode_ui_elements using (episode_id) where ui_element_id = %(key)s"},

@@ -16,8 +16,7 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "this is not a cursor",  # cursors are opaque
             "text must not contain NUL",  # free-form objects hold texts at any depth
             "expected `int( \\| null)?`, got `float`",  # 1.0 is a whole number to a schema
-            "a version has content, or",  # what one field needs, another decides
-            "this is before start_seconds",
+            "this is before start_seconds",  # what one field needs, another decides
             "a file of [a-z_]+ has the role",
             "[a-z_]+ takes no files of type",
             "files of this kind may have",

@@ -11,9 +11,12 @@ from typing import Any, Final, get_origin
 import msgspec
 from msgspec import inspect
 
+from models.scripts import NewScript
+
 Schema = dict[str, Any]
 
 REF: Final = "#/components/schemas/{name}"
+ONE_OF_THESE: Final = {NewScript: ("content", "file_reference")}  # what a body needs one field of, at least
 _GENERIC: Final = re.compile(r"([A-Z][A-Za-z]*)_(?:(list)_)?(?:[a-z_]+\.)*([A-Za-z]+)_+")
 _PYTHONS_END: Final = "$(?!\\n)"  # elsewhere ``$`` matches at the end only
 
@@ -48,10 +51,17 @@ def _title(struct: inspect.StructType) -> str:
 
 
 def _complete(schema: Schema, struct: inspect.StructType) -> None:
+    if struct.cls in ONE_OF_THESE:
+        schema["anyOf"] = [_with(name) for name in ONE_OF_THESE[struct.cls]]
     for field in struct.fields:
         schema["properties"][field.encode_name] = _timed(schema["properties"][field.encode_name], field.type)
     if not struct.forbid_unknown_fields:  # it is no body of a request but part of an answer
         schema["required"] = [field.encode_name for field in struct.fields if _always_sent(field, struct)]
+
+
+def _with(name: str) -> Schema:
+    """It has this field, which is a text."""
+    return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
 def _always_sent(field: inspect.Field, struct: inspect.StructType) -> bool:

@@ -6,7 +6,19 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.resources import CLIP, EPISODE, RESOURCES, SHOW, Resource, create
+from tests.resources import (
+    BACKGROUND,
+    CLIP,
+    COMPONENT,
+    EPISODE,
+    GUEST,
+    OUTFIT,
+    RESOURCES,
+    SHOW,
+    UI_ELEMENT,
+    Resource,
+    create,
+)
 
 every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
 
@@ -14,6 +26,12 @@ every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: reso
 def errors(answer: httpx2.Response) -> set[tuple[str, str | None]]:
     """Code and field of each error."""
     return {(error["code"], error.get("field")) for error in answer.json()["errors"]}
+
+
+def said(answer: httpx2.Response) -> str:
+    """The message of the first error."""
+    message: str = answer.json()["errors"][0]["message"]
+    return message
 
 
 @every
@@ -56,6 +74,36 @@ def test_each_wrong_field_is_named(editor: httpx2.Client, resource: Resource) ->
     named = {(field or "").partition("[")[0] for _, field in errors(answer)}
     assert named == {*resource.wrong, "surprise"}
     assert {code for code, _ in errors(answer)} == {"VALIDATION_ERROR"}
+
+
+@every
+@pytest.mark.parametrize("blank", ["", " ", " \t\n", "\u3000"])
+def test_a_name_or_title_of_nothing_but_spaces_is_named(editor: httpx2.Client, resource: Resource, blank: str) -> None:
+    answer = editor.post(resource.path, json=resource.body(editor) | {resource.title: blank})
+    assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", resource.title)})
+    path = f"{resource.path}/{create(editor, resource)[resource.key]}"
+    assert errors(editor.patch(path, json={resource.title: blank})) == {("VALIDATION_ERROR", resource.title)}
+
+
+REFERENCES = [
+    (EPISODE, "script_file_reference"),
+    (EPISODE, "trailer_reference"),
+    (EPISODE, "thumbnail_reference"),
+    (OUTFIT, "image_reference"),
+    (UI_ELEMENT, "file_reference"),
+    (BACKGROUND, "file_reference"),
+    (COMPONENT, "file_reference"),
+    (GUEST, "photo_reference"),
+]
+
+
+@pytest.mark.parametrize(("resource", "name"), REFERENCES, ids=[name for _, name in REFERENCES])
+def test_a_reference_to_nothing_is_null_and_not_empty(editor: httpx2.Client, resource: Resource, name: str) -> None:
+    answer = editor.post(resource.path, json=resource.body(editor) | {name: ""})
+    assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", name)})
+    path = f"{resource.path}/{create(editor, resource, **{name: 's3://bucket/a'})[resource.key]}"
+    assert errors(editor.patch(path, json={name: ""})) == {("VALIDATION_ERROR", name)}
+    assert editor.patch(path, json={name: None}).json()["data"][name] is None
 
 
 @every
@@ -154,6 +202,10 @@ def test_a_name_is_taken_among_the_living_only(editor: httpx2.Client, admin: htt
     clash = editor.post(SHOW.path, json={"name": name})
     assert clash.status_code == 409
     assert errors(clash) == {("CONFLICT", "name")}
+    assert said(clash) == f"show {first['show_id']} has the same name"
+    other = f"{SHOW.path}/{create(editor, SHOW)['show_id']}"
+    change = editor.patch(other, json={"name": name})
+    assert (errors(change), said(change)) == ({("CONFLICT", "name")}, said(clash))
     editor.delete(f"{SHOW.path}/{first['show_id']}")
     create(editor, SHOW, name=name)
     back = admin.post(f"{SHOW.path}/{first['show_id']}/restore")
@@ -164,7 +216,16 @@ def test_a_name_is_taken_among_the_living_only(editor: httpx2.Client, admin: htt
 def test_an_episode_number_is_taken_within_its_season(editor: httpx2.Client) -> None:
     first = create(editor, EPISODE)
     same = {name: first[name] for name in ("show_id", "season_number", "episode_number", "title")}
-    assert errors(editor.post(EPISODE.path, json=same)) == {("CONFLICT", "episode_number")}
+    rival = f"episode {first['episode_id']} has the same show_id, season_number, episode_number"
+    for headers in ({}, {"Idempotency-Key": uuid4().hex}):
+        clash = editor.post(EPISODE.path, json=same, headers=headers)
+        assert (errors(clash), said(clash)) == ({("CONFLICT", "episode_number")}, rival)
+    del same["season_number"]
+    second = create(editor, EPISODE, show_id=first["show_id"], season_number=1)
+    assert second["episode_id"] in said(editor.post(EPISODE.path, json=same))
+    change = editor.patch(f"{EPISODE.path}/{second['episode_id']}", json={"season_number": first["season_number"]})
+    assert (errors(change), said(change)) == ({("CONFLICT", "episode_number")}, rival)
+    same["season_number"] = first["season_number"]
     assert editor.post(EPISODE.path, json=same | {"season_number": 3}).status_code == 201
 
 

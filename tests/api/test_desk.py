@@ -140,6 +140,20 @@ def test_jobs_of_a_deleted_entity_do_not_start_again_and_are_counted(quiet: Stac
     assert statuses(chief, mark) == ["failed", "failed", "queued"]
 
 
+def test_one_job_of_a_deleted_entity_does_not_start_again(quiet: Stack, chief: httpx2.Client) -> None:
+    clip = create(chief, CLIP)["clip_id"]
+    _, (job,) = batch(chief, 1, clip)
+    quiet.sql(FAILED, "INTERNAL", job)
+    chief.delete(f"{CLIP.path}/{clip}")
+    before = quiet.sql(LEDGER), quiet.sql("select count(*) from audit_log")
+    answer = chief.post(f"{PATH}/{job}/retry")
+    assert (answer.status_code, errors(answer)) == (409, [("CONFLICT", None)])
+    assert answer.json()["errors"][0]["message"] == f"clip {clip}, which this job is for, is deleted: restore it before"
+    assert (quiet.sql(LEDGER), quiet.sql("select count(*) from audit_log")) == before
+    chief.post(f"{CLIP.path}/{clip}/restore").raise_for_status()
+    assert chief.post(f"{PATH}/{job}/retry").json()["data"]["status"] == "queued"
+
+
 def test_a_job_that_is_put_in_place_is_not_cancelled_and_is_counted(quiet: Stack, chief: httpx2.Client) -> None:
     ours, jobs = batch(chief, 3)
     quiet.sql("update ingest_jobs set status = 'running', stage = 'index' where job_id = %s", jobs[0])

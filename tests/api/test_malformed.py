@@ -245,6 +245,32 @@ QUERIES = [
     ("/api/v1/audit", "action=drop", "action"),
     ("/api/v1/ingest", "batch_id=1", "batch_id"),
     ("/api/v1/ingest", "error_code=", "error_code"),
+    ("/api/v1/clips", "limit=1&limit=2", "limit"),
+    ("/api/v1/clips", "q=a&q=a", "q"),
+    ("/api/v1/clips", "sort=title&tag=a&tag=b&sort=title", "sort"),
+    ("/api/v1/clips", "include_deleted=true&include_deleted=false", "include_deleted"),
+    ("/api/v1/search", "cursor=a&cursor=b", "cursor"),
+    ("/api/v1/search", "limit=1.0", "limit"),
+    ("/api/v1/search", "limit=%D9%A1", "limit"),
+    ("/api/v1/search", "limit=007", "limit"),
+    ("/api/v1/search", "limit=%201", "limit"),
+    ("/api/v1/search", "limit=1_0", "limit"),
+    ("/api/v1/search", "limit=1e1", "limit"),
+    ("/api/v1/search", "limit=%2B1", "limit"),
+    ("/api/v1/search", "show_id=019a9c2e7d417c559b1e3f60a1b2c3d4", "show_id"),
+    ("/api/v1/episodes", "season_number=%EF%BC%91", "season_number"),
+    ("/api/v1/episodes", "show_id=urn:uuid:019a9c2e-7d41-7c55-9b1e-3f60a1b2c3d4", "show_id"),
+    ("/api/v1/episodes", "show_id={019a9c2e-7d41-7c55-9b1e-3f60a1b2c3d4}", "show_id"),
+    ("/api/v1/episodes", "show_id=019a9c2e-7d417c55-9b1e-3f60a1b2c3d4", "show_id"),
+    ("/api/v1/ingest", "batch_id=019a9c2e7d417c559b1e3f60a1b2c3d4", "batch_id"),
+    ("/api/v1/ingest/stats", "entity_id=019a9c2e7d417c559b1e3f60a1b2c3d4", "entity_id"),
+    ("/api/v1/outfits", "top={%22a%22:1,%22a%22:2}", "top"),
+    ("/api/v1/outfits", "accessories=[{%22a%22:{%22b%22:1,%22c%22:2,%22b%22:1}}]", "accessories"),
+    ("/api/v1/audit/verify", "seal=%D9%A3:" + "0" * 64, "seal"),
+    ("/schema", "x=1", "x"),
+    ("/schema/openapi.json", "x=1", "x"),
+    ("/schema/assets/start.js", "v=1", "v"),
+    ("/health", "x=1", "x"),
 ]
 
 
@@ -270,6 +296,39 @@ def test_a_query_of_a_megabyte_is_refused(server: Stack) -> None:
     connection.request("GET", f"{SHOW.path}?q={'x' * 1_000_000}")
     assert 400 <= connection.getresponse().status < 500
     connection.close()
+
+
+LOOSE = [
+    lambda key: key.replace("-", ""),
+    lambda key: f"{{{key}}}",
+    lambda key: f"urn:uuid:{key}",
+    lambda key: key[:-1] + "١",
+]
+
+
+@pytest.mark.parametrize("written", LOOSE, ids=["no dashes", "braces", "urn", "another digit"])
+def test_an_id_is_written_as_the_document_says(editor: httpx2.Client, written: Callable[[str], str]) -> None:
+    clip, episode = create(editor, CLIP), create(editor, EPISODE)["episode_id"]
+    for method, end in (("GET", ""), ("DELETE", ""), ("GET", "/history"), ("POST", "/unassign")):
+        answer = editor.request(method, f"{CLIP.path}/{written(clip['clip_id'])}{end}")
+        assert (answer.status_code, fields(answer)) == (400, ["clip_id"])
+    assert wrong(editor, TARGETS["a new clip"], episode_id=written(episode)) == ["episode_id"]
+    assert wrong(editor, TARGETS["a new clip"], episode_id=written(episode), title="") == ["title", "episode_id"]
+    assert wrong(editor, TARGETS["a job"], entity_id=written(clip["clip_id"])) == ["entity_id"]
+    many = editor.post("/api/v1/ingest/batch", json={"jobs": [JOB | {"entity_id": written(clip["clip_id"])}]})
+    assert many.json()["data"]["results"][0]["error"]["field"] == "entity_id"
+
+
+def test_the_filter_of_many_jobs_takes_ids_as_the_document_says(admin: httpx2.Client) -> None:
+    answer = admin.post("/api/v1/ingest/retry", json={"filter": {"batch_id": ID.replace("-", "")}})
+    assert (answer.status_code, fields(answer)) == (400, ["filter.batch_id"])
+
+
+def test_an_id_may_be_written_in_capitals(editor: httpx2.Client) -> None:
+    clip, episode = create(editor, CLIP)["clip_id"], create(editor, EPISODE)["episode_id"]
+    assert editor.get(f"{CLIP.path}/{clip.upper()}").json()["data"]["clip_id"] == clip
+    assert create(editor, CLIP, episode_id=episode.upper())["episode_id"] == episode
+    assert len(editor.get(CLIP.path, params={"episode_id": episode.upper()}).json()["data"]) == 1
 
 
 def test_an_answer_names_a_hundred_wrong_fields_and_no_more(editor: httpx2.Client) -> None:

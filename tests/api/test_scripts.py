@@ -151,11 +151,97 @@ def test_of_twenty_activations_at_once_one_version_is_active_at_any_time(
     assert seen == {1} == {len(active(editor, versions))}
 
 
-def test_a_version_is_never_changed_or_deleted(editor: httpx2.Client, admin: httpx2.Client, versions: str) -> None:
+def test_a_version_is_never_changed(editor: httpx2.Client, versions: str) -> None:
     path = f"{PATH}/{write(editor, versions)['script_id']}"
-    assert editor.patch(path, json={"content": "other"}).status_code == 405
-    assert editor.put(path, json={"content": "other"}).status_code == 405
-    assert admin.delete(path).status_code == 405
+    for method in ("PATCH", "PUT"):
+        answer = editor.request(method, path, json={"content": "other"})
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE, GET, HEAD, OPTIONS")
+
+
+def test_a_deleted_version_is_gone_and_its_number_stays_taken(
+    editor: httpx2.Client, admin: httpx2.Client, viewer: httpx2.Client, versions: str
+) -> None:
+    first, second = write(editor, versions, "one"), write(editor, versions, "two")
+    path = f"{PATH}/{second['script_id']}"
+    assert viewer.delete(path).status_code == 403
+    assert editor.delete(path, headers={"If-Match": '"9"'}).status_code == 412
+    assert editor.delete(path, params={"reason": "Spilt coffee"}, headers={"If-Match": '"1"'}).status_code == 204
+    assert [row["version_number"] for row in editor.get(versions).json()["data"]] == [1]
+    for method, where in (("GET", path), ("DELETE", path), ("POST", f"{path}/activate"), ("GET", f"{path}/thumbnails")):
+        assert editor.request(method, where).status_code == 404
+    assert field(editor.get(f"{PATH}/{first['script_id']}/diff", params={"against": second["script_id"]})) == "against"
+    gone = admin.get(path, params={"include_deleted": True}).json()["data"]
+    assert (gone["deleted_by"], gone["deleted_reason"], gone["content"]) == ("tester", "Spilt coffee", "two")
+    assert len(admin.get(versions, params={"include_deleted": True}).json()["data"]) == 2
+    assert write(editor, versions)["version_number"] == 3
+    assert editor.post(f"{path}/restore").status_code == 403
+    back = admin.post(f"{path}/restore")
+    assert (back.status_code, back.json()["metadata"]["stillDeleted"]) == (200, {})
+    assert back.headers["ETag"] == f'"{back.json()["data"]["version"]}"'
+    assert [row["version_number"] for row in editor.get(versions).json()["data"]] == [3, 2, 1]
+    assert admin.post(f"{path}/restore").status_code == 409
+    actions = [change["action"] for change in editor.get(f"{path}/history").json()["data"]]
+    assert actions == ["restore", "delete", "create"]
+
+
+def test_a_deleted_version_is_active_no_more_not_even_restored(
+    editor: httpx2.Client, admin: httpx2.Client, versions: str
+) -> None:
+    script = write(editor, versions, is_active=True)
+    path = f"{PATH}/{script['script_id']}"
+    editor.delete(path).raise_for_status()
+    assert active(editor, versions) == []
+    write(editor, versions, is_active=True)
+    admin.post(f"{path}/restore").raise_for_status()
+    assert active(editor, versions) == [2]
+    assert editor.post(f"{path}/activate").json()["data"]["is_active"]
+    assert active(editor, versions) == [1]
+
+
+def test_a_restored_episode_says_which_versions_stay_deleted_and_the_other_way_round(
+    editor: httpx2.Client, admin: httpx2.Client, versions: str
+) -> None:
+    path, episode = f"{PATH}/{write(editor, versions)['script_id']}", versions.removesuffix("/scripts")
+    editor.delete(path).raise_for_status()
+    editor.delete(episode).raise_for_status()
+    assert admin.post(f"{path}/restore").json()["metadata"]["stillDeleted"] == {"episodes": 1}
+    assert editor.delete(path).status_code == 404
+    admin.post(f"{episode}/restore").raise_for_status()
+    editor.delete(path).raise_for_status()
+    editor.delete(episode).raise_for_status()
+    assert admin.post(f"{episode}/restore").json()["metadata"]["stillDeleted"] == {"scripts": 1}
+
+
+def test_a_version_has_no_pictures(editor: httpx2.Client, versions: str) -> None:
+    answer = editor.get(f"{PATH}/{write(editor, versions)['script_id']}/thumbnails")
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+
+@pytest.mark.parametrize("sort", ["title", "-title"])
+def test_versions_are_sorted_by_title_those_without_one_as_if_it_were_empty(
+    editor: httpx2.Client, versions: str, sort: str
+) -> None:
+    titles = ["Winter", None, "Autumn", None, "Winter"]
+    for title in titles:
+        write(editor, versions, title=title)
+    seen, params = [], {"sort": sort, "limit": "2"}
+    while params.get("cursor", "") is not None:
+        page = editor.get(versions, params=params).raise_for_status().json()
+        seen += [(row["title"], row["version_number"]) for row in page["data"]]
+        params["cursor"] = page["metadata"]["pagination"]["nextCursor"]
+    ascending = [(None, 2), (None, 4), ("Autumn", 3), ("Winter", 1), ("Winter", 5)]
+    assert seen == (ascending if sort == "title" else ascending[::-1])
+
+
+@pytest.mark.parametrize("body", [{}, {"content": None}, {"title": "x", "file_reference": None}])
+def test_a_version_needs_content_or_a_file_and_the_document_says_so(
+    editor: httpx2.Client, versions: str, body: dict[str, Any]
+) -> None:
+    answer = editor.post(versions, json=body)
+    assert (answer.status_code, field(answer)) == (400, "content")
+    assert field(editor.post(versions, json={"file_reference": ""})) == "file_reference"
+    schema = editor.get("/schema/openapi.json").json()["components"]["schemas"]["NewScript"]
+    assert [choice["required"] for choice in schema["anyOf"]] == [["content"], ["file_reference"]]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from psycopg import sql
 import migrations
 from migrations.upgrade import HEAD, downgrade, upgrade
 
-STEPS = sorted(path.name.split("_")[0] for path in Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
+STEPS_PATHS = sorted(Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
+STEPS = [path.name.split("_")[0] for path in STEPS_PATHS]
 SCHEMA = b"""
     select 'column', table_name || '.' || column_name,
            concat_ws(' ', data_type, is_nullable, column_default, generation_expression)
@@ -121,3 +122,36 @@ def test_a_failed_step_leaves_nothing_of_itself(empty: str) -> None:
     assert schema(empty) == before
     upgrade(empty)
     assert revision(empty) == HEAD
+
+
+def test_what_was_empty_becomes_null_and_a_blank_name_gets_one(empty: str) -> None:
+    step = next(path for path in STEPS_PATHS if "nothing_is_not" in path.name).name[:4]
+    upgrade(empty, f"{int(step) - 1:04}")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        make = """
+            with show as (insert into shows (name, created_by, updated_by) values (%s, 'x', 'x') returning *)
+            insert into episodes (show_id, title, episode_number, trailer_reference, created_by, updated_by)
+            select show_id, %s, 1, %s, 'x', 'x' from show returning episode_id
+        """
+        blank = connection.execute(make, [" ", "  ", ""]).fetchone()
+        named = connection.execute(make, ["Lala", "One", "s3://b/t.mp4"]).fetchone()
+        assert blank
+        assert named
+        script = (
+            "insert into scripts (episode_id, version_number, title, content, file_reference, created_by, updated_by)"
+        )
+        connection.execute(f"{script} values (%s, 1, ' ', 'x', '', 'x', 'x')".encode(), blank)
+    upgrade(empty)
+    found = "select name, title, trailer_reference from episodes join shows using (show_id) where episode_id = %s"
+    with psycopg.connect(empty, autocommit=True) as connection:
+        name, title, trailer = connection.execute(found, blank).fetchone() or ("", "", "")
+        assert (name[:9], title[:9], trailer) == ("untitled ", "untitled ", None)
+        assert connection.execute(found, named).fetchone() == ("Lala", "One", "s3://b/t.mp4")
+        assert connection.execute("select title, file_reference from scripts").fetchone() == (None, None)
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute("update scripts set title = 'changed'")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("update episodes set trailer_reference = ''")
+    downgrade(empty, f"{int(step) - 1:04}")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("update episodes set trailer_reference = ''")

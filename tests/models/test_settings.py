@@ -11,6 +11,7 @@ import pytest
 from models.settings import Settings, SettingsError, load
 
 NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
+ISSUER = {"JWT_ISSUER": "https://id.example/", "COGNITO_CLIENT_ID": "studio"}  # what others need
 PRODUCTION = NEEDED | {
     "REDIS_URL": "redis://:p2x7@cache:6379/0",
     "APP_ENV": "production",
@@ -59,7 +60,7 @@ def refusal(**environ: str) -> str:
     ],
 )
 def test_each_variable_is_read(name: str, text: str, value: Any) -> None:
-    assert getattr(load(NEEDED | {"JWT_ISSUER": "https://id.example/"} | {name: text}), name.lower()) == value
+    assert getattr(load(NEEDED | ISSUER | {name: text}), name.lower()) == value
 
 
 def test_keys_from_elsewhere_need_the_name_of_their_issuer() -> None:
@@ -197,6 +198,18 @@ def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, 
     assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
 
 
+@pytest.mark.parametrize("app_env", ["development", "test"])
+def test_a_user_pool_is_named_with_its_client_everywhere(app_env: str) -> None:
+    pool = NEEDED | {"APP_ENV": app_env, "COGNITO_USER_POOL_ID": "eu-west-1_Abc"}
+    said = refusal(**pool)
+    assert said.startswith("COGNITO_CLIENT_ID: ")
+    assert "\n" not in said
+    assert load(pool | {"COGNITO_CLIENT_ID": "studio"})
+    assert load(
+        NEEDED | {"APP_ENV": app_env, "JWKS_URL": "https://id.example/keys", "JWT_ISSUER": "https://id.example/"}
+    )
+
+
 @pytest.mark.parametrize("app_env", ["staging", "production"])
 def test_an_issuers_tokens_for_other_applications_are_not_taken_by_oversight(app_env: str) -> None:
     nobody = PRODUCTION | {"APP_ENV": app_env, "COGNITO_CLIENT_ID": ""}
@@ -204,7 +217,6 @@ def test_an_issuers_tokens_for_other_applications_are_not_taken_by_oversight(app
     other = {"COGNITO_USER_POOL_ID": "", "JWKS_URL": "https://id.example/keys", "JWT_ISSUER": "https://id.example/"}
     assert refusal(**nobody | other).startswith("JWT_AUDIENCE: ")
     assert load(nobody | {"JWT_AUDIENCE": "studio"})
-    assert load(nobody | {"APP_ENV": "development"})
 
 
 @pytest.mark.parametrize(
