@@ -18,6 +18,7 @@ from api.components import ComponentController
 from api.cors import CrossOrigin
 from api.dependencies import PROVIDERS, one_by_one
 from api.desk import DeskController
+from api.draining import Drained
 from api.episodes import EpisodeController
 from api.guests import GuestController
 from api.headers import Protection
@@ -112,7 +113,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
     layered = Heads(CrossOrigin(Options(layered), settings.allowed_origins))
-    return Telemetry(layered, Protection(settings.app_env))
+    return Telemetry(Drained(layered), Protection(settings.app_env))
 
 
 @asynccontextmanager

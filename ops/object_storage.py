@@ -31,6 +31,7 @@ from nanio.errors import (
     S3Error,
 )
 from nanio.storage.filesystem import FilesystemStorage
+from nanio.storage.multipart import MultipartManager
 from nanio.storage.paths import metadata_path, object_path
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.middleware import Middleware
@@ -60,6 +61,7 @@ class Guard:
         self._app = app
         self._data = data
         self._storage = storage
+        self._uploads = MultipartManager(data)
         self._claims = Claims()
         self._threads = ThreadPoolExecutor(LONG_AT_ONCE)
 
@@ -85,6 +87,8 @@ class Guard:
             raise NoSuchUpload()  # nanio takes it for the name of a folder
         if any(len(part.encode()) > LONGEST_PART for part in key.split("/")):
             raise _too_long(method)
+        if "uploadId" in query:
+            self._check_upload(query["uploadId"], bucket, key)
         if level == "object" and method in ("PUT", "POST"):
             await self._upload(bucket, key, scope, receive, send)
         elif level == "object" and method in ("GET", "HEAD") and "uploadId" not in query:
@@ -134,6 +138,12 @@ class Guard:
             raise PreconditionFailed()
         if claim is not None and alone:
             self._clear(metadata_path(self._data, bucket, key))
+
+    def _check_upload(self, upload_id: str, bucket: str, key: str) -> None:
+        """nanio looks for an upload by its id alone, and would join its parts under the key that it was begun for."""
+        begun = self._uploads.load_init(upload_id)
+        if (begun.bucket, begun.key) != (bucket, key):
+            raise NoSuchUpload()
 
     def _clear(self, description: Path) -> None:
         """Remove the draft of a description that a killed run left; it would block the key."""

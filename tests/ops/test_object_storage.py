@@ -7,8 +7,9 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 BUCKET = "episodes-media"
+OTHER_BUCKET = "episodes-thumbnails"
 ETAG_OF_HELLO = f'"{hashlib.md5(b"hello", usedforsecurity=False).hexdigest()}"'
 
 
@@ -140,6 +142,26 @@ def test_a_multipart_upload_becomes_one_object(s3: "S3Client") -> None:
         MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item]
     )
     assert s3.get_object(Bucket=BUCKET, Key="parts/whole")["Body"].read() == b"".join(pieces)
+
+
+def test_an_upload_is_known_under_its_own_key_only(s3: "S3Client") -> None:
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts/own name")["UploadId"]
+    part = s3.upload_part(Bucket=BUCKET, Key="parts/own name", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    for place in ({"Bucket": BUCKET, "Key": "parts/other"}, {"Bucket": OTHER_BUCKET, "Key": "parts/own name"}):
+        named: Any = place | {"UploadId": upload}
+        for call in (
+            partial(s3.complete_multipart_upload, MultipartUpload=parts),
+            partial(s3.upload_part, PartNumber=1, Body=b"y"),
+            s3.list_parts,
+            s3.abort_multipart_upload,
+        ):
+            with pytest.raises(ClientError) as refused:
+                call(**named)
+            assert refused.value.response["Error"]["Code"] == "NoSuchUpload"
+    s3.complete_multipart_upload(Bucket=BUCKET, Key="parts/own name", UploadId=upload, MultipartUpload=parts)
+    assert s3.get_object(Bucket=BUCKET, Key="parts/own name")["Body"].read() == b"x"
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="parts/o")["Contents"]] == ["parts/own name"]
 
 
 def test_a_large_file_goes_up_and_comes_down_in_parts(s3: "S3Client") -> None:
