@@ -19,6 +19,10 @@ ABOUT: Final = """
 Every answer is JSON with `data` or `errors`, and `metadata` that holds the request's id. An error names the field that
 is wrong, where there is one. Fields and parameters that are not in this document are refused.
 
+Ids are UUIDs with dashes. Whole numbers are written without a fraction or an exponent. A parameter that takes one value
+is given once, and no JSON object, in a body or in a filter, has a key twice. A cursor belongs to the list and the sort
+that returned it.
+
 Beside the methods below, `HEAD` answers as `GET` does, without the body (not for streams), `OPTIONS` answers 204 with
 the methods of the path in `Allow`, and any other method 405 with the same header. A path that is not below answers 404.
 

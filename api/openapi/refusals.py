@@ -43,7 +43,7 @@ REFUSALS: Final[dict[int, Refusal]] = {
         "Conflict",
         "CONFLICT",
         "It clashes with what is there, or the Idempotency-Key was used for another request",
-        "there is one like this already",
+        "show 019a9c2e-7d41-7c55-9b1e-3f60a1b2c3d4 has the same name",
         "name",
     ),
     412: _refusal(
