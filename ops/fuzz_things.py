@@ -23,7 +23,8 @@ def make(client: httpx2.Client) -> Ids:
             _create(client, path, paths[path]["post"], ids, number)
     for path in (path for path in paths if "put" in paths[path]):
         _link(client, path, ids)
-    for path in (path for path in paths if "delete" in paths[path] and path.count("{") == 1):
+    deletable = (path for path in paths if "delete" in paths[path] and path.count("{") == 1)
+    for path in sorted(deletable, reverse=True):  # scripts before the episodes that they would be gone with
         if _names(path)[0] in ids:
             _delete(client, path, ids)
     return ids
