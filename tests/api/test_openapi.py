@@ -176,7 +176,7 @@ def test_bodies_are_closed_and_bounded_as_the_code_holds_them(document: dict[str
             assert resolved(document, body)["additionalProperties"] is False
     new, patch = schemas["NewEpisode"], schemas["EpisodePatch"]
     assert new["required"] == ["show_id", "title", "episode_number"]
-    assert new["properties"]["title"] == {"type": "string", "minLength": 1, "maxLength": 500}
+    assert new["properties"]["title"] == {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"\S"}
     assert patch["properties"]["episode_number"] == {"type": "integer", "minimum": 1, "maximum": 2_147_483_647}
     assert patch["properties"]["language"]["pattern"].endswith("*$")
     assert {"type": "null"} not in patch["properties"]["title"].get("anyOf", [])
