@@ -55,14 +55,14 @@ class Load(Struct):
         return WINDOW if self.concurrency is None else self.concurrency - self.hinted - self.leased
 
 
-# Each count is one look at a small index.
+# Each count is one look at a small index; the second says so with a bound that all leases keep.
 _HINTED: Final = """
     (select count(*) from ingest_jobs where priority = ingest_lanes.lane
      and status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null)
 """
 _LEASED: Final = """
     (select count(*) from ingest_jobs where priority = ingest_lanes.lane
-     and status = 'running' and lease_expires_at is not null)
+     and status = 'running' and lease_expires_at > '-infinity')
 """
 _NUMBER: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_lanes.lane) - 1"
 

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from models.errors import Unavailable
 from models.jobs import Stage
-from pipeline import stage as stages
+from pipeline import stage
 from pipeline.broker import QUEUE
 from pipeline.context import Context
 from pipeline.deduplicate import deduplicate
@@ -38,8 +38,9 @@ class Chain:
     Jobs that are nearly done go before jobs that begin: of what a process has fetched, the later stage runs first.
     """
 
-    def __init__(self, broker: Broker, context: Callable[[], Context]) -> None:
+    def __init__(self, broker: Broker, context: Callable[[], Context], stages: Mapping[Stage, Work] = INGEST) -> None:
         self._context = context
+        self._stages = stages
         self._actors = {
             name: dramatiq.Actor(
                 self._runner(name),
@@ -52,10 +53,10 @@ class Chain:
             for place, name in enumerate(INGEST)
         }
 
-    async def hint(self, job_id: UUID, stage: Stage) -> None:
+    async def hint(self, job_id: UUID, due: Stage) -> None:
         """Tell the workers that a stage is due; where that fails, the dispatcher will."""
         try:
-            await asyncio.to_thread(self._actors[stage].send, str(job_id))
+            await asyncio.to_thread(self._actors[due].send, str(job_id))
         except Exception as error:
             log.warning("hint not sent", error=str(error), job_id=str(job_id))
 
@@ -67,7 +68,7 @@ class Chain:
                 log.warning("a hint without a job id")
                 return
             try:
-                await stages.run(self._context(), INGEST, name, known)
+                await stage.run(self._context(), self._stages, name, known)
             except (psycopg.Error, PoolTimeout, Unavailable) as error:
                 log.warning("the database is away", error=str(error), job_id=job_id)
 

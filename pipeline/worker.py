@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import threading
+from collections.abc import Mapping
 
 import dramatiq
 import structlog
@@ -10,11 +11,13 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 from models import program
+from models.jobs import Stage
 from models.settings import Settings
 from pipeline.broker import make_broker
-from pipeline.chain import Chain
+from pipeline.chain import INGEST, Chain
 from pipeline.context import Context, threads
 from pipeline.exposition import serve_metrics
+from pipeline.stage import Work
 
 logger = structlog.get_logger()
 POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
@@ -57,11 +60,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     return thread.loop
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, stages: Mapping[Stage, Work] = INGEST) -> None:
     """Work until SIGTERM or SIGINT."""
     services = Services(settings)
     broker = make_broker(settings, services)
-    Chain(broker, services.context)
+    Chain(broker, services.context, stages)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
     worker.queue_prefetch = threads(settings) + SPARE
     stopped = threading.Event()
