@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 import structlog
+import uvloop
 from psycopg_pool import PoolTimeout
 
 from models import database, dispatch, idempotency, metrics, program, seals, search_documents, search_walks
@@ -206,7 +207,7 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     """Run; 1 and one line where a setting is wrong."""
-    return program.main("dispatcher", lambda settings: asyncio.run(run(settings)))
+    return program.main("dispatcher", lambda settings: uvloop.run(run(settings)))
 
 
 if __name__ == "__main__":

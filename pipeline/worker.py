@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import dramatiq
 import structlog
+import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
@@ -62,6 +63,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def run(settings: Settings, stages: Mapping[Stage, Work] = INGEST) -> None:
     """Work until SIGTERM or SIGINT."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
     services = Services(settings)
     broker = make_broker(settings, services)
     Chain(broker, services.context, stages)
