@@ -158,7 +158,7 @@ def _readable(url: str | None) -> bool:
 def _refuse_unsafe(settings: Settings) -> None:
     if settings.jwks_url and not (settings.jwt_issuer or settings.cognito_user_pool_id):
         raise SettingsError("JWT_ISSUER: JWKS_URL needs it, to know whose tokens these are")
-    if settings.cognito_user_pool_id or settings.app_env not in ("development", "test"):
+    if settings.app_env not in ("development", "test"):
         _refuse_tokens_of_others(settings)
     if settings.app_env == "production":
         _refuse_in_production(settings)
@@ -166,13 +166,9 @@ def _refuse_unsafe(settings: Settings) -> None:
 
 def _refuse_tokens_of_others(settings: Settings) -> None:
     """An issuer's tokens for other applications are as well signed as those for this one."""
-    if settings.embedded_issuer or settings.cognito_client_id or settings.jwt_audience:
-        return
-    if settings.cognito_user_pool_id:
-        raise SettingsError(
-            "COGNITO_CLIENT_ID: COGNITO_USER_POOL_ID needs it, to know which of the pool's tokens are for us"
-        )
-    raise SettingsError(f"JWT_AUDIENCE: {settings.app_env} needs it, to know which of the issuer's tokens are for us")
+    if not (settings.embedded_issuer or settings.cognito_client_id or settings.jwt_audience):
+        name = "COGNITO_CLIENT_ID" if settings.cognito_user_pool_id else "JWT_AUDIENCE"
+        raise SettingsError(f"{name}: {settings.app_env} needs it, to know which of the issuer's tokens are for us")
 
 
 def _refuse_in_production(settings: Settings) -> None:

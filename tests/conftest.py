@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
-import psycopg
 import pytest
 
 from ops.services import Services
-from tests.stack import Stack, running
+from tests.stack import Stack, hasten, running
 
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests
@@ -37,8 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of embedded services that live as long as the session, and do not wait for the disk."""
     with Services(tmp_path_factory.mktemp("services"), {}) as running_services:
-        with psycopg.connect(running_services.environment["DATABASE_URL"]) as connection:
-            connection.execute("alter role current_user set synchronous_commit = off")
+        hasten(running_services.environment)
         yield running_services.environment
 
 

@@ -263,7 +263,9 @@ def least_role(method: str, path: str) -> str | None:
     """What the contract says, read aloud: §3 and §4."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    if path.endswith(("/restore", "/reindex")) or path.startswith(("/api/v1/audit", "/api/v1/ingest/pauses")):
+    if path.endswith(("/restore", "/reindex")) or path.startswith(
+        ("/api/v1/audit", "/api/v1/ingest/pauses", "/api/v1/ingest/lanes")
+    ):
         return "admin"
     if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:
         return "admin"

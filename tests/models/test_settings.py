@@ -11,7 +11,7 @@ import pytest
 from models.settings import Settings, SettingsError, load
 
 NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
-ISSUER = {"JWT_ISSUER": "https://id.example/", "COGNITO_CLIENT_ID": "studio"}  # what others need
+ISSUER = {"JWT_ISSUER": "https://id.example/"}  # what others need
 PRODUCTION = NEEDED | {
     "REDIS_URL": "redis://:p2x7@cache:6379/0",
     "APP_ENV": "production",
@@ -196,18 +196,6 @@ def test_production_starts_with_what_it_needs() -> None:
 def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, str], name: str) -> None:
     assert refusal(**PRODUCTION | environ).startswith(f"{name}: ")
     assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
-
-
-@pytest.mark.parametrize("app_env", ["development", "test"])
-def test_a_user_pool_is_named_with_its_client_everywhere(app_env: str) -> None:
-    pool = NEEDED | {"APP_ENV": app_env, "COGNITO_USER_POOL_ID": "eu-west-1_Abc"}
-    said = refusal(**pool)
-    assert said.startswith("COGNITO_CLIENT_ID: ")
-    assert "\n" not in said
-    assert load(pool | {"COGNITO_CLIENT_ID": "studio"})
-    assert load(
-        NEEDED | {"APP_ENV": app_env, "JWKS_URL": "https://id.example/keys", "JWT_ISSUER": "https://id.example/"}
-    )
 
 
 @pytest.mark.parametrize("app_env", ["staging", "production"])
