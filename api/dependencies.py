@@ -95,7 +95,7 @@ def expected(
         HeaderParameter(
             name="If-Match",
             description="The ETag last seen, or several; * for any version. A weak one (W/) never matches.",
-            schema_extra={"pattern": _TAGS, "min_length": 1},
+            schema_extra={"pattern": _TAGS},
         ),
     ] = None,
 ) -> Wanted | None:

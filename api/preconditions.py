@@ -12,16 +12,14 @@ _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def wanted(if_match: str) -> Wanted:
-    """The versions that a header names. A weak tag names none, nor does one that is not ours.
+    """The versions that a header names. A weak tag names none, nor do one that is not ours and an empty list.
 
     Raises:
         Invalid: naming If-Match, where it is no list of tags.
     """
     if if_match.strip() == "*":
         return Wanted(None)
-    tags = list(_tags(if_match))
-    if not tags:
-        raise Invalid("name an ETag in quotes, several with commas, or *", field="If-Match")
+    tags = _tags(if_match)
     return Wanted(tuple(int(tag["text"]) for tag in tags if not tag["weak"] and _VERSION.fullmatch(tag["text"])))
 
 

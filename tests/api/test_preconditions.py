@@ -42,7 +42,19 @@ def test_several_headers_are_one_list(editor: httpx2.Client, show: str) -> None:
     assert patch(editor, show, b'"9"', b'"2"').status_code == 200
 
 
-OTHERS = [b'"1"', b'"1", "3"', b'W/"2"', b'W/"2", "1"', b'"x"', b'""', b'"02"', b'"2!"', b'"' + b"9" * 500 + b'"']
+OTHERS = [
+    b'"1"',
+    b'"1", "3"',
+    b'W/"2"',
+    b'W/"2", "1"',
+    b'"x"',
+    b'""',
+    b'"02"',
+    b'"2!"',
+    b'"' + b"9" * 500 + b'"',
+    b"",
+    b",",
+]
 
 
 @pytest.mark.parametrize("tag", OTHERS)
@@ -51,7 +63,7 @@ def test_a_list_that_does_not_name_the_version_stops_the_change(editor: httpx2.C
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (412, "PRECONDITION_FAILED")
 
 
-MALFORMED = [b"", b",", b"2", b'"2', b'2"', b"nonsense", b"'2'", b'w/"2"', b'W/ "2"', b'"1" "2"', b'"2";', b'*, "2"']
+MALFORMED = [b"2", b'"2', b'2"', b"nonsense", b"'2'", b'w/"2"', b'W/ "2"', b'"1" "2"', b'"2";', b'*, "2"']
 
 
 @pytest.mark.parametrize("tag", [*MALFORMED, b'"a b"', b'"a\tb"', b"\xff", b", " * 3000 + b"x"])
