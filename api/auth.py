@@ -32,6 +32,7 @@ ADMIN_ENDINGS: Final = (
     "/search/check",
     "/ingest/retry",
     "/ingest/cancel",
+    "/ingest/reprocess",
     "/audit",
     "/audit/verify",
 )

@@ -12,13 +12,14 @@ from msgspec import Struct
 from api.dependencies import Db, Who
 from api.envelope import Data
 from api.parameters import Id
-from models import desk, jobs, lanes, metrics, pauses
+from models import desk, jobs, lanes, metrics, pauses, reprocessing
 from models.desk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
 from models.errors import ErrorCode
-from models.jobs import Attempt, JobFilter, Priority, Stage, Status
+from models.jobs import Attempt, JobFilter, Kind, Priority, Stage, Status
 from models.lanes import Bound, Lane
 from models.media import EntityType
 from models.pauses import NewPause, Pause
+from models.reprocessing import Reprocessed, ReprocessFilter
 
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
@@ -26,6 +27,7 @@ Wanted = NamedDependency[SkipValidation[JobFilter]]
 
 
 def wanted_jobs(
+    kind: FromQuery[Kind | None] = None,
     status: FromQuery[Status | None] = None,
     stage: FromQuery[Stage | None] = None,
     error_code: FromQuery[ErrorCode | None] = None,
@@ -39,7 +41,7 @@ def wanted_jobs(
 ) -> JobFilter:
     """The filters of a list of jobs."""
     times = (created_after, created_before, finished_after, finished_before)
-    return JobFilter(status, stage, error_code, entity_type, entity_id, batch_id, *times)
+    return JobFilter(kind, status, stage, error_code, entity_type, entity_id, batch_id, *times)
 
 
 WANTED: Final = {"wanted": Provide(wanted_jobs, sync_to_thread=False)}
@@ -55,6 +57,12 @@ class Cancel(Struct, forbid_unknown_fields=True):
     """Which jobs to cancel."""
 
     filter: CancelFilter
+
+
+class Reprocess(Struct, forbid_unknown_fields=True):
+    """Whose pictures to make again; of everything where the filter is empty."""
+
+    filter: ReprocessFilter
 
 
 class DeskController(Controller):
@@ -81,6 +89,10 @@ class DeskController(Controller):
         done = await desk.cancel(db, who, data.filter)
         metrics.JOBS_ENDED.labels("cancelled", "").inc(done.cancelled)
         return Data(done)
+
+    @post("/reprocess", status_code=202, summary="Make the thumbnails again of all that match")
+    async def reprocess(self, db: Db, who: Who, data: JSONBody[Reprocess]) -> Data[Reprocessed]:
+        return Data(await reprocessing.reprocess(db, who, data.filter))
 
     @get("/pauses", summary="List what is held back")
     async def list_pauses(self, db: Db) -> Data[list[Pause]]:

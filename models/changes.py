@@ -7,7 +7,18 @@ from msgspec import Struct
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 Action = Literal[
-    "create", "update", "delete", "restore", "link", "unlink", "ingest", "retry", "cancel", "pause", "resume"
+    "create",
+    "update",
+    "delete",
+    "restore",
+    "link",
+    "unlink",
+    "ingest",
+    "retry",
+    "cancel",
+    "pause",
+    "resume",
+    "reprocess",
 ]
 
 

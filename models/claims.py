@@ -4,6 +4,7 @@ A claim counts the attempt, raises the fence and takes a lease on the database's
 says so, where the fence has moved on: then somebody else owns the job.
 """
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from models import database, files
 from models.database import Connection
 from models.errors import JobError
 from models.files import Owner
-from models.jobs import DuplicateOf, OnDuplicate, Outcome, Priority, Stage
+from models.jobs import DuplicateOf, Kind, OnDuplicate, Outcome, Priority, Stage
 from models.media import EntityType, Media, Role
 from models.pauses import PAUSED
 
@@ -26,6 +27,7 @@ class Claimed(Struct):
     """A stage that is ours as long as the fence stands."""
 
     job_id: UUID
+    kind: Kind
     stage: Stage
     priority: Priority
     fence: int
@@ -44,6 +46,7 @@ class Claimed(Struct):
     duplicate_of: dict[str, Any] | None
     request_id: str
     created_by: str
+    created_at: datetime
     waited_seconds: float  # from the job's creation to its first start
 
     @property
@@ -65,8 +68,8 @@ class Holder(Struct, frozen=True):
 
 
 _CLAIMED: Final = """
-    job_id, stage, priority, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
-    declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by,
+    job_id, kind, stage, priority, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
+    declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by, created_at,
     extract(epoch from started_at - created_at)::float8
 """
 
@@ -125,6 +128,7 @@ async def hold(connection: Connection, claimed: Claimed) -> bool:
 async def entity_is_busy(connection: Connection, claimed: Claimed) -> bool:
     """Whether another job is past deduplication for the same entity: two at once would mix up its pictures.
 
+    One that makes pictures again counts only while it puts them in place: nobody waits for it while it is queued.
     Holds a lock on the entity's turn until the transaction ends.
     """
     await database.execute(
@@ -133,7 +137,8 @@ async def entity_is_busy(connection: Connection, claimed: Claimed) -> bool:
     query = """
         select exists (select from ingest_jobs
                        where entity_id = %s and entity_type = %s and job_id <> %s
-                         and stage in ('thumbnail', 'index') and status in ('queued', 'running'))
+                         and (kind = 'ingest' and stage in ('thumbnail', 'index') and status in ('queued', 'running')
+                              or kind = 'reprocess' and stage = 'index' and status = 'running'))
     """
     params = [claimed.entity_id, claimed.entity_type, claimed.job_id]
     return await database.value(connection, query, params) is True

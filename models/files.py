@@ -1,5 +1,7 @@
 """Stored files: one row per content, whichever entities show it."""
 
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -56,12 +58,47 @@ async def claim_content(connection: Connection, sha256: str, file_reference: str
 
 async def find(connection: Connection, sha256: str) -> StoredFile | None:
     """The row of a content."""
-    query = """
-        select sha256, file_reference, file_size, entity_type, entity_id, role, job_id, thumbnails,
-               stored_at is not null, displaced_at is not null
-        from files where sha256 = %s
-    """
-    return await database.row(connection, StoredFile, query, [sha256])
+    return await database.row(connection, StoredFile, f"{_FILE} where sha256 = %s", [sha256])
+
+
+_FILE: Final = """
+    select sha256, file_reference, file_size, entity_type, entity_id, role, job_id, thumbnails,
+           stored_at is not null, displaced_at is not null
+    from files
+"""
+_BROUGHT: Final = """
+    entity_type = %(entity_type)s and entity_id = %(entity_id)s and displaced_at is null and stored_at is not null
+"""
+
+
+async def pictured(
+    connection: Connection, entity_type: EntityType, entity_id: UUID, before: datetime
+) -> list[StoredFile]:
+    """The contents that an entity shows or brought whose pictures were made before a time; documents have none."""
+    query = f"""
+        {_FILE} where coalesce(rendered_at, stored_at) < %(before)s and thumbnails <> '[]' and (({_BROUGHT})
+            or sha256 in (select sha256 from thumbnails where entity_type = %(entity_type)s
+                          and entity_id = %(entity_id)s))
+    """  # noqa: S608
+    params = {"entity_type": entity_type, "entity_id": entity_id, "before": before}
+    return await database.rows(connection, StoredFile, query.encode(), params)
+
+
+async def shown(connection: Connection, entity_type: EntityType, entity_id: UUID) -> StoredFile | None:
+    """The content whose pictures an entity shows, or should show; None where it has no pictures."""
+    query = f"""
+        {_FILE} where sha256 = coalesce(
+            (select sha256 from thumbnails where entity_type = %(entity_type)s and entity_id = %(entity_id)s limit 1),
+            (select sha256 from files where {_BROUGHT} and thumbnails <> '[]' order by role = 'trailer' limit 1))
+    """  # noqa: S608
+    params = {"entity_type": entity_type, "entity_id": entity_id}
+    return await database.row(connection, StoredFile, query.encode(), params)
+
+
+async def rendered(connection: Connection, sha256: str, thumbnails: object) -> None:
+    """The pictures of a stored content were made again."""
+    query = "update files set rendered_at = clock_timestamp(), thumbnails = %s::jsonb where sha256 = %s"
+    await database.execute(connection, query, [msgspec.json.encode(thumbnails).decode(), sha256])
 
 
 async def settle(connection: Connection, sha256: str, job_id: UUID, thumbnails: object) -> None:

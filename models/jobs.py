@@ -3,6 +3,7 @@
 How a worker holds a stage is in ``claims``; what is due, in ``dispatch``.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -17,6 +18,7 @@ from models.fields import Reference, Sha256
 from models.media import EntityType, Role
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
+Kind = Literal["ingest", "reprocess"]
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageStatus = Literal["pending", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
@@ -25,6 +27,8 @@ Priority = Literal["interactive", "batch", "backfill"]
 Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
+# The stages of each kind of job: what makes pictures again begins where an ingest has its file.
+CHAINS: Final[Mapping[Kind, tuple[Stage, ...]]] = {"ingest": STAGES, "reprocess": ("thumbnail", "index")}
 SHARE_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
 LIST: Final = "ingest_jobs"
 SORT: Final = "-created_at"  # ids are as old as their rows
@@ -73,6 +77,7 @@ class Job(Struct):
     """A job as its client sees it."""
 
     job_id: UUID
+    kind: Kind
     batch_id: UUID | None
     entity_type: EntityType
     entity_id: UUID
@@ -119,8 +124,8 @@ _ATTEMPTS: Final = """
               from ingest_attempts as made where made.job_id = job.job_id and made.fence > {since}), '[]')
 """
 _JOB: Final = f"""
-    select job_id, batch_id, entity_type, entity_id, role, source_reference, priority, on_duplicate, status, stage,
-           outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
+    select job_id, kind, batch_id, entity_type, entity_id, role, source_reference, priority, on_duplicate, status,
+           stage, outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
            media ->> 'mime_type' as mime_type, attempts, error_code, error_message, request_id, created_by,
            created_at, started_at, finished_at, version, lease_expires_at is not null as leased,
            {_ATTEMPTS.format(since="job.retried_fence")} as attempts_made
@@ -130,6 +135,7 @@ _JOB: Final = f"""
 
 class _Row(Struct):
     job_id: UUID
+    kind: Kind
     batch_id: UUID | None
     entity_type: EntityType
     entity_id: UUID
@@ -178,6 +184,8 @@ class _Row(Struct):
         )
 
     def _status_of(self, name: Stage) -> StageStatus:
+        if name not in CHAINS[self.kind]:
+            return "skipped"
         distance = STAGES.index(name) - STAGES.index(self.stage)
         if distance < 0:
             return "succeeded"
@@ -258,6 +266,7 @@ async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
 class JobFilter(Struct, forbid_unknown_fields=True):
     """Which jobs; what is None does not count. Times are from ``_after`` on and up to, but not at, ``_before``."""
 
+    kind: Kind | None = None
     status: Status | None = None
     stage: Stage | None = None
     error_code: ErrorCode | None = None
@@ -320,9 +329,14 @@ async def retry(connection: Connection, actor: Actor, job_id: UUID) -> Job:
         Conflict: where it has not failed.
     """
     if not await retry_all(connection, actor, [job_id]):
-        current = await read(connection, job_id)
-        raise Conflict(f"only a failed or cancelled job can be retried; this one is {current.status}")
+        raise Conflict(_not_again(await read(connection, job_id)))
     return await read(connection, job_id)
+
+
+def _not_again(job: Job) -> str:
+    if job.status in ("failed", "cancelled"):
+        return "a newer job does the same; look at that one"
+    return f"only a failed or cancelled job can be retried; this one is {job.status}"
 
 
 async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> int:
@@ -330,17 +344,31 @@ async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -
     query = """
         with changed as (
             update ingest_jobs
-            set status = 'queued', stage = 'ingest', attempts = 0, error_code = null, error_message = null,
+            set status = 'queued', stage = {first}, attempts = 0, error_code = null, error_message = null,
                 outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
                 retried_fence = fence
-            where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled')
+            where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled') and {alone}
             returning job_id, new.status, old.status as was, old.stage, old.error_code
         ), audited as ({audited})
         select count(pg_notify('jobs', '')) from changed
     """
     sent = actor.params() | {"action": "retry", "job_ids": job_ids}
-    number: int = await database.value(connection, query.replace("{audited}", _AUDITED).encode(), sent)
+    for name, text in (("{first}", _FIRST), ("{alone}", _ALONE), ("{audited}", _AUDITED)):
+        query = query.replace(name, text)
+    number: int = await database.value(connection, query.encode(), sent)
     return number
+
+
+_FIRST: Final = " ".join(["case kind", *(f"when '{kind}' then '{chain[0]}'" for kind, chain in CHAINS.items()), "end"])
+# Of a kind that an entity has once, only the last one starts again, and none while another is queued or running.
+_ALONE: Final = """
+    (kind = 'ingest' or not exists (
+        select from ingest_jobs as other
+        where other.entity_id = ingest_jobs.entity_id and other.entity_type = ingest_jobs.entity_type
+          and other.kind = ingest_jobs.kind
+          and (other.status in ('queued', 'running')
+               or (other.job_id = any(%(job_ids)s) and other.job_id > ingest_jobs.job_id))))
+"""
 
 
 _AUDITED: Final = """

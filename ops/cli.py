@@ -121,7 +121,18 @@ def list_changes(
     entity_id: str | None = None,
     actor: str | None = None,
     action: Literal[
-        "create", "update", "delete", "restore", "link", "unlink", "ingest", "retry", "cancel", "pause", "resume"
+        "create",
+        "update",
+        "delete",
+        "restore",
+        "link",
+        "unlink",
+        "ingest",
+        "retry",
+        "cancel",
+        "pause",
+        "resume",
+        "reprocess",
     ]
     | None = None,
     since: str | None = None,
@@ -135,7 +146,7 @@ def list_changes(
     ----------
     entity_type
         Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest,
-        job, pause.
+        job, batch, pause.
     entity_id
         Only changes of this thing.
     actor

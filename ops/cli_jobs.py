@@ -9,6 +9,7 @@ from ops.cli_options import AsJson, EntityName, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
+Kind = Literal["ingest", "reprocess"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageName = Literal["ingest", "deduplicate", "thumbnail", "index"]
 Lane = Literal["interactive", "batch", "backfill"]
@@ -21,6 +22,8 @@ class Filter:
 
     Parameters
     ----------
+    kind
+        Only jobs that take a file in, or that make its pictures again.
     status
         Only jobs that stand like this.
     stage
@@ -43,6 +46,7 @@ class Filter:
         Only jobs that ended before this time.
     """
 
+    kind: Kind | None = None
     status: Status | None = None
     stage: StageName | None = None
     error_code: str | None = None
@@ -103,6 +107,33 @@ def cancel(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson =
     from ops import desk
 
     run(desk.change("cancel", job_id, asdict(wanted), as_json=json))
+
+
+@jobs.command
+def reprocess(
+    *,
+    entity_type: EntityName | None = None,
+    entity_id: str | None = None,
+    rendered_before: str | None = None,
+    json: AsJson = False,
+) -> None:
+    """Make all thumbnails again, or those that match; for admins. Stop it with jobs cancel --batch-id.
+
+    It goes on behind all other work, and what is waiting for it already is not asked for twice.
+
+    Parameters
+    ----------
+    entity_type
+        Only those of this kind of entity.
+    entity_id
+        Only those of this entity.
+    rendered_before
+        Only those that are older than this, such as 2026-03-01T09:00:00Z.
+    """
+    from ops import desk
+
+    wanted = {"entity_type": entity_type, "entity_id": entity_id, "rendered_before": rendered_before}
+    run(desk.reprocess(wanted, as_json=json))
 
 
 @jobs.command

@@ -106,6 +106,19 @@ async def _all(client: Client, verb: str, wanted: dict[str, str]) -> Row:
     return (await client.post(f"{JOBS}/{verb}", Row, {"filter": wanted})).data
 
 
+async def reprocess(filters: Filters, *, as_json: bool) -> None:
+    """Ask for pictures to be made again, and print how many jobs that is."""
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    async with connected("admin") as client:
+        done = (await client.post(f"{JOBS}/reprocess", Row, {"filter": wanted})).data
+    if as_json:
+        print(report.dump(done))
+        return
+    print(f"{done['queued']} queued, {done['skipped']} waited or ran already")
+    if done["queued"]:
+        print(f"see how far it is: episodes jobs stats --batch-id {done['batch_id']}")
+
+
 async def pause(name: str, reason: str, until: str | None, *, as_json: bool) -> None:
     """Hold back a lane or a stage and print the pause."""
     body = {"lane" if name in LANES else "stage": name, "reason": reason, "until": until}

@@ -1,4 +1,4 @@
-"""The whole chain on one screen: four actors, each of which takes a job's id and nothing else."""
+"""The chains of each kind of job on one screen: an actor a stage, which takes a job's id and nothing else."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,7 +19,8 @@ from pipeline.context import Context
 from pipeline.deduplicate import deduplicate
 from pipeline.index import index
 from pipeline.ingest import ingest
-from pipeline.stage import Work
+from pipeline.reprocess import render_again, show_again
+from pipeline.stage import Chains, Work
 from pipeline.thumbnail import thumbnail
 
 log = structlog.get_logger()
@@ -30,17 +31,21 @@ INGEST: Final[Mapping[Stage, Work]] = {
     "thumbnail": thumbnail,
     "index": index,
 }
+CHAINS: Final[Chains] = {
+    "ingest": INGEST,
+    "reprocess": {"thumbnail": render_again, "index": show_again},
+}
 
 
 class Chain:
-    """The actors of the chain on one broker.
+    """The actors of the chains on one broker.
 
     Jobs that are nearly done go before jobs that begin: of what a process has fetched, the later stage runs first.
     """
 
-    def __init__(self, broker: Broker, context: Callable[[], Context], stages: Mapping[Stage, Work] = INGEST) -> None:
+    def __init__(self, broker: Broker, context: Callable[[], Context], chains: Chains = CHAINS) -> None:
         self._context = context
-        self._stages = stages
+        self._chains = chains
         self._actors = {
             name: dramatiq.Actor(
                 self._runner(name),
@@ -68,7 +73,7 @@ class Chain:
                 log.warning("a hint without a job id")
                 return
             try:
-                await stage.run(self._context(), self._stages, name, known)
+                await stage.run(self._context(), self._chains, name, known)
             except (psycopg.Error, PoolTimeout, Unavailable) as error:
                 log.warning("the database is away", error=str(error), job_id=job_id)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from models.claims import Claimed
 from models.errors import Rejected
+from models.files import StoredFile
 from models.media import accepted, size_limit
 from models.references import parse
 from pipeline.context import Context
@@ -33,4 +34,18 @@ async def local(context: Context, claimed: Claimed, folder: Path) -> Path:
         await context.storage.fetch(source, writer.write, limit=size, etag=claimed.source_etag)
     if writer.hexdigest() != claimed.sha256:
         raise Rejected("HASH_MISMATCH", "the object was replaced while it was processed; send it again")
+    return path
+
+
+async def stored(context: Context, file: StoredFile, folder: Path) -> Path:
+    """A stored file on this machine, proved to be the one that was stored.
+
+    Raises:
+        Rejected: SOURCE_MISSING, FILE_TOO_LARGE or HASH_MISMATCH, where it is not what it was.
+    """
+    path = folder / file.sha256
+    with HashingWriter(path) as writer:
+        await context.storage.fetch(parse(file.file_reference), writer.write, limit=file.file_size)
+    if writer.hexdigest() != file.sha256:
+        raise Rejected("HASH_MISMATCH", f"the stored file is not what it was: its SHA-256 is {writer.hexdigest()}")
     return path

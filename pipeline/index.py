@@ -18,8 +18,7 @@ from pipeline.stage import Finish
 async def index(context: Context, claimed: Claimed, _: Path) -> Finish:
     """Put the content's pictures in the entity's places, then write what is true of the entity."""
     file = await _file(context, claimed)
-    pictures = convert(file.thumbnails, list[NewThumbnail])
-    made = list(await asyncio.gather(*(_copy(context, claimed, picture) for picture in pictures)))
+    made = await place(context, claimed, file)
 
     async def finish(connection: Connection) -> None:
         await entities.attach(connection, claimed, file, claimed.found)
@@ -43,6 +42,12 @@ async def _file(context: Context, claimed: Claimed) -> StoredFile:
     if claimed.on_duplicate == "keep":
         file.file_reference = claimed.source_reference
     return file
+
+
+async def place(context: Context, claimed: Claimed, file: StoredFile) -> list[NewThumbnail]:
+    """Copy a content's pictures to where the entity has its own."""
+    pictures = convert(file.thumbnails, list[NewThumbnail])
+    return list(await asyncio.gather(*(_copy(context, claimed, picture) for picture in pictures)))
 
 
 async def _copy(context: Context, claimed: Claimed, picture: NewThumbnail) -> NewThumbnail:

@@ -21,7 +21,7 @@ from models import claims, database, metrics
 from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
 from models.errors import Fault, JobError, Rejected, Unavailable
-from models.jobs import STAGES, Stage
+from models.jobs import CHAINS, Kind, Stage
 from pipeline.context import Context
 
 log = structlog.get_logger()
@@ -40,13 +40,14 @@ class Postpone(Struct):
 Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
 Work = Callable[[Context, Claimed, Path], Awaitable[Finish]]
+Chains = Mapping[Kind, Mapping[Stage, Work]]
 
 
 class LostLease(Exception):
     """Somebody else owns the job now, or it was cancelled: what was done here does not count."""
 
 
-async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_id: UUID) -> None:
+async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> None:
     """A stage of a job, and while all goes well those after it; nothing where the stage is not to be had.
 
     The transaction that ends a stage claims the next one for this same worker, which has the file at hand. Where the
@@ -60,7 +61,7 @@ async def run(context: Context, chain: Mapping[Stage, Work], stage: Stage, job_i
         metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
         async with context.folder() as folder:
-            await _go_on(context, chain, claimed, folder)
+            await _go_on(context, chains[claimed.kind], claimed, folder)
 
 
 async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
@@ -168,14 +169,15 @@ async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Hol
     if isinstance(step, Postpone):
         await claims.postpone(connection, claimed, step.seconds)
         return Ended()
-    place = STAGES.index(claimed.stage) + 1
-    if place == len(STAGES):
+    chain = CHAINS[claimed.kind]
+    place = chain.index(claimed.stage) + 1
+    if place == len(chain):
         return Ended(age=await claims.succeed(connection, claimed))
-    return Ended(following=await claims.advance(connection, claimed, STAGES[place], holder, step))
+    return Ended(following=await claims.advance(connection, claimed, chain[place], holder, step))
 
 
 def _succeeded(claimed: Claimed, age: float) -> None:
-    metrics.JOBS_ENDED.labels(claimed.outcome or "", "").inc()
+    metrics.JOBS_ENDED.labels(claimed.outcome or claimed.kind, "").inc()
     metrics.JOB_SECONDS.observe(age)
     if claimed.duplicate_of:
         metrics.DUPLICATES.inc()

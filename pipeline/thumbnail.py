@@ -14,7 +14,7 @@ from pipeline.thumbnails import Thumbnail
 
 
 async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish:
-    """Store three pictures under the content's own name, where nothing overwrites them."""
+    """Store three pictures under the content's own name, where no other content's overwrite them."""
     async with database.connection(context.pool) as connection:
         file = await files.find(connection, claimed.sha256 or "")
     made = None if file and file.stored else await _render(context, claimed, folder)
@@ -29,10 +29,15 @@ async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish:
 async def _render(context: Context, claimed: Claimed, folder: Path) -> list[NewThumbnail]:
     source = await local(context, claimed, folder)
     rendered = await context.sandbox.render(source, folder, claimed.found.kind)
-    return list(await asyncio.gather(*(_store(context, claimed, picture) for picture in rendered)))
+    return await store(context, claimed.sha256 or "", rendered)
 
 
-async def _store(context: Context, claimed: Claimed, picture: Thumbnail) -> NewThumbnail:
-    target = thumbnails.of_content(context.storage.thumbnails, claimed.sha256 or "", picture.size_variant)
+async def store(context: Context, sha256: str, rendered: list[Thumbnail]) -> list[NewThumbnail]:
+    """Put the pictures of a content in their places."""
+    return list(await asyncio.gather(*(_store(context, sha256, picture) for picture in rendered)))
+
+
+async def _store(context: Context, sha256: str, picture: Thumbnail) -> NewThumbnail:
+    target = thumbnails.of_content(context.storage.thumbnails, sha256, picture.size_variant)
     await context.storage.put(target, Path(picture.path), "image/jpeg")
     return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size)
