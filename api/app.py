@@ -24,6 +24,7 @@ from api.guests import GuestController
 from api.headers import Protection
 from api.heads import Heads
 from api.health import VERSION, HealthController
+from api.housekeeping import HousekeepingController, IntegrityController
 from api.ingest import IngestController
 from api.limits import RateLimits
 from api.links import (
@@ -72,6 +73,8 @@ CONTROLLERS = (
     DeskController,
     SearchController,
     AuditController,
+    HousekeepingController,
+    IntegrityController,
 )
 BODY_LIMIT = 10 * 1024 * 1024
 

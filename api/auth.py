@@ -36,7 +36,9 @@ ADMIN_ENDINGS: Final = (
     "/audit",
     "/audit/verify",
 )
-ADMIN_AREAS: Final = ("/api/v1/ingest/pauses", "/api/v1/ingest/lanes")
+ADMIN_AREAS: Final = tuple(
+    f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/lanes", "housekeeping", "integrity")
+)
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 

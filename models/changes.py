@@ -19,6 +19,8 @@ Action = Literal[
     "pause",
     "resume",
     "reprocess",
+    "run",
+    "purge",
 ]
 
 

@@ -47,6 +47,7 @@ class Claimed(Struct):
     request_id: str
     created_by: str
     created_at: datetime
+    result: dict[str, int] | None
     waited_seconds: float  # from the job's creation to its first start
 
     @property
@@ -70,7 +71,7 @@ class Holder(Struct, frozen=True):
 _CLAIMED: Final = """
     job_id, kind, stage, priority, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
     declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by, created_at,
-    extract(epoch from started_at - created_at)::float8
+    result, extract(epoch from started_at - created_at)::float8
 """
 
 

@@ -11,8 +11,7 @@ from models import database, entities, files, jobs
 from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, Invalid
-from models.jobs import Job, JobFilter, Stage, Status
-from models.media import EntityType
+from models.jobs import Job, JobFilter, Stage, Status, Subject
 
 SLICE: Final = 1000  # jobs changed by one statement
 
@@ -84,7 +83,8 @@ async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
         Conflict: where it has not failed, or what it was for is deleted.
     """
     job = await jobs.read(connection, job_id)
-    if not await entities.living(connection, job.entity_type, [job.entity_id]):
+    task = job.entity_type == "housekeeping"  # nobody deletes one
+    if not task and not await entities.living(connection, job.entity_type, [job.entity_id]):
         kind = job.entity_type.replace("_", " ")
         raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
     return await jobs.retry(connection, actor, job_id)
@@ -92,7 +92,7 @@ async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
 
 class _Found(Struct):
     job_id: UUID
-    entity_type: EntityType
+    entity_type: Subject
     entity_id: UUID
 
 
@@ -116,6 +116,8 @@ async def _alive(connection: Connection, found: list[_Found]) -> frozenset[UUID]
     alive: frozenset[UUID] = frozenset()
     for entity_type in {job.entity_type for job in found}:
         ids = {job.entity_id for job in found if job.entity_type == entity_type}
+        if entity_type == "housekeeping":
+            alive |= ids  # nobody deletes a task
         alive |= await entities.living(connection, entity_type, ids)
     return alive
 
@@ -144,7 +146,7 @@ class StageCount(Struct):
 class TypeCount(Struct):
     """How many jobs for this kind of entity failed."""
 
-    entity_type: EntityType
+    entity_type: Subject
     jobs: int
 
 

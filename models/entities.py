@@ -15,6 +15,7 @@ from models.clips import CLIPS
 from models.components import COMPONENTS
 from models.database import Connection
 from models.episodes import EPISODES
+from models.errors import Rejected
 from models.files import StoredFile
 from models.guests import GUESTS
 from models.jobs import DuplicateOf
@@ -98,7 +99,11 @@ async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:
 
 
 async def attach(connection: Connection, claimed: Claimed, file: StoredFile, media: Media) -> None:
-    """Give the job's entity the file and what is known of it."""
+    """Give the job's entity the file and what is known of it.
+
+    Raises:
+        Rejected: SOURCE_MISSING, where the entity was purged from the trash.
+    """
     duplicate = claimed.duplicate_of["entity_id"] if claimed.duplicate_of else None
     if duplicate == str(claimed.entity_id):
         duplicate = None  # the same file sent again: the job says so, the entity is no copy of itself
@@ -116,7 +121,8 @@ async def attach(connection: Connection, claimed: Claimed, file: StoredFile, med
         "codec": media.codec,
         "duplicate_of": duplicate,
     }
-    await database.execute(connection, _attaching(claimed.entity_type, claimed.role), params)
+    if not await database.execute(connection, _attaching(claimed.entity_type, claimed.role), params):
+        raise Rejected("SOURCE_MISSING", f"there is no {claimed.entity_type} {claimed.entity_id} any more")
 
 
 @cache

@@ -18,8 +18,9 @@ from models.fields import Reference, Sha256
 from models.media import EntityType, Role
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
-Kind = Literal["ingest", "reprocess"]
-Stage = Literal["ingest", "deduplicate", "thumbnail", "index"]
+Kind = Literal["ingest", "reprocess", "housekeeping"]
+Stage = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
+Subject = Literal[EntityType, "housekeeping"]  # what a job is for: an entity, or a task of ours
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageStatus = Literal["pending", "queued", "running", "succeeded", "failed", "cancelled", "skipped"]
 OnDuplicate = Literal["link", "reject", "keep"]
@@ -28,7 +29,11 @@ Outcome = Literal["stored", "duplicate"]
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
 # The stages of each kind of job: what makes pictures again begins where an ingest has its file.
-CHAINS: Final[Mapping[Kind, tuple[Stage, ...]]] = {"ingest": STAGES, "reprocess": ("thumbnail", "index")}
+CHAINS: Final[Mapping[Kind, tuple[Stage, ...]]] = {
+    "ingest": STAGES,
+    "reprocess": ("thumbnail", "index"),
+    "housekeeping": ("housekeeping",),
+}
 SHARE_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
 LIST: Final = "ingest_jobs"
 SORT: Final = "-created_at"  # ids are as old as their rows
@@ -74,12 +79,15 @@ class StageReport(Struct):
 
 
 class Job(Struct):
-    """A job as its client sees it."""
+    """A job as its client sees it.
+
+    Where it is of housekeeping, its ``source_reference`` is the name of the task, and its entity the task's id.
+    """
 
     job_id: UUID
     kind: Kind
     batch_id: UUID | None
-    entity_type: EntityType
+    entity_type: Subject
     entity_id: UUID
     role: Role
     source_reference: str
@@ -137,7 +145,7 @@ class _Row(Struct):
     job_id: UUID
     kind: Kind
     batch_id: UUID | None
-    entity_type: EntityType
+    entity_type: Subject
     entity_id: UUID
     role: Role
     source_reference: str
@@ -170,7 +178,10 @@ class _Row(Struct):
 
     def _stages(self) -> list[StageReport]:
         attempts = convert(self.attempts_made, list[Attempt])
-        return [self._report(name, [made for made in attempts if made.stage == name]) for name in STAGES]
+        return [self._report(name, [made for made in attempts if made.stage == name]) for name in self._named()]
+
+    def _named(self) -> tuple[Stage, ...]:
+        return CHAINS[self.kind] if self.kind == "housekeeping" else STAGES
 
     def _report(self, name: Stage, attempts: list[Attempt]) -> StageReport:
         worked = [(made.finished_at - made.started_at).total_seconds() for made in attempts if made.finished_at]
@@ -184,9 +195,10 @@ class _Row(Struct):
         )
 
     def _status_of(self, name: Stage) -> StageStatus:
-        if name not in CHAINS[self.kind]:
+        chain = CHAINS[self.kind]
+        if name not in chain:
             return "skipped"
-        distance = STAGES.index(name) - STAGES.index(self.stage)
+        distance = chain.index(name) - chain.index(self.stage)
         if distance < 0:
             return "succeeded"
         if distance > 0:
@@ -264,7 +276,10 @@ async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
 
 
 class JobFilter(Struct, forbid_unknown_fields=True):
-    """Which jobs; what is None does not count. Times are from ``_after`` on and up to, but not at, ``_before``."""
+    """Which jobs; what is None does not count. Times are from ``_after`` on and up to, but not at, ``_before``.
+
+    Those of housekeeping count only where ``kind`` or ``stage`` asks for them.
+    """
 
     kind: Kind | None = None
     status: Status | None = None
@@ -285,7 +300,8 @@ class JobFilter(Struct, forbid_unknown_fields=True):
     def conditions(self) -> tuple[str, dict[str, Any]]:
         """SQL and its parameters."""
         given = self.given()
-        return " and ".join(["true", *(_CONDITIONS.get(name, f"{name} = %({name})s") for name in given)]), given
+        which = "true" if self.kind or self.stage == "housekeeping" else "kind <> 'housekeeping'"
+        return " and ".join([which, *(_CONDITIONS.get(name, f"{name} = %({name})s") for name in given)]), given
 
 
 _CONDITIONS: Final = {

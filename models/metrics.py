@@ -48,6 +48,8 @@ class Truth(msgspec.Struct):
     oldest: list[tuple[str, float]]  # priority, seconds
     outbox_pending: int
     index_lag_seconds: float
+    findings: dict[str, int]  # by their kind
+    unread_seconds: float
 
 
 async def truth(connection: Connection) -> Truth:
@@ -60,7 +62,11 @@ async def truth(connection: Connection) -> Truth:
              (select priority, extract(epoch from clock_timestamp() - min(created_at))::float8 as seconds
               from ingest_jobs where status = 'queued' group by priority) as waiting),
           (select count(*) from outbox),
-          (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox)
+          (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox),
+          (select coalesce(jsonb_object_agg(kind, number), '{}') from
+             (select kind, count(*) as number from integrity_findings where resolved_at is null group by kind) as open),
+          (select coalesce(extract(epoch from clock_timestamp() - min(coalesce(verified_at, stored_at))), 0)::float8
+           from files where stored_at is not null)
     """
     found = await database.row(connection, Truth, query)
     assert found is not None  # noqa: S101
@@ -98,6 +104,14 @@ class _Gauges(Collector):
             oldest.add_metric([priority], ages.get(priority, 0.0))
         yield oldest
         yield _gauge("episodes_outbox_pending", "Changes not yet in the search", self._found.outbox_pending)
+        findings = GaugeMetricFamily(
+            "episodes_integrity_findings", "Stored files that are rotten or lost", labels=["kind"]
+        )
+        for kind in ("rot", "loss"):
+            findings.add_metric([kind], self._found.findings.get(kind, 0))
+        yield findings
+        text = "Age of the oldest proof that a stored file is what it was"
+        yield _gauge("episodes_integrity_oldest_check_seconds", text, self._found.unread_seconds)
         yield _gauge("episodes_index_lag_seconds", "Age of the oldest such change", self._found.index_lag_seconds)
 
 

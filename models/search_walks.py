@@ -109,14 +109,9 @@ async def _move(connection: Connection, place: _Place, ids: list[UUID], drift: l
     await database.execute(connection, query, [*where, len(ids), *counts, ended, place.purpose])
 
 
-async def begin_rounds(connection: Connection, hours: float) -> bool:
-    """Begin a gentle check that repairs where the last one ended so many hours ago; of several callers one does."""
-    query = """
-        select not exists (select from search_walks where purpose = 'check' and
-                           coalesce(finished_at, 'infinity') > clock_timestamp() - make_interval(secs => 3600 * %s))
-        from (select pg_try_advisory_xact_lock(6305219) as mine) as lock where mine
-    """
-    due = await database.value(connection, query, [hours]) is True
-    if due:
-        await begin(connection, "check", repairing=True, gentle=True)
-    return due
+async def begin_gently(connection: Connection) -> bool:
+    """Begin a gentle check that repairs, unless a check is under way; whether a gentle one is now."""
+    found = await last(connection, "check")
+    if found is None or found.finished_at is not None:
+        found = await begin(connection, "check", repairing=True, gentle=True)
+    return found.gentle

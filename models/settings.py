@@ -13,6 +13,7 @@ from models.dotenv import with_dotenv
 AppEnv = Literal["development", "test", "staging", "production"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://\S+$")]
 DatabaseUrl = Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://\S+$")]
 RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://\S+$")]
@@ -68,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     worker_id: str | None = None
     lease_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30.0
+    upload_grace_hours: Span = 24
+    orphan_grace_hours: Span = 168
+    trash_retention_days: Span = 0
+    job_retention_days: Span = 30
+    integrity_days: Span = 30
+    integrity_bytes_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
 
     @property
     def embedded_issuer(self) -> bool:

@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -41,6 +42,22 @@ _RETRIES: Final = urllib3.Retry(
     backoff_jitter=0.2,
     redirect=False,
 )
+
+
+class Stored(NamedTuple):
+    """An object as a listing has it; its size in bytes."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+class Begun(NamedTuple):
+    """An upload in parts that has not been completed."""
+
+    target: Reference
+    upload_id: str
+    begun_at: datetime
 
 
 class Storage:
@@ -148,6 +165,19 @@ class Storage:
         abort = self._client.abort_multipart_upload
         await self._run(lambda: abort(Bucket=target.bucket, Key=target.key, UploadId=upload_id))
 
+    async def begun(self, bucket: str) -> list[Begun]:
+        """The uploads in parts that are under way."""
+        return await self._run(lambda: self._begun(bucket))
+
+    async def objects(self, bucket: str, after: str, limit: int = 1000) -> list[Stored]:
+        """The next objects of a bucket in the order of their keys; fewer than ``limit`` where there are no more."""
+        return await self._run(lambda: self._objects(bucket, after, limit))
+
+    async def remove(self, target: Reference) -> None:
+        """Remove an object; nothing where there is none."""
+        delete = self._client.delete_object
+        await self._run(lambda: delete(Bucket=target.bucket, Key=target.key))
+
     def close(self) -> None:
         """Let go of threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -198,6 +228,18 @@ class Storage:
             Bucket=target.bucket, Key=target.key, UploadId=upload_id
         )
         return {part["PartNumber"]: part["ETag"] for page in pages for part in page.get("Parts", ())}
+
+    def _begun(self, bucket: str) -> list[Begun]:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+        return [
+            Begun(Reference(bucket, upload["Key"]), upload["UploadId"], upload["Initiated"])
+            for page in pages
+            for upload in page.get("Uploads", ())
+        ]
+
+    def _objects(self, bucket: str, after: str, limit: int) -> list[Stored]:
+        page = self._client.list_objects_v2(Bucket=bucket, StartAfter=after, MaxKeys=limit)
+        return [Stored(one["Key"], one["Size"], one["LastModified"]) for one in page.get("Contents", ())]
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:

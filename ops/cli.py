@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from ops.cli_housekeeping import housekeeping, integrity
 from ops.cli_jobs import jobs
 from ops.cli_options import AsJson, EntityName, Limit, run
 
@@ -26,6 +27,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(jobs)
+app.command(housekeeping)
+app.command(integrity)
 audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
 app.command(audit)
 index = App("index", help="Look after what search finds.")
@@ -133,6 +136,8 @@ def list_changes(
         "pause",
         "resume",
         "reprocess",
+        "run",
+        "purge",
     ]
     | None = None,
     since: str | None = None,
@@ -146,7 +151,7 @@ def list_changes(
     ----------
     entity_type
         Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest,
-        job, batch, pause.
+        job, batch, pause, housekeeping.
     entity_id
         Only changes of this thing.
     actor

@@ -9,11 +9,11 @@ from ops.cli_options import AsJson, EntityName, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
-Kind = Literal["ingest", "reprocess"]
+Kind = Literal["ingest", "reprocess", "housekeeping"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-StageName = Literal["ingest", "deduplicate", "thumbnail", "index"]
+StageName = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
 Lane = Literal["interactive", "batch", "backfill"]
-Held = Literal["interactive", "batch", "backfill", "ingest", "deduplicate", "thumbnail", "index"]
+Held = Literal["interactive", "batch", "backfill", "ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Filter:
     Parameters
     ----------
     kind
-        Only jobs that take a file in, or that make its pictures again.
+        Only jobs that take a file in, that make its pictures again, or of housekeeping, which nothing else lists.
     status
         Only jobs that stand like this.
     stage

@@ -180,7 +180,7 @@ async def jobs(client: Client, *, most: int = IN_FLIGHT, **filters: str | int | 
 
 
 async def unfinished(client: Client, entity_type: str) -> AsyncIterator[Job]:
-    """The jobs queued or running for a type of entity."""
+    """The jobs queued or running that bring files for a type of entity."""
     for status in ("queued", "running"):
-        async for job in jobs(client, status=status, entity_type=entity_type):
+        async for job in jobs(client, kind="ingest", status=status, entity_type=entity_type):
             yield job

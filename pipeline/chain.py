@@ -17,6 +17,7 @@ from pipeline import stage
 from pipeline.broker import QUEUE
 from pipeline.context import Context
 from pipeline.deduplicate import deduplicate
+from pipeline.housekeeping import housekeeping
 from pipeline.index import index
 from pipeline.ingest import ingest
 from pipeline.reprocess import render_again, show_again
@@ -34,7 +35,9 @@ INGEST: Final[Mapping[Stage, Work]] = {
 CHAINS: Final[Chains] = {
     "ingest": INGEST,
     "reprocess": {"thumbnail": render_again, "index": show_again},
+    "housekeeping": {"housekeeping": housekeeping},
 }
+STAGES: Final[tuple[Stage, ...]] = (*INGEST, "housekeeping")
 
 
 class Chain:
@@ -52,10 +55,10 @@ class Chain:
                 broker=broker,
                 actor_name=name,
                 queue_name=QUEUE,
-                priority=len(INGEST) - place,
+                priority=len(STAGES) - place,
                 options={},
             )
-            for place, name in enumerate(INGEST)
+            for place, name in enumerate(STAGES)
         }
 
     async def hint(self, job_id: UUID, due: Stage) -> None:

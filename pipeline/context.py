@@ -32,6 +32,7 @@ class Context:
 
     def __init__(self, settings: Settings) -> None:
         name = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
+        self.settings: Final = settings
         self.holder: Final = Holder(name, settings.lease_seconds)
         self.pool: Final = database.pool(settings, size=threads(settings) + 2, checked=False)
         self.storage: Final = Storage(settings, threads=threads(settings) * 2)

@@ -1,4 +1,5 @@
-"""The dispatcher: due work becomes hints in the broker, expired leases are given back, changes reach the search.
+"""The dispatcher: due work becomes hints in the broker, expired leases are given back, changes reach the search,
+housekeeping is posted when its time has come.
 
 Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
 of hints, so it may be flushed, full or gone without loss: a hint that nobody takes is sent again.
@@ -15,7 +16,7 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, idempotency, metrics, program, seals, search_documents, search_walks
+from models import database, dispatch, housekeeping, metrics, program, seals, search_documents, search_walks
 from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.errors import Unavailable
@@ -33,12 +34,7 @@ BUSY_SECONDS: Final = 0.05  # between looks at a window that is full
 INDEX_SECONDS: Final = 0.25
 SLICE_SECONDS: Final = 0.25  # how long a walk may lock what it looks at: its slices grow and shrink towards it
 LONGEST_SLICE: Final = 1024
-GENTLE_SLICE: Final = 128  # of a walk that nobody waits for, and that
-RESTS: Final = 9  # times as long as it works
-CHECK_HOURS: Final = 6.0  # from the end of one check to the next
-CHECK_POLL_SECONDS: Final = 60.0
 SEAL_SECONDS: Final = 5.0
-TIDY_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
 TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, *broker.TROUBLE)
 
@@ -70,9 +66,8 @@ class Dispatcher:
                     self._recover,
                     self._index,
                     self._walk,
-                    self._check,
                     self._seal,
-                    self._tidy,
+                    self._schedule,
                 ):
                     group.create_task(_for_ever(loop))
 
@@ -133,28 +128,14 @@ class Dispatcher:
     async def _walk(self) -> None:
         """Write all of it again, or check it, where somebody asked for that, beside what changes meanwhile."""
         started = time.monotonic()
-        if await self._step(self._slice, gentle=False):
+        async with database.transaction(self._pool) as connection:
+            step = await search_walks.step(connection, self._slice, gentle=False)
+        for drift in step.drift if step and step.purpose == "check" else ():
+            metrics.SEARCH_DRIFT.labels(drift.kind).inc()
+        if step:
             self._slice = _next_slice(self._slice, time.monotonic() - started)
         else:
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _check(self) -> None:
-        """Look from time to time whether search says what is true, and put it right, with rests between."""
-        started = time.monotonic()
-        if await self._step(GENTLE_SLICE, gentle=True):
-            await asyncio.sleep((time.monotonic() - started) * RESTS)
-            return
-        async with database.transaction(self._pool) as connection:
-            begun = await search_walks.begin_rounds(connection, CHECK_HOURS)
-        await asyncio.sleep(0 if begun else CHECK_POLL_SECONDS)
-
-    async def _step(self, size: int, *, gentle: bool) -> bool:
-        """A slice of a walk; False where none is under way."""
-        async with database.transaction(self._pool) as connection:
-            step = await search_walks.step(connection, size, gentle=gentle)
-        for drift in step.drift if step and step.purpose == "check" else ():
-            metrics.SEARCH_DRIFT.labels(drift.kind).inc()
-        return step is not None
 
     async def _seal(self) -> None:
         """Make what the audit log says so far unchangeable; the seal is logged, where the database cannot reach it."""
@@ -164,13 +145,13 @@ class Dispatcher:
             logger.info("audit log sealed", seal=made)
         await asyncio.sleep(SEAL_SECONDS)
 
-    async def _tidy(self) -> None:
-        """Forget what is no longer promised, a little at a time."""
-        while True:
-            async with database.transaction(self._pool) as connection:
-                if not await idempotency.forget_old(connection):
-                    break
-        await asyncio.sleep(TIDY_SECONDS)
+    async def _schedule(self) -> None:
+        """Post the housekeeping that is due; of several dispatchers one does."""
+        async with database.transaction(self._pool) as connection:
+            fired = await housekeeping.fire(connection)
+        if fired:
+            logger.info("housekeeping posted", tasks=fired)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _next_slice(size: int, seconds: float) -> int:

@@ -263,9 +263,8 @@ def least_role(method: str, path: str) -> str | None:
     """What the contract says, read aloud: §3 and §4."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    if path.endswith(("/restore", "/reindex")) or path.startswith(
-        ("/api/v1/audit", "/api/v1/ingest/pauses", "/api/v1/ingest/lanes")
-    ):
+    areas = ("audit", "ingest/pauses", "ingest/lanes", "ingest/reprocess", "housekeeping", "integrity")
+    if path.endswith(("/restore", "/reindex")) or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
         return "admin"
     if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:
         return "admin"

@@ -100,6 +100,8 @@ TYPES: dict[Any, set[str]] = {
 }
 # The columns whose values come from a closed set, and that set.
 CLOSED: dict[tuple[str, str], Any] = {
+    ("ingest_jobs", "kind"): jobs.Kind,
+    ("ingest_jobs", "entity_type"): jobs.Subject,
     ("ingest_jobs", "status"): jobs.Status,
     ("ingest_jobs", "stage"): jobs.Stage,
     ("ingest_jobs", "priority"): jobs.Priority,

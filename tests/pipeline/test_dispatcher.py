@@ -223,21 +223,6 @@ def test_a_text_larger_than_the_index_can_hold_is_found_and_holds_up_nothing(sta
     assert "not indexed" not in stack.log("dispatcher")
 
 
-def test_answers_older_than_their_promise_are_removed(quiet: Stack) -> None:
-    quiet.sql(
-        "insert into idempotency_keys (caller, key, request_hash, created_at)"
-        " select 'x', number::text, '', now() - make_interval(hours => number) from generate_series(1, 2000) as number"
-    )
-    quiet.dispatcher.spawn()
-    eventually(
-        lambda: (
-            quiet.sql("select count(*) from idempotency_keys where created_at < now() - '25 h'::interval") == [(0,)]
-        ),
-        10,
-    )
-    assert quiet.sql("select max(key::integer) from idempotency_keys") == [(24,)]
-
-
 @pytest.fixture
 async def connect(services: dict[str, str]) -> AsyncIterator[Callable[[], Any]]:
     """Makes connections to one database."""

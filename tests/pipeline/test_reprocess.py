@@ -76,7 +76,7 @@ def primary(client: httpx2.Client, path: str) -> Image.Image:
 
 def green(client: httpx2.Client, path: str) -> bool:
     """Whether an entity's picture is that of the green file."""
-    return media.near(primary(client, path).convert("RGB").getpixel((640, 360)), GREEN, 40)
+    return all(media.near(seen, GREEN, 40) for seen in media.corners(primary(client, path)))
 
 
 def coloured(colour: tuple[int, int, int]) -> bytes:

@@ -1,0 +1,1 @@
+"""What housekeeping does, a file a task. A task may be done twice, and by two at once, without harm."""

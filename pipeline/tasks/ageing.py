@@ -1,0 +1,18 @@
+"""What is no longer promised is forgotten, a slice at a time."""
+
+from models import ageing, idempotency
+from pipeline.run import Run
+
+
+async def idempotency_keys(run: Run) -> bool:
+    """Forget answers that are a day old."""
+    return await run.slices("forgotten", idempotency.forget_old)
+
+
+async def finished_jobs(run: Run) -> bool:
+    """Forget jobs that ended well, or were cancelled, before the time that is kept; 0 days keep them all."""
+    days = run.settings.job_retention_days
+    if days == 0:
+        return False
+    before = run.ago(days=days)
+    return await run.slices("forgotten", lambda connection: ageing.forget_jobs(connection, before))

@@ -1,0 +1,28 @@
+"""Uploads in parts that nobody completed in time are given up, with what has arrived of them.
+
+A URL that was never used leaves nothing behind; an object that was never ingested is an orphan.
+"""
+
+from models.errors import Rejected
+from models.storage import Begun
+from pipeline.run import Run
+
+
+async def expired_uploads(run: Run) -> bool:
+    """Give up what was begun before the grace time."""
+    before = run.ago(hours=run.settings.upload_grace_hours)
+    for upload in await run.storage.begun(run.storage.primary):
+        if run.out_of_time:
+            return True
+        if upload.begun_at < before:
+            await _give_up(run, upload)
+    return False
+
+
+async def _give_up(run: Run, upload: Begun) -> None:
+    try:
+        await run.storage.drop_parts(upload.target, upload.upload_id)
+    except Rejected:
+        return  # it was completed, or given up, meanwhile
+    run.counts["aborted"] += 1
+    await run.save()

@@ -1,0 +1,498 @@
+"""Housekeeping: posted once, taken up again, and each task does what it should and nothing else."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx2
+import psycopg
+import pytest
+from nanio.storage.paths import object_path
+from PIL import Image
+
+from models.housekeeping import TASKS
+from ops.cli_housekeeping import TaskName
+from pipeline import housekeeping as stage
+from tests import media
+from tests.eventually import eventually
+from tests.resources import CLIP, COMPONENT, EPISODE, OUTFIT, SHOW, create
+from tests.stack import Stack, running
+from tests.work import ENDED, ended, entity, ingested, post, unique, upload
+
+PATH = "/api/v1/housekeeping"
+JOBS = "/api/v1/ingest"
+MEDIA, PICTURES = "house-media", "house-pictures"
+OURS = {"S3_PRIMARY_BUCKET": MEDIA, "S3_THUMBNAIL_BUCKET": PICTURES}  # what others store here would be orphans
+EAGER = {"UPLOAD_GRACE_HOURS": "0", "ORPHAN_GRACE_HOURS": "0", "TRASH_RETENTION_DAYS": "30", "LEASE_SECONDS": "1.5"}
+CAUTIOUS = {"UPLOAD_GRACE_HOURS": "1", "TRASH_RETENTION_DAYS": "0", "JOB_RETENTION_DAYS": "0", "INTEGRITY_DAYS": "0"}
+LONG_AGO = "now() - interval '40 days'"
+TABLES = "shows, episodes, clips, outfits, components, ingest_jobs, files, thumbnails, orphan_objects, outbox"
+PICTURE = media.jpeg()
+
+
+@pytest.fixture(scope="module")
+def shared(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with buckets of its own, that waits for nothing before it tidies up."""
+    for bucket in (MEDIA, PICTURES):
+        s3(services).create_bucket(Bucket=bucket)
+    with running(services, tmp_path_factory.mktemp("house"), **OURS, **EAGER) as made:
+        yield made
+
+
+@pytest.fixture
+def stack(shared: Stack) -> Stack:
+    """The same with nothing in it."""
+    shared.sql(f"truncate {TABLES}, integrity_findings, search_documents cascade")
+    shared.sql("update housekeeping_tasks set position = null, next_run_at = now() + interval '1 day'")
+    for bucket in (MEDIA, PICTURES):
+        for key in objects(shared, bucket):
+            s3(shared.environ).delete_object(Bucket=bucket, Key=key)
+    return shared
+
+
+@pytest.fixture
+def chief(stack: Stack) -> Iterator[httpx2.Client]:
+    """An admin."""
+    with stack.client("admin", "chief") as client:
+        yield client
+
+
+def s3(environ: Any) -> Any:
+    """The storage, past the application."""
+    return boto3.client(
+        "s3",
+        endpoint_url=environ["S3_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def objects(stack: Stack, bucket: str = MEDIA) -> set[str]:
+    """The keys of a bucket."""
+    return {one["Key"] for one in s3(stack.environ).list_objects_v2(Bucket=bucket).get("Contents", ())}
+
+
+def key_of(reference: str) -> str:
+    """The key in a reference."""
+    return reference.removeprefix("s3://").partition("/")[2]
+
+
+def run(client: httpx2.Client, task: str) -> dict[str, int]:
+    """What a run of a task did, from its beginning to its end."""
+    posted = client.post(f"{PATH}/{task}/run")
+    assert posted.status_code == httpx2.codes.ACCEPTED, posted.text
+    last = over(client, task)
+    assert (last["job_id"], last["status"]) == (posted.json()["data"]["job_id"], "succeeded"), last
+    done: dict[str, int] = last["result"]
+    return done
+
+
+def over(client: httpx2.Client, task: str) -> dict[str, Any]:
+    """The last run of a task once it has ended."""
+
+    def look() -> dict[str, Any] | None:
+        last: dict[str, Any] = client.get(f"{PATH}/{task}").json()["data"]["last_run"]
+        return last if last and last["status"] in ENDED else None
+
+    return eventually(look, within=60)
+
+
+@contextmanager
+def another_worker(stack: Stack, **settings: str) -> Iterator[Any]:
+    """Other settings do the work for a while."""
+    stack.worker.stop()
+    other = stack.child("pipeline.worker", METRICS_PORT="0", **settings)
+    other.spawn()
+    try:
+        yield other
+    finally:
+        if other.alive:
+            other.stop()
+        stack.worker.spawn()
+
+
+def audited(client: httpx2.Client, **wanted: str) -> list[tuple[str, str, Any, Any]]:
+    """Who did what: actor, action, before, after; the oldest first."""
+    rows = client.get("/api/v1/audit", params=wanted).json()["data"]
+    return [(row["actor"], row["action"], row["before"], row["after"]) for row in rows[::-1]]
+
+
+def episodes(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
+    """The command line."""
+    command = [sys.executable, "-c", "from ops.cli import main; main()", *args]
+    return subprocess.run(command, env=stack.environ, capture_output=True, text=True, timeout=120, check=False)
+
+
+# The schedule -------------------------------------------------------------------------------------------------------
+
+
+def test_all_lists_of_tasks_are_the_same(stack: Stack) -> None:
+    scheduled = {task for (task,) in stack.sql("select task from housekeeping_tasks")}
+    assert scheduled == set(TASKS) == set(stage.TASKS) == set(TaskName.__args__)  # type: ignore[attr-defined]  # a Literal has them
+
+
+def all_ran(stack: Stack, times: int) -> bool:
+    """Whether there are so many runs of all tasks, and all ended well."""
+    counts = "select status, count(*) from ingest_jobs where kind = 'housekeeping' group by status"
+    return stack.sql(counts) == [("succeeded", times * len(TASKS))]
+
+
+def test_what_is_due_is_posted_once_however_many_dispatchers_run(stack: Stack, chief: httpx2.Client) -> None:
+    others = [stack.child("pipeline.dispatcher", METRICS_PORT="0") for _ in range(3)]
+    for other in others:
+        other.spawn()
+    try:
+        for number in range(1, 4):
+            stack.sql("update housekeeping_tasks set next_run_at = now() - interval '3 days'")
+            eventually(partial(all_ran, stack, number), within=60)
+            assert stack.sql("select count(*) from housekeeping_tasks where next_run_at < now()") == [(0,)]
+        assert all(task["runs"] == {"succeeded": 3} for task in chief.get(PATH).json()["data"])
+    finally:
+        for other in others:
+            other.stop()
+
+
+def test_many_that_fire_at_the_same_moment_post_one_job(stack: Stack) -> None:
+    from models.housekeeping import _FIRE
+
+    stack.worker.stop()
+    stack.sql("update housekeeping_tasks set next_run_at = now() - interval '1 s' where task = 'trash'")
+    gate = threading.Barrier(12)
+
+    def fire() -> None:
+        with psycopg.connect(stack.database_url) as connection:
+            gate.wait()
+            connection.execute(_FIRE.encode())
+
+    threads = [threading.Thread(target=fire) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stack.sql("select source_reference, status from ingest_jobs") == [("trash", "queued")]
+    stack.worker.spawn()
+
+
+def test_a_run_that_has_not_ended_is_not_posted_again(stack: Stack, chief: httpx2.Client) -> None:
+    stack.worker.stop()
+    first, second = (chief.post(f"{PATH}/trash/run").json()["data"] for _ in range(2))
+    assert first["job_id"] == second["job_id"]
+    stack.sql("update housekeeping_tasks set next_run_at = now() where task = 'trash'")
+    eventually(lambda: stack.sql("select 1 from housekeeping_tasks where task = 'trash' and next_run_at > now()"))
+    assert stack.sql("select count(*) from ingest_jobs") == [(1,)]
+    stack.worker.spawn()
+    assert over(chief, "trash")["job_id"] == first["job_id"]
+
+
+def test_a_run_whose_worker_is_killed_is_taken_up_again(stack: Stack, chief: httpx2.Client) -> None:
+    clip = ingested(chief, unique(PICTURE))["entity_id"]
+    stack.sql(f"update files set stored_at = {LONG_AGO}")
+    with another_worker(stack, INTEGRITY_BYTES_PER_SECOND="1") as slow:
+        chief.post(f"{PATH}/integrity/run")
+        eventually(
+            lambda: stack.sql("select 1 from ingest_jobs where kind = 'housekeeping' and status = 'running'"), 20
+        )
+        os.kill(slow.pid, signal.SIGKILL)
+    last = over(chief, "integrity")
+    assert (last["status"], last["result"]) == ("succeeded", {"checked": 1})
+    attempts = chief.get(f"{JOBS}/{last['job_id']}/attempts").json()["data"]
+    assert [attempt["result"] for attempt in attempts] == ["lost", "succeeded"]
+    assert entity(chief, CLIP, clip)["file_hash"]
+
+
+def test_a_task_is_paused_resumed_and_run_and_the_log_says_by_whom(stack: Stack, chief: httpx2.Client) -> None:
+    paused = chief.post(f"{PATH}/trash/pause", json={"reason": "a lawsuit", "until": "2999-01-01T00:00:00Z"})
+    task = paused.json()["data"]
+    assert task["paused"] == {"reason": "a lawsuit", "paused_by": "chief", "until": "2999-01-01T00:00:00Z"}
+    refused = chief.post(f"{PATH}/trash/run")
+    assert (refused.status_code, "a lawsuit" in refused.text) == (httpx2.codes.CONFLICT, True)
+    stack.sql("update housekeeping_tasks set next_run_at = now() where task in ('trash', 'finished-jobs')")
+    over(chief, "finished-jobs")
+    assert chief.get(f"{PATH}/trash").json()["data"]["last_run"] is None
+    assert chief.post(f"{PATH}/trash/resume").json()["data"]["paused"] is None
+    over(chief, "trash")
+    actions = [action for _, action, _, _ in audited(chief, entity_id=task["task_id"], actor="chief")]
+    assert actions[-2:] == ["pause", "resume"]
+    past = chief.post(f"{PATH}/trash/pause", json={"reason": "x", "until": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, past.json()["errors"][0]["field"]) == (httpx2.codes.BAD_REQUEST, "until")
+    assert chief.post(f"{PATH}/trash/resume").status_code == httpx2.codes.NOT_FOUND
+
+
+def test_an_unknown_task_is_named_and_only_admins_come_in(stack: Stack, chief: httpx2.Client) -> None:
+    for method, path in (("GET", ""), ("POST", "/run"), ("POST", "/resume")):
+        answer = chief.request(method, f"{PATH}/laundry{path}")
+        assert answer.status_code == httpx2.codes.NOT_FOUND
+        assert "laundry" in answer.json()["errors"][0]["message"]
+    with stack.client("editor") as editor:
+        for path in (PATH, f"{PATH}/trash", "/api/v1/integrity", "/api/v1/integrity/findings"):
+            assert editor.get(path).status_code == httpx2.codes.FORBIDDEN
+        assert editor.post(f"{PATH}/trash/run").status_code == httpx2.codes.FORBIDDEN
+
+
+def test_the_desk_shows_housekeeping_only_where_it_is_asked_for(stack: Stack, chief: httpx2.Client) -> None:
+    run(chief, "trash")
+    stack.sql("update ingest_jobs set status = 'failed', error_code = 'INTERNAL', error_message = 'x'")
+    assert chief.get(JOBS).json()["data"] == []
+    assert chief.get(f"{JOBS}/stats").json()["data"]["statuses"] == []
+    asked = {"kind": "housekeeping", "status": "failed"}
+    (job,) = chief.get(JOBS, params=asked).json()["data"]
+    assert (job["entity_type"], job["source_reference"], job["stage"]) == ("housekeeping", "trash", "housekeeping")
+    assert [stage["name"] for stage in job["stages"]] == ["housekeeping"]
+    everything = {"filter": {"status": "failed"}}
+    assert chief.post(f"{JOBS}/retry", json=everything).json()["data"] == {"retried": 0, "skipped": 0}
+    assert chief.post(f"{JOBS}/retry", json={"filter": asked}).json()["data"] == {"retried": 1, "skipped": 0}
+    assert over(chief, "trash")["status"] == "succeeded"
+    metrics = httpx2.get(f"{stack.url}/metrics", trust_env=False).text
+    assert 'episodes_jobs{stage="housekeeping",status="succeeded"} 1.0' in metrics
+
+
+def test_the_command_line_lists_tasks_and_runs_one(stack: Stack, chief: httpx2.Client) -> None:
+    done = episodes(stack, "housekeeping", "run", "idempotency-keys")
+    assert (done.returncode, done.stdout) == (0, "idempotency-keys: succeeded\n")
+    listed = json.loads(episodes(stack, "housekeeping", "list", "--json").stdout)
+    assert {task["task"] for task in listed} == set(TASKS)
+    assert "idempotency-keys" in episodes(stack, "housekeeping", "list").stdout
+    assert episodes(stack, "housekeeping", "run", "laundry").returncode != 0
+
+
+# What is forgotten --------------------------------------------------------------------------------------------------
+
+
+def test_answers_older_than_their_promise_are_removed(stack: Stack, chief: httpx2.Client) -> None:
+    stack.sql(
+        "insert into idempotency_keys (caller, key, request_hash, created_at)"
+        " select 'x', number::text, '', now() - make_interval(hours => number) from generate_series(1, 2000) as number"
+    )
+    assert run(chief, "idempotency-keys") == {"forgotten": 1976}
+    assert stack.sql("select max(key::integer) from idempotency_keys where caller = 'x'") == [(24,)]
+
+
+def test_jobs_that_ended_long_ago_are_forgotten_but_not_those_that_failed(stack: Stack, chief: httpx2.Client) -> None:
+    made = (
+        "insert into ingest_jobs (entity_type, entity_id, role, source_reference, on_duplicate, priority, request_id,"
+    )
+    made += " created_by, status, finished_at) values ('clip', uuidv7(), 'primary', %s, 'link', 'batch', 'x', 'x', %s, "
+    for status in ("succeeded", "cancelled", "failed"):
+        stack.sql(f"{made} {LONG_AGO})", f"old {status}", status)
+        stack.sql(f"{made} now())", f"new {status}", status)
+    stack.sql(f"{made} null)", "waiting", "queued")
+    stack.sql("update ingest_jobs set run_at = now() + interval '1 day' where status = 'queued'")
+    with another_worker(stack, **CAUTIOUS):
+        assert run(chief, "finished-jobs") == {}
+    assert run(chief, "finished-jobs") == {"forgotten": 2}
+    left = {name for (name,) in stack.sql("select source_reference from ingest_jobs where kind = 'ingest'")}
+    assert left == {"old failed", "new succeeded", "new cancelled", "new failed", "waiting"}
+
+
+def test_search_is_put_right(stack: Stack, chief: httpx2.Client) -> None:
+    shows = [create(chief, SHOW)["show_id"] for _ in range(3)]
+    eventually(lambda: stack.sql("select count(*) from search_documents") == [(3,)])
+    stack.sql("delete from search_documents where entity_id = %s", shows[0])
+    stack.sql("update search_documents set title = 'wrong' where entity_id = %s", shows[1])
+    assert run(chief, "search-check") == {"missing": 1, "stale": 1}
+    assert stack.sql("select count(*) from search_documents where title <> 'wrong'") == [(3,)]
+    assert run(chief, "search-check") == {}
+
+
+# What is stored -----------------------------------------------------------------------------------------------------
+
+
+def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief: httpx2.Client) -> None:
+    video = {"file_name": "take.mp4", "file_type": "video/mp4", "entity_type": "clip"}
+    begun = chief.post("/api/v1/upload/multipart", json=video).json()["data"]
+    stored = upload(chief, unique(PICTURE))
+    with another_worker(stack, **CAUTIOUS):
+        assert run(chief, "expired-uploads") == {}
+    sent = httpx2.put(begun["parts"][0]["url"], content=b"x" * 1000, trust_env=False)
+    assert sent.status_code == httpx2.codes.OK
+    assert run(chief, "expired-uploads") == {"aborted": 1}
+    named = {"upload_id": begun["uploadId"], "file_reference": begun["fileReference"]}
+    assert chief.post("/api/v1/upload/multipart/complete", json=named).status_code == httpx2.codes.NOT_FOUND
+    assert objects(stack) == {key_of(stored)}
+    task = chief.get(f"{PATH}/expired-uploads").json()["data"]
+    assert audited(chief, entity_id=task["task_id"])[-1] == ("housekeeping", "run", None, {"aborted": 1})
+
+
+def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: Stack, chief: httpx2.Client) -> None:
+    data = unique(PICTURE)
+    shown = entity(chief, CLIP, ingested(chief, data)["entity_id"])["file_reference"]
+    copy, kept, unused, late, by_hand, in_passing, refused = (
+        upload(chief, data if name in ("copy", "kept") else unique(PICTURE), f"{name}.jpg")
+        for name in ("copy", "kept", "unused", "late", "by_hand", "in_passing", "refused")
+    )
+    assert ended(chief, post(chief, copy))["outcome"] == "duplicate"
+    assert ended(chief, post(chief, kept, on_duplicate="keep"))["outcome"] == "stored"
+    assert ended(chief, post(chief, refused, sha256="0" * 64))["status"] == "failed"
+    create(chief, OUTFIT, image_reference=by_hand)
+    create(chief, COMPONENT, config={"layers": [{"file": in_passing}]})
+    s3(stack.environ).put_object(Bucket=MEDIA, Key="import/theirs.jpg", Body=b"theirs")
+    pictures = objects(stack, PICTURES)
+    assert run(chief, "orphan-objects") == {"found": 4}
+    listed = {row["key"]: row["ours"] for row in chief.get(f"{PATH}/orphan-objects/found").json()["data"]}
+    assert listed == {**dict.fromkeys(map(key_of, (copy, unused, late)), True), "import/theirs.jpg": False}
+    assert ended(chief, post(chief, late))["outcome"] == "stored"
+    pictures |= objects(stack, PICTURES)
+    with another_worker(stack, ORPHAN_GRACE_HOURS="1"):
+        assert run(chief, "orphan-objects") == {"found": 0}
+    assert run(chief, "orphan-objects") == {"found": 0, "removed": 2}
+    stay = {*map(key_of, (shown, kept, late, by_hand, in_passing, refused)), "import/theirs.jpg"}
+    assert objects(stack) == stay
+    assert objects(stack, PICTURES) == pictures
+    assert [row["key"] for row in chief.get(f"{PATH}/orphan-objects/found").json()["data"]] == ["import/theirs.jpg"]
+    assert "import/theirs.jpg" in episodes(stack, "housekeeping", "orphans").stdout
+
+
+# The trash ----------------------------------------------------------------------------------------------------------
+
+
+def deleted(stack: Stack, client: httpx2.Client, path: str, *, long_ago: bool = True) -> None:
+    """Put a row in the trash, long ago unless told otherwise."""
+    assert client.delete(path, params={"reason": "x"}).status_code == httpx2.codes.NO_CONTENT
+    if long_ago:
+        table, key = path.removeprefix("/api/v1/").split("/")
+        stack.sql(f"update {table} set deleted_at = {LONG_AGO} where {table[:-1]}_id = %s", key)
+
+
+def gone(client: httpx2.Client, path: str) -> bool:
+    """Whether not even an admin finds a row any more."""
+    return client.get(path, params={"include_deleted": True}).status_code == httpx2.codes.NOT_FOUND
+
+
+def test_what_was_deleted_long_ago_is_purged_with_its_pictures_and_file(stack: Stack, chief: httpx2.Client) -> None:
+    clip, recent = (ingested(chief, unique(PICTURE))["entity_id"] for _ in range(2))
+    deleted(stack, chief, f"{CLIP.path}/{clip}")
+    deleted(stack, chief, f"{CLIP.path}/{recent}", long_ago=False)
+    with another_worker(stack, **CAUTIOUS):
+        assert run(chief, "trash") == {}
+    assert run(chief, "trash") == {"clips": 1}
+    assert gone(chief, f"{CLIP.path}/{clip}")
+    assert chief.post(f"{CLIP.path}/{clip}/restore").status_code == httpx2.codes.NOT_FOUND
+    actor, action, before, after = audited(chief, entity_id=clip)[-1]
+    assert (actor, action, before["title"], after) == ("housekeeping", "purge", CLIP.new["title"], None)
+    assert chief.post(f"{CLIP.path}/{recent}/restore").status_code == httpx2.codes.OK
+    assert stack.sql("select count(*), count(distinct entity_id) from thumbnails") == [(3, 1)]
+    run(chief, "orphan-objects")
+    assert run(chief, "orphan-objects")["removed"] == 7  # the file, three pictures of the content, three of the clip
+    assert objects(stack) == {key_of(entity(chief, CLIP, recent)["file_reference"])}
+
+
+def test_a_file_that_another_clip_shows_stays_and_is_that_ones_now(stack: Stack, chief: httpx2.Client) -> None:
+    data = unique(PICTURE)
+    first, second = (ingested(chief, data)["entity_id"] for _ in range(2))
+    assert entity(chief, CLIP, second)["duplicate_of"] == first
+    deleted(stack, chief, f"{CLIP.path}/{first}")
+    assert run(chief, "trash") == {"clips": 1}
+    run(chief, "orphan-objects")
+    assert run(chief, "orphan-objects")["removed"] == 4  # the upload of the duplicate, and pictures of the first
+    left = entity(chief, CLIP, second)
+    assert (left["duplicate_of"], objects(stack)) == (None, {key_of(left["file_reference"])})
+    third = ended(chief, post(chief, upload(chief, data)))
+    assert (third["outcome"], third["duplicate_of"]["entity_id"]) == ("duplicate", second)
+    assert third["duplicate_of"]["deleted"] is False
+    picture = chief.get(f"{CLIP.path}/{second}/thumbnails").json()["data"][0]["url"]
+    assert Image.open(io.BytesIO(httpx2.get(picture, trust_env=False).content)).size == (1280, 720)
+
+
+def test_what_others_belong_to_stays_until_they_are_gone(stack: Stack, chief: httpx2.Client) -> None:
+    show = create(chief, SHOW)["show_id"]
+    busy, idle = (create(chief, EPISODE, show_id=show, episode_number=number)["episode_id"] for number in (1, 2))
+    clip = create(chief, CLIP, episode_id=busy)["clip_id"]
+    script = chief.post(f"{EPISODE.path}/{idle}/scripts", json={"content": "Lala waits."}).json()["data"]["script_id"]
+    for path in (f"{EPISODE.path}/{busy}", f"{EPISODE.path}/{idle}", f"{SHOW.path}/{show}"):
+        deleted(stack, chief, path)
+    assert run(chief, "trash") == {"episodes": 1, "kept": 2}
+    assert gone(chief, f"{EPISODE.path}/{idle}")
+    assert not gone(chief, f"{EPISODE.path}/{busy}")
+    assert audited(chief, entity_id=script)[-1][:2] == ("housekeeping", "purge")
+    chief.post(f"{CLIP.path}/{clip}/unassign")
+    assert run(chief, "trash") == {"episodes": 1, "shows": 1}
+    assert gone(chief, f"{SHOW.path}/{show}")
+    assert entity(chief, CLIP, clip)["episode_id"] is None
+
+
+def test_links_go_with_either_side_and_the_other_side_counts_again(stack: Stack, chief: httpx2.Client) -> None:
+    outfit, coat = (create(chief, OUTFIT)["outfit_id"] for _ in range(2))
+    living, dead = (create(chief, EPISODE)["episode_id"] for _ in range(2))
+    for episode, thing in ((living, outfit), (living, coat), (dead, coat)):
+        assert chief.put(f"{EPISODE.path}/{episode}/outfits/{thing}", json={}).is_success
+    deleted(stack, chief, f"{OUTFIT.path}/{outfit}")
+    deleted(stack, chief, f"{EPISODE.path}/{dead}")
+    assert run(chief, "trash") == {"outfits": 1, "episodes": 1}
+    linked = chief.get(f"{EPISODE.path}/{living}/outfits").json()["data"]
+    assert [row["outfit"]["outfit_id"] if "outfit" in row else row["outfit_id"] for row in linked] == [coat]
+    assert entity(chief, OUTFIT, coat)["usage_count"] == 1
+    assert stack.sql("select count(*) from episode_outfits") == [(1,)]
+
+
+# Integrity ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the storage keeps its files."""
+    return tmp_path_factory.getbasetemp() / "services0" / "objects"
+
+
+def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
+    stack: Stack, chief: httpx2.Client, disk: Path
+) -> None:
+    sound, rotten, lost, young = (ingested(chief, unique(PICTURE))["entity_id"] for _ in range(4))
+    stack.sql(f"update files set stored_at = {LONG_AGO} where entity_id <> %s", young)
+    places = {
+        clip: object_path(disk, MEDIA, key_of(entity(chief, CLIP, clip)["file_reference"])) for clip in (rotten, lost)
+    }
+    whole = {clip: place.read_bytes() for clip, place in places.items()}
+    flipped = bytearray(whole[rotten])
+    flipped[len(flipped) // 2] ^= 1
+    places[rotten].write_bytes(flipped)
+    places[lost].unlink()
+    assert run(chief, "integrity") == {"checked": 3, "rot": 1, "loss": 1}
+    findings = chief.get("/api/v1/integrity/findings").json()["data"]
+    assert {(row["kind"], row["entity_id"]) for row in findings} == {("rot", rotten), ("loss", lost)}
+    summary = chief.get("/api/v1/integrity").json()["data"]
+    assert (summary["files"], summary["overdue"], summary["rot"], summary["loss"]) == (4, 0, 1, 1)
+    metrics = httpx2.get(f"{stack.url}/metrics", trust_env=False).text
+    assert 'episodes_integrity_findings{kind="rot"} 1.0' in metrics
+    told = episodes(stack, "integrity")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "4 files: 1 rotten, 1 lost, 0 not read in time")
+    for clip, place in places.items():
+        place.write_bytes(whole[clip])
+    assert run(chief, "integrity") == {"checked": 2}
+    assert chief.get("/api/v1/integrity/findings").json()["data"] == []
+    assert len(chief.get("/api/v1/integrity/findings", params={"resolved": True}).json()["data"]) == 2
+    told = episodes(stack, "integrity", "--json")
+    assert (told.returncode, json.loads(told.stdout)["findings"]) == (0, [])
+    assert entity(chief, CLIP, sound)["file_hash"]
+
+
+def test_a_truncated_and_a_longer_file_are_rotten_too(stack: Stack, chief: httpx2.Client, disk: Path) -> None:
+    for size in (-10, 10):
+        clip = ingested(chief, unique(PICTURE))["entity_id"]
+        place = object_path(disk, MEDIA, key_of(entity(chief, CLIP, clip)["file_reference"]))
+        data = place.read_bytes()
+        place.write_bytes(data[:size] if size < 0 else data + bytes(size))
+    stack.sql(f"update files set stored_at = {LONG_AGO}")
+    assert run(chief, "integrity") == {"checked": 2, "rot": 2}
+
+
+def test_reading_is_throttled(stack: Stack, chief: httpx2.Client) -> None:
+    size = len(unique(PICTURE))
+    for _ in range(4):
+        ingested(chief, unique(PICTURE))
+    stack.sql(f"update files set stored_at = {LONG_AGO}")
+    with another_worker(stack, INTEGRITY_BYTES_PER_SECOND=str(2 * size)):
+        assert run(chief, "integrity") == {"checked": 4}
+        last = over(chief, "integrity")
+    worked = "select extract(epoch from finished_at - started_at)::float8 from ingest_jobs where job_id = %s"
+    assert stack.sql(worked, last["job_id"])[0][0] >= 1.9
