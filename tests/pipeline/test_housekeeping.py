@@ -476,14 +476,19 @@ def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
     assert entity(chief, CLIP, sound)["file_hash"]
 
 
-def test_a_truncated_and_a_longer_file_are_rotten_too(stack: Stack, chief: httpx2.Client, disk: Path) -> None:
-    for size in (-10, 10):
-        clip = ingested(chief, unique(PICTURE))["entity_id"]
-        place = object_path(disk, MEDIA, key_of(entity(chief, CLIP, clip)["file_reference"]))
-        data = place.read_bytes()
-        place.write_bytes(data[:size] if size < 0 else data + bytes(size))
+def test_a_file_that_breaks_off_and_one_that_grew_are_rotten_and_hold_up_nothing(
+    stack: Stack, chief: httpx2.Client, disk: Path
+) -> None:
+    keys = [
+        key_of(entity(chief, CLIP, ingested(chief, unique(PICTURE))["entity_id"])["file_reference"]) for _ in range(3)
+    ]
+    short = object_path(disk, MEDIA, keys[0])
+    short.write_bytes(short.read_bytes()[:-10])
+    s3(stack.environ).put_object(Bucket=MEDIA, Key=keys[1], Body=object_path(disk, MEDIA, keys[1]).read_bytes() + b"x")
     stack.sql(f"update files set stored_at = {LONG_AGO}")
+    assert run(chief, "integrity") == {"checked": 3, "rot": 2}
     assert run(chief, "integrity") == {"checked": 2, "rot": 2}
+    assert len(chief.get("/api/v1/integrity/findings").json()["data"]) == 2
 
 
 def test_reading_is_throttled(stack: Stack, chief: httpx2.Client) -> None:
