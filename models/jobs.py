@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from msgspec import Struct, convert, json
+from msgspec import UNSET, Struct, UnsetType, convert, json
 
 from models import database, files
 from models.changes import Actor
@@ -79,13 +79,12 @@ class StageReport(Struct):
 
 
 class Job(Struct):
-    """A job as its client sees it.
+    """A job as its client sees it; an ingest, where no ``kind`` is said.
 
     Where it is of housekeeping, its ``source_reference`` is the name of the task, and its entity the task's id.
     """
 
     job_id: UUID
-    kind: Kind
     batch_id: UUID | None
     entity_type: Subject
     entity_id: UUID
@@ -109,6 +108,7 @@ class Job(Struct):
     started_at: datetime | None
     finished_at: datetime | None
     version: int
+    kind: Kind | UnsetType = UNSET
 
 
 class Attempt(Struct):
@@ -172,6 +172,7 @@ class _Row(Struct):
 
     def job(self) -> Job:
         fields = {name: getattr(self, name) for name in Job.__struct_fields__ if hasattr(self, name)}
+        fields["kind"] = UNSET if self.kind == "ingest" else self.kind
         fields["duplicate_of"] = self.duplicate_of and convert(self.duplicate_of, DuplicateOf)
         fields["error"] = JobFailure(self.error_code, self.error_message or "") if self.error_code else None
         return Job(**fields, stages=self._stages())

@@ -7,10 +7,11 @@ go with it unless somebody else shows them; their objects are orphans then.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from models import database
 from models.changes import Actor, recorded
@@ -66,50 +67,64 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
         if entity_type == "episode":
             await _scripts(connection, actor, ids)
         await _files(connection, actor, entity_type, ids)
-        await database.execute(connection, _delete(entity_type), actor.params() | {"ids": ids})
+        await database.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
     return len(ids)
 
 
 async def kept(connection: Connection, entity_type: str, before: datetime) -> int:
     """How many of a kind were deleted before that time, and are here still."""
     query = SQL("select count(*) from {} where deleted_at < %s").format(Identifier(KINDS[entity_type].table))
-    number: int = await database.value(connection, query, [before])
+    number: int = await database.value(connection, query.as_bytes(), [before])
     return number
 
 
 async def _due(connection: Connection, entity_type: str, before: datetime) -> list[UUID]:
     """Locked, so that nobody restores them meanwhile."""
+    params = {"before": before, "limit": SLICE}
+    return [key for (key,) in await database.tuples(connection, _locking(entity_type), params)]
+
+
+@cache
+def _locking(entity_type: str) -> bytes:
     kind = KINDS[entity_type]
     query = "select {key} " + _DUE + (_CHILDLESS if kind.children else "")
     query += " order by deleted_at limit %(limit)s for update skip locked"
-    text = SQL(query).format(
-        table=Identifier(kind.table), key=Identifier(kind.key), children=Identifier(kind.children or "")
-    )
-    return [key for (key,) in await database.tuples(connection, text, {"before": before, "limit": SLICE})]
+    names = {"table": kind.table, "key": kind.key, "children": kind.children or ""}
+    return SQL(query).format(**{name: Identifier(value) for name, value in names.items()}).as_bytes()
 
 
-def _delete(entity_type: str) -> Composed:
+@cache
+def _deleting(entity_type: str) -> bytes:
     kind = KINDS[entity_type]
-    return SQL(_DELETE).format(table=Identifier(kind.table), key=Identifier(kind.key), type=Literal(entity_type))
+    text = SQL(_DELETE).format(table=Identifier(kind.table), key=Identifier(kind.key), type=Literal(entity_type))
+    return text.as_bytes()
+
+
+@cache
+def _unlinking(thing: str, key: str) -> bytes:
+    return SQL(_UNLINK).format(link=Identifier(f"episode_{KINDS[thing].table}"), key=Identifier(key)).as_bytes()
+
+
+_UNLINK: Final = """
+    with gone as (
+        delete from {link} where {key} = any(%(ids)s) returning episode_id, link_said(to_jsonb(old)) as was
+    )
+    insert into audit_log (actor, action, entity_type, entity_id, before, request_id, job_id)
+    select %(actor)s, 'unlink', 'episode', episode_id, was, %(request_id)s, %(job_id)s from gone
+"""
 
 
 async def _unlink(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:
     """Take the links away on either side."""
     for thing in LINKED if entity_type == "episode" else (entity_type,) if entity_type in LINKED else ():
-        query = SQL("""
-            with gone as (
-                delete from {link} where {key} = any(%(ids)s) returning episode_id, link_said(to_jsonb(old)) as was
-            )
-            insert into audit_log (actor, action, entity_type, entity_id, before, request_id, job_id)
-            select %(actor)s, 'unlink', 'episode', episode_id, was, %(request_id)s, %(job_id)s from gone
-        """).format(link=Identifier(f"episode_{KINDS[thing].table}"), key=Identifier(f"{entity_type}_id"))
+        query = _unlinking(thing, KINDS[entity_type].key)
         await database.execute(connection, query, actor.params() | {"ids": ids})
 
 
 async def _scripts(connection: Connection, actor: Actor, episode_ids: list[UUID]) -> None:
     query = "select script_id from scripts where episode_id = any(%s) for update"
     ids = [key for (key,) in await database.tuples(connection, query, [episode_ids])]
-    await database.execute(connection, _delete("script"), actor.params() | {"ids": ids})
+    await database.execute(connection, _deleting("script"), actor.params() | {"ids": ids})
 
 
 async def _files(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:
@@ -119,11 +134,17 @@ async def _files(connection: Connection, actor: Actor, entity_type: str, ids: li
     await database.execute(connection, _INHERIT, params)
     await database.execute(connection, _FORGET, params)
     if entity_type == "clip":
-        write = SQL("update clips set duplicate_of = null, updated_by = %(actor)s where duplicate_of = any(%(ids)s)")
-        query = recorded(write, action="update", entity_type="clip", key="clip_id", columns=Identifier("clip_id"))
-        await database.execute(connection, query, actor.params() | {"ids": ids})
+        await database.execute(connection, _ORIGINAL, actor.params() | {"ids": ids})
 
 
+# What was a copy of a clip that is gone is a copy of nothing.
+_ORIGINAL: Final = recorded(
+    SQL("update clips set duplicate_of = null, updated_by = %(actor)s where duplicate_of = any(%(ids)s)"),
+    action="update",
+    entity_type="clip",
+    key="clip_id",
+    columns=Identifier("clip_id"),
+).as_bytes()
 _THUMBNAILS: Final = "delete from thumbnails where entity_type = %(entity_type)s and entity_id = any(%(ids)s)"
 _INHERIT: Final = """
     with theirs as (
