@@ -219,7 +219,8 @@ async def check_share(connection: Connection, subject: str, number: int, share: 
         return
     query = """
         select count(*) from (select from ingest_jobs
-                              where created_by = %s and status in ('queued', 'running') limit %s) as unfinished
+                              where created_by = %s and kind = 'ingest' and status in ('queued', 'running')
+                              limit %s) as unfinished
     """
     unfinished = await database.value(connection, query, [subject, share])
     if unfinished + number > share:
