@@ -40,7 +40,7 @@ def alone(tmp_path: Path, **more: str) -> dict[str, str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = episodes(alone(tmp_path), "--help")
     assert done.returncode == 0
-    commands = ("token", "ingest", "seed", "migrate", "reindex", "index", "jobs", "audit", "search")
+    commands = ("token", "ingest", "seed", "migrate", "reindex", "index", "jobs", "audit", "search", "housekeeping")
     assert [word for word in commands if word not in done.stdout] == []
 
 
@@ -50,6 +50,10 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         ("jobs", "list"),
         ("jobs", "stats"),
         ("jobs", "pauses"),
+        ("jobs", "reprocess"),
+        ("housekeeping", "list"),
+        ("housekeeping", "run", "trash"),
+        ("integrity",),
         ("jobs", "resume", "batch"),
         ("audit", "list"),
         ("audit", "verify"),

@@ -1,26 +1,26 @@
 """Housekeeping: posted once, taken up again, and each task does what it should and nothing else."""
 
+import asyncio
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx2
-import psycopg
 import pytest
 from nanio.storage.paths import object_path
 from PIL import Image
 
-from models.housekeeping import TASKS
+from models.database import Connection
+from models.housekeeping import TASKS, fire
 from ops.cli_housekeeping import TaskName
 from pipeline import housekeeping as stage
 from tests import media
@@ -163,24 +163,21 @@ def test_what_is_due_is_posted_once_however_many_dispatchers_run(stack: Stack, c
             other.stop()
 
 
-def test_many_that_fire_at_the_same_moment_post_one_job(stack: Stack) -> None:
-    from models.housekeeping import _FIRE
-
+async def test_many_that_fire_at_the_same_moment_post_one_job_and_a_crash_loses_none(stack: Stack) -> None:
     stack.worker.stop()
+    stack.dispatcher.stop()
     stack.sql("update housekeeping_tasks set next_run_at = now() - interval '1 s' where task = 'trash'")
-    gate = threading.Barrier(12)
-
-    def fire() -> None:
-        with psycopg.connect(stack.database_url) as connection:
-            gate.wait()
-            connection.execute(_FIRE.encode())
-
-    threads = [threading.Thread(target=fire) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    connected = [await Connection.connect(stack.database_url, autocommit=True) for _ in range(12)]
+    with suppress(ZeroDivisionError):
+        async with connected[0].transaction():
+            assert await fire(connected[0]) == ["trash"]
+            raise ZeroDivisionError  # whatever ends a dispatcher before its commit
+    assert stack.sql("select 1 from ingest_jobs") == []
+    assert sorted(await asyncio.gather(*map(fire, connected))) == [[]] * 11 + [["trash"]]
     assert stack.sql("select source_reference, status from ingest_jobs") == [("trash", "queued")]
+    for connection in connected:
+        await connection.close()
+    stack.dispatcher.spawn()
     stack.worker.spawn()
 
 
