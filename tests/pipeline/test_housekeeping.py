@@ -26,7 +26,7 @@ from pipeline import housekeeping as stage
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, COMPONENT, EPISODE, OUTFIT, SHOW, create
-from tests.stack import Stack, running
+from tests.stack import Stack, running, unmeasured
 from tests.work import ENDED, ended, entity, ingested, post, unique, upload
 
 PATH = "/api/v1/housekeeping"
@@ -131,7 +131,9 @@ def audited(client: httpx2.Client, **wanted: str) -> list[tuple[str, str, Any, A
 def episodes(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
     """The command line."""
     command = [sys.executable, "-c", "from ops.cli import main; main()", *args]
-    return subprocess.run(command, env=stack.environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=unmeasured(stack.environ), capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 # The schedule -------------------------------------------------------------------------------------------------------
