@@ -93,7 +93,7 @@ class Client:
     ) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, kind: type[T], **params: str | int | None) -> Answer[T]:
+    async def get(self, path: str, kind: type[T], /, **params: str | int | None) -> Answer[T]:
         """Read; a parameter that is None is left out.
 
         Raises:
@@ -135,7 +135,9 @@ class Client:
         if response.is_error:
             raise _refusal(response)
 
-    async def pages(self, path: str, kind: type[list[T]], **params: str | int | None) -> AsyncIterator[Answer[list[T]]]:
+    async def pages(
+        self, path: str, kind: type[list[T]], /, **params: str | int | None
+    ) -> AsyncIterator[Answer[list[T]]]:
         """A list, page by page."""
         cursor: str | None = None
         while True:

@@ -162,34 +162,6 @@ def test_a_reindex_goes_on_where_a_killed_dispatcher_was(stack: Stack) -> None:
     assert stack.sql("select count(*) from search_documents") == [(5000,)]
 
 
-def test_documents_that_went_wrong_are_put_right_from_time_to_time_and_counted(stack: Stack) -> None:
-    dispatcher = stack.child("pipeline.dispatcher")
-    with stack.client() as client:
-        shows = [create(client, SHOW, name=f"Show {number} {uuid4().hex}")["show_id"] for number in range(3)]
-        dispatcher.spawn()
-        eventually(lambda: stack.sql("select 1 from search_walks where finished_at is not null"), within=60)
-        dispatcher.stop()
-        stack.sql("update search_documents set vector = '' where entity_id = %s", shows[0])
-        stack.sql("delete from search_documents where entity_id = %s", shows[1])
-        changed = create(client, SHOW, name=f"New {uuid4().hex}")["name"]  # in the outbox, which is no drift
-        stack.sql("update search_walks set finished_at = now() - interval '1 day'")
-        dispatcher.spawn()
-        eventually(lambda: set(found(client, "show")) == set(shows), within=60)
-        eventually(lambda: found(client, changed), within=SOON)
-        lines = eventually(lambda: drift(stack), within=5)
-    dispatcher.stop()
-    assert lines == {"missing": 1.0, "stale": 1.0}
-
-
-def drift(stack: Stack) -> dict[str, float]:
-    """What the dispatcher has counted, once its check has ended."""
-    if stack.sql("select 1 from search_walks where finished_at is null"):
-        return {}
-    text = httpx2.get(stack.metrics_url, **PLAIN).text
-    counted = [line for line in text.splitlines() if line.startswith("episodes_search_drift_total{")]
-    return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in counted}
-
-
 def test_what_cannot_be_indexed_hides_nothing_else(stack: Stack) -> None:
     stack.sql("alter table search_documents add constraint refused check (title not like 'Refused%')")
     mark = f"q{uuid4().hex}"
