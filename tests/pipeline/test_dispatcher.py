@@ -19,7 +19,7 @@ from models.database import Connection
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, SHOW, create
-from tests.stack import PLAIN, Stack, own_database
+from tests.stack import Stack, own_database
 from tests.work import ended, post, unique, upload
 
 SOON = 2.0  # seconds; what the contract promises of the search
