@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Mapping
 
 import dramatiq
 import structlog
@@ -12,13 +11,12 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 from models import program
-from models.jobs import Stage
 from models.settings import Settings
 from pipeline.broker import make_broker
-from pipeline.chain import INGEST, Chain
+from pipeline.chain import CHAINS, Chain
 from pipeline.context import Context, threads
 from pipeline.exposition import serve_metrics
-from pipeline.stage import Work
+from pipeline.stage import Chains
 
 logger = structlog.get_logger()
 POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
@@ -61,12 +59,12 @@ def _loop() -> asyncio.AbstractEventLoop:
     return thread.loop
 
 
-def run(settings: Settings, stages: Mapping[Stage, Work] = INGEST) -> None:
+def run(settings: Settings, chains: Chains = CHAINS) -> None:
     """Work until SIGTERM or SIGINT."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
     services = Services(settings)
     broker = make_broker(settings, services)
-    Chain(broker, services.context, stages)
+    Chain(broker, services.context, chains)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
     worker.queue_prefetch = threads(settings) + SPARE
     stopped = threading.Event()

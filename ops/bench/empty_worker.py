@@ -8,7 +8,7 @@ from models.claims import Claimed
 from models.database import Connection
 from models.jobs import STAGES
 from pipeline.context import Context
-from pipeline.stage import Finish, Step
+from pipeline.stage import Chains, Finish, Step
 from pipeline.worker import run
 
 
@@ -21,7 +21,7 @@ async def _without_effects(_: Connection) -> Step:
     return None
 
 
-EMPTY: Final = dict.fromkeys(STAGES, nothing)
+EMPTY: Final[Chains] = {"ingest": dict.fromkeys(STAGES, nothing)}
 
 if __name__ == "__main__":
     raise SystemExit(program.main("worker", lambda settings: run(settings, EMPTY)))
