@@ -11,6 +11,7 @@ from models.database import Connection
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
 FindingKind = Literal["rot", "loss"]
+LIST: Final = "findings"  # the list whose cursors these are
 SORT: Final = "-found_at"  # of a list; ids are as old as their rows
 FIRST: Final = 100  # findings that a run looks at again, before all else
 
@@ -126,7 +127,7 @@ async def page(
         Invalid: where the cursor is none of this list.
     """
     where = f"resolved_at is {'not ' if resolved else ''}null and (%(kind)s::text is null or kind = %(kind)s)"
-    before = decode_cursor(cursor, SORT).id if cursor is not None else None
+    before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None
     params = {"kind": kind, "before": before, "limit": limit + 1}
     total = await database.value(connection, f"select count(*) from integrity_findings where {where}".encode(), params)  # noqa: S608
     query = f"""
@@ -139,5 +140,5 @@ async def page(
     found = await database.rows(connection, Finding, query.encode(), params)
     page = Page(found[:limit], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
     if len(found) > limit:
-        page.next_cursor = encode_cursor(SORT, None, page.rows[-1].finding_id)
+        page.next_cursor = encode_cursor(LIST, SORT, None, page.rows[-1].finding_id)
     return page
