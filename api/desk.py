@@ -12,7 +12,7 @@ from msgspec import Struct
 from api.dependencies import Db, Who
 from api.envelope import Data
 from api.parameters import Id
-from models import desk, jobs, lanes, metrics, pauses, reprocessing
+from models import desk, jobs, lanes, pauses, reprocessing
 from models.desk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
 from models.errors import ErrorCode
 from models.jobs import Attempt, JobFilter, Kind, Priority, Stage, Status
@@ -87,7 +87,6 @@ class DeskController(Controller):
     @post("/cancel", status_code=200, summary="Cancel all jobs that match")
     async def cancel_jobs(self, db: Db, who: Who, data: JSONBody[Cancel]) -> Data[Cancelled]:
         done = await desk.cancel(db, who, data.filter)
-        metrics.JOBS_ENDED.labels("cancelled", "").inc(done.cancelled)
         return Data(done)
 
     @post("/reprocess", status_code=202, summary="Make the thumbnails again of all that match")

@@ -51,6 +51,8 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911  (a t
             return Unavailable("another request holds what this one needs; try again")
         case psycopg.errors.QueryCanceled() | psycopg.errors.IdleInTransactionSessionTimeout():
             return Unavailable("the database takes too long; try again")
+        case psycopg.errors.ReadOnlySqlTransaction():
+            return Unavailable("the database only reads at the moment; try again")
         case psycopg.OperationalError() | PoolTimeout():
             return Unavailable("the database does not answer; try again")
         case psycopg.DataError():

@@ -16,7 +16,7 @@ from api.desk import WANTED, Wanted
 from api.envelope import Data, ErrorEntry, Listing, page_of
 from api.parameters import Id
 from api.validation import value_errors
-from models import database, desk, entities, jobs, metrics, references
+from models import database, desk, entities, jobs, references
 from models.database import Connection, Pool
 from models.errors import Invalid
 from models.jobs import Job, NewJob
@@ -120,9 +120,7 @@ class IngestController(Controller):
 
     @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
     async def cancel_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:
-        cancelled = await jobs.cancel(db, who, job_id)
-        metrics.JOBS_ENDED.labels("cancelled", "").inc()
-        return Data(cancelled)
+        return Data(await jobs.cancel(db, who, job_id))
 
 
 def _read(item: dict[str, Any]) -> NewJob | ErrorEntry:

@@ -84,9 +84,34 @@ class Found(Struct):
     source_etag: str
 
 
-async def claim(connection: Connection, job_id: UUID, stage: Stage, holder: Holder) -> Claimed | None:
-    """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had."""
-    params = {"job_id": job_id, "stage": stage, "worker": holder.worker, "lease": holder.lease_seconds}
+# A worker died with the stage, and if it dies once more it is the stage's fault: so nothing else may be at work then.
+_SUSPECT: Final = f"""
+    (attempts >= {MAX_ATTEMPTS - 1} and exists (
+        select from ingest_attempts as made
+        where made.job_id = ingest_jobs.job_id and made.fence > retried_fence
+          and made.stage = ingest_jobs.stage and made.result = 'lost'))
+"""
+
+
+async def is_suspect(connection: Connection, job_id: UUID, stage: Stage) -> bool:
+    """Whether a stage that is due has to run with nothing beside it in its process."""
+    query = f"""
+        select {_SUSPECT} from ingest_jobs
+        where job_id = %s and stage = %s and status in ('queued', 'running')
+          and lease_expires_at is null and run_at <= clock_timestamp()
+    """  # noqa: S608
+    return await database.value(connection, query.encode(), [job_id, stage]) is True
+
+
+async def claim(
+    connection: Connection, job_id: UUID, stage: Stage, holder: Holder, *, alone: bool = False
+) -> Claimed | None:
+    """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had.
+
+    A suspect is to be had only by who has nothing else at work, and says so.
+    """
+    params: dict[str, Any] = {"job_id": job_id, "stage": stage, "alone": alone}
+    params |= {"worker": holder.worker, "lease": holder.lease_seconds}
     return await database.row(connection, Claimed, _CLAIM, params)
 
 
@@ -98,6 +123,7 @@ _CLAIM: Final = f"""
             lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
         where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
           and lease_expires_at is null and run_at <= clock_timestamp()
+          and (%(alone)s or not {_SUSPECT})
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
         returning *
     ), counted as (

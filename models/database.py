@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters
+from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters, errors
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format, TransactionStatus
@@ -27,6 +27,15 @@ ANSWERING = "-c lock_timeout=3s -c statement_timeout=15s -c idle_in_transaction_
 WORKING = "-c lock_timeout=0 -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 
 KEPT_CURSORS: Final = 256  # of a connection, one for each text
+# The database does not do now what it would do at another time; psycopg counts the last two among the bugs of others.
+AWAY: Final = (
+    OperationalError,
+    PoolTimeout,
+    Unavailable,
+    errors.ReadOnlySqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+)
+RECONNECT_SECONDS: Final = 3.0  # the pool's pauses between attempts double up to here; then whoever asks begins anew
 
 # A server that vanished without a word is found out by the kernel, which then closes the socket.
 _KEEPALIVE: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -101,6 +110,7 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True, l
         min_size=min(settings.database_pool_min, size),
         max_size=size,
         timeout=5,
+        reconnect_timeout=RECONNECT_SECONDS,
         kwargs={
             "autocommit": True,
             "application_name": "episodes",

@@ -63,13 +63,6 @@ _DUE: Final = """
 """
 
 
-async def running(connection: Connection) -> int:
-    """How many stages a worker holds."""
-    query = "select count(*) from ingest_jobs where status = 'running' and lease_expires_at is not null"
-    number: int = await database.value(connection, query)
-    return number
-
-
 async def forget_lost_hints(connection: Connection, limit: int) -> int:
     """Make stages due again whose hint nobody took in time."""
     query = """
@@ -90,15 +83,25 @@ class Expired(Struct):
     job_id: UUID
     stage: Stage
     attempts: int
+    failed: bool
 
 
 async def give_back_expired(connection: Connection, limit: int = 100) -> list[Expired]:
-    """End leases that ran out: the stage is due again, or failed where it has had its attempts."""
+    """End leases that ran out: the stage is due again, or failed where its last attempt had nothing beside it.
+
+    Its last attempt had, where no worker had died with it before: that one is made again, alone.
+    """
     query = """
         with expired as (
             select job_id from ingest_jobs
             where status = 'running' and lease_expires_at < clock_timestamp()
             order by lease_expires_at limit %(limit)s for update skip locked
+        ), judged as (
+            select job_id, attempts >= %(most)s and exists (
+                select from ingest_attempts as made
+                where made.job_id = job.job_id and made.fence > job.retried_fence and made.fence < job.fence
+                  and made.stage = job.stage and made.result = 'lost') as guilty
+            from expired join ingest_jobs as job using (job_id)
         ), lost as (
             update ingest_attempts as attempt
             set finished_at = clock_timestamp(), result = 'lost', error_code = 'INTERNAL',
@@ -108,16 +111,19 @@ async def give_back_expired(connection: Connection, limit: int = 100) -> list[Ex
         )
         update ingest_jobs as job
         set lease_expires_at = null, fence = fence + 1,
-            status = case when attempts >= %(most)s then 'failed' else 'queued' end,
-            finished_at = case when attempts >= %(most)s then clock_timestamp() end,
-            outcome = case when attempts >= %(most)s then null else outcome end,
+            status = case when guilty then 'failed' else 'queued' end,
+            finished_at = case when guilty then clock_timestamp() end,
+            outcome = case when guilty then null else outcome end,
+            attempts = case when guilty then attempts else least(attempts, %(most)s - 1) end,
             run_at = clock_timestamp(), hinted_at = null, error_code = 'INTERNAL',
-            error_message = format('the worker stopped %%s times while it worked on this file', attempts)
-        from expired where job.job_id = expired.job_id
-        returning job.job_id, job.stage, job.attempts
+            error_message = case when guilty
+                then 'the worker stopped each time it worked on this file, the last time on nothing else'
+                else 'the worker stopped while it worked on this file' end
+        from judged where job.job_id = judged.job_id
+        returning job.job_id, job.stage, job.attempts, guilty
     """
     found = await database.rows(connection, Expired, query, {"limit": limit, "most": MAX_ATTEMPTS})
     for expired in found:
-        if expired.attempts >= MAX_ATTEMPTS:
+        if expired.failed:
             await files.release(connection, expired.job_id)
     return found

@@ -7,7 +7,8 @@ renews them; ``sign`` takes them frozen.
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,8 @@ from models.references import Reference
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 EMPTY: Final = hashlib.sha256(b"").hexdigest()
 UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+MOMENT: Final = "%Y%m%dT%H%M%SZ"
+TOLERABLE: Final = timedelta(minutes=5)
 _NONE: Final[Mapping[str, str]] = {}
 
 
@@ -28,17 +31,40 @@ class Credentials(NamedTuple):
     token: str | None = None
 
 
+class Clock:
+    """This machine's, put right by the server that finds it wrong: S3 refuses what is signed 15 minutes off."""
+
+    def __init__(self) -> None:
+        self._behind = timedelta(0)
+
+    def moment(self) -> str:
+        """Now, as signatures have it."""
+        return (datetime.now(UTC) + self._behind).strftime(MOMENT)
+
+    def correct(self, signed: str, date: str | None) -> bool:
+        """Whether what was signed at a moment is minutes off what the answer is dated with; then that time is taken."""
+        try:
+            theirs = parsedate_to_datetime(date or "")
+        except ValueError:
+            return False
+        off = abs(theirs - datetime.strptime(signed, MOMENT).replace(tzinfo=UTC)) > TOLERABLE
+        if off:
+            self._behind = theirs - datetime.now(UTC)
+        return off
+
+
 class Signer(NamedTuple):
     """Signs requests to one endpoint, addressed by path (``endpoint/bucket/key``)."""
 
     endpoint: str
     region: str
+    clock: Clock = Clock()
 
     def headers(
         self, method: str, target: Reference, headers: Mapping[str, str], payload: str, credentials: Credentials
     ) -> dict[str, str]:
         """``headers`` with what authorizes the request; ``payload`` is the SHA-256 of its body, hex."""
-        moment = _moment()
+        moment = self.clock.moment()
         signed = {**headers, "host": self._host, "x-amz-content-sha256": payload, "x-amz-date": moment}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
@@ -58,7 +84,7 @@ class Signer(NamedTuple):
         parameters: Mapping[str, str] = _NONE,
     ) -> str:
         """A URL that may make this request for so many seconds, with exactly these headers and query parameters."""
-        moment = _moment()
+        moment = self.clock.moment()
         signed = {"host": self._host, **headers}
         query = {
             **parameters,
@@ -96,10 +122,6 @@ def path(target: Reference) -> str:
 def _canonical(method: str, target: Reference, query: str, headers: Mapping[str, str], payload: str) -> str:
     lines = "".join(f"{name}:{value.strip()}\n" for name, value in _sorted(headers))
     return "\n".join((method, path(target), query, lines, _names(headers), payload))
-
-
-def _moment() -> str:
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _sorted(headers: Mapping[str, str]) -> list[tuple[str, str]]:

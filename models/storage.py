@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -193,8 +193,7 @@ class Storage:
 
     def _fetch(self, source: Reference, write: Callable[[bytes], object], limit: int, etag: str | None) -> str:
         pinned = {"if-match": etag} if etag else {}
-        headers = self._signer.headers("GET", source, pinned, EMPTY, self._credentials())
-        answer = self._pool.urlopen("GET", path(source), headers=headers, preload_content=False)
+        answer = self._send("GET", source, pinned, preload_content=False)
         try:
             _check(answer, limit)
             received = 0
@@ -209,19 +208,26 @@ class Storage:
         return answer.headers.get("ETag", "")
 
     def _put(self, target: Reference, file: Path, content_type: str) -> None:
-        body = file.read_bytes()
-        digest = hashlib.sha256(body).hexdigest()
-        wanted = {"content-type": content_type}
-        headers = self._signer.headers("PUT", target, wanted, digest, self._credentials())
-        _check(self._pool.urlopen("PUT", path(target), body=body, headers=headers))
+        _check(self._send("PUT", target, {"content-type": content_type}, file.read_bytes()))
 
     def _copy(self, source: Reference, target: Reference) -> None:
-        wanted = {"x-amz-copy-source": path(source)}
-        headers = self._signer.headers("PUT", target, wanted, EMPTY, self._credentials())
-        answer = self._pool.urlopen("PUT", path(target), headers=headers)
+        answer = self._send("PUT", target, {"x-amz-copy-source": path(source)})
         _check(answer)
         if b"<Error>" in answer.data:  # S3 may find out after it has said 200
             raise Fault("STORAGE_UNAVAILABLE", "the object storage could not copy a picture")
+
+    def _send(
+        self, method: str, target: Reference, wanted: Mapping[str, str], body: bytes = b"", **how: Any
+    ) -> urllib3.BaseHTTPResponse:
+        """Sign and send; once more where the storage refuses because our clock is off."""
+        digest = hashlib.sha256(body).hexdigest() if body else EMPTY
+        while True:
+            headers = self._signer.headers(method, target, wanted, digest, self._credentials())
+            answer = self._pool.urlopen(method, path(target), body=body or None, headers=headers, **how)
+            refused, dated = answer.status == HTTPStatus.FORBIDDEN, answer.headers.get("Date")
+            if not (refused and self._signer.clock.correct(headers["x-amz-date"], dated)):
+                return answer
+            answer.close()
 
     def _parts(self, target: Reference, upload_id: str) -> dict[int, str]:
         pages = self._client.get_paginator("list_parts").paginate(

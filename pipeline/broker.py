@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pika.exceptions
 import redis
-from dramatiq import Broker
+from dramatiq import Broker, set_encoder
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerError
@@ -16,8 +16,8 @@ from dramatiq.middleware import Middleware
 from dramatiq.middleware.asyncio import AsyncIO
 
 from models.settings import Settings
+from pipeline.hints import QUEUE, HintEncoder
 
-QUEUE: Final = "pipeline"
 NAMESPACE: Final = "episodes"
 TROUBLE: Final = (redis.RedisError, pika.exceptions.AMQPError, BrokerError, OSError)
 
@@ -32,6 +32,7 @@ class QuorumBroker(RabbitmqBroker):
 
 def make_broker(settings: Settings, *middleware: Middleware) -> Broker:
     """The broker of ``BROKER_URL``; nothing is sent or fetched yet."""
+    set_encoder(HintEncoder())
     layers = [
         AsyncIO(),  # one event loop a process, which runs every stage
         *middleware,
@@ -45,10 +46,10 @@ def make_broker(settings: Settings, *middleware: Middleware) -> Broker:
     return broker
 
 
-def depth(broker: Broker) -> int:
-    """How many hints the broker holds, on Redis also those that a worker has fetched but not ended."""
+def waiting(broker: Broker) -> int:
+    """How many hints wait in the broker; not those that a worker has fetched, which may be dead by now."""
     if isinstance(broker, RedisBroker):
-        return int(broker.do_qsize(QUEUE))
+        return int(broker.client.llen(f"{NAMESPACE}:{QUEUE}"))
     assert isinstance(broker, RabbitmqBroker)  # noqa: S101  (there are these two)
     broker.declare_queue(QUEUE, ensure=True)
     return int(broker.get_queue_message_counts(QUEUE)[0])

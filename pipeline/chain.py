@@ -9,14 +9,13 @@ import dramatiq
 import psycopg
 import structlog
 from dramatiq import Broker
-from psycopg_pool import PoolTimeout
 
-from models.errors import Unavailable
+from models import database
 from models.jobs import Stage
 from pipeline import stage
-from pipeline.broker import QUEUE
 from pipeline.context import Context
 from pipeline.deduplicate import deduplicate
+from pipeline.hints import QUEUE
 from pipeline.housekeeping import housekeeping
 from pipeline.index import index
 from pipeline.ingest import ingest
@@ -77,7 +76,7 @@ class Chain:
                 return
             try:
                 await stage.run(self._context(), self._chains, name, known)
-            except (psycopg.Error, PoolTimeout, Unavailable) as error:
+            except (psycopg.Error, *database.AWAY) as error:
                 log.warning("the database is away", error=str(error), job_id=job_id)
 
         return run

@@ -17,13 +17,12 @@ import uvloop
 from psycopg_pool import PoolTimeout
 
 from models import database, dispatch, housekeeping, metrics, program, seals, search_documents, search_walks
-from models.claims import MAX_ATTEMPTS
 from models.database import Pool
 from models.errors import Unavailable
 from models.lanes import WINDOW
 from models.settings import Settings
 from pipeline import broker
-from pipeline.broker import depth, make_broker
+from pipeline.broker import make_broker, waiting
 from pipeline.chain import Chain
 from pipeline.context import Context
 from pipeline.exposition import serve_metrics
@@ -101,19 +100,17 @@ class Dispatcher:
         async with database.transaction(self._pool) as connection:
             expired = await dispatch.give_back_expired(connection)
         for lease in expired:
-            metrics.LEASES_EXPIRED.inc()
-            if lease.attempts >= MAX_ATTEMPTS:
-                metrics.JOBS_ENDED.labels("failed", "INTERNAL").inc()
-            logger.warning("lease expired", job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
+            ended = "job failed" if lease.failed else "lease expired"
+            logger.warning(ended, job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
         await self._remind()
         await asyncio.sleep(POLL_SECONDS)
 
     async def _remind(self) -> None:
         """Send hints again that nobody took, unless they pile up: then it is the workers that are missing."""
-        held = await asyncio.to_thread(depth, self._broker)
+        if await asyncio.to_thread(waiting, self._broker) >= 2 * WINDOW:
+            return
         async with database.transaction(self._pool) as connection:
-            piled = held - await dispatch.running(connection) >= 2 * WINDOW
-            lost = 0 if piled else await dispatch.forget_lost_hints(connection, WINDOW)
+            lost = await dispatch.forget_lost_hints(connection, WINDOW)
         if lost:
             logger.info("hints sent again", number=lost)
             self._woken.set()

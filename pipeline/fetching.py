@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.claims import Claimed
-from models.errors import Rejected
+from models.errors import Fault, Rejected
 from models.files import StoredFile
 from models.media import accepted, size_limit
 from models.references import parse
@@ -25,16 +25,19 @@ async def local(context: Context, claimed: Claimed, folder: Path) -> Path:
 
     Raises:
         Rejected: HASH_MISMATCH, where the object has been replaced since it was hashed.
+        Fault: STORAGE_UNAVAILABLE, where the same object came with other bytes.
     """
     path = folder / "source"
     if path.exists():
         return path
     source, size = parse(claimed.source_reference), claimed.file_size or 0
     with HashingWriter(path) as writer:
-        await context.storage.fetch(source, writer.write, limit=size, etag=claimed.source_etag)
-    if writer.hexdigest() != claimed.sha256:
-        raise Rejected("HASH_MISMATCH", "the object was replaced while it was processed; send it again")
-    return path
+        etag = await context.storage.fetch(source, writer.write, limit=size, etag=claimed.source_etag)
+    if writer.hexdigest() == claimed.sha256:
+        return path
+    if etag == claimed.source_etag:
+        raise Fault("STORAGE_UNAVAILABLE", "the object storage sent other bytes than before of the same object")
+    raise Rejected("HASH_MISMATCH", "the object was replaced while it was processed; send it again")
 
 
 async def stored(context: Context, file: StoredFile, folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from models import metrics
 from models.claims import Claimed, Found
 from models.database import Connection
 from models.errors import Rejected
@@ -15,7 +14,6 @@ from pipeline.stage import Finish
 async def ingest(context: Context, claimed: Claimed, folder: Path) -> Finish:
     """Learn the SHA-256, size and media of the job's source."""
     path, written, etag = await fetch(context, claimed, folder)
-    metrics.INGESTED_BYTES.inc(written.size)
     if written.size == 0:
         raise Rejected("EMPTY_FILE", "the file is empty")
     if claimed.declared_sha256 not in (None, written.hexdigest()):

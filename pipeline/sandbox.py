@@ -99,7 +99,7 @@ class Sandbox:
     async def _decoder(self) -> AsyncIterator["_Decoder"]:
         """A decoder to oneself. Whoever leaves with an error, or is cancelled, leaves a dead one behind."""
         async with self._places:
-            decoder = self._idle.pop() if self._idle else await self._start()
+            decoder = await self._take()
             try:
                 yield decoder
             except BaseException:
@@ -109,6 +109,15 @@ class Sandbox:
                 await self._discard(decoder)
             else:
                 self._idle.append(decoder)
+
+    async def _take(self) -> "_Decoder":
+        """An idle decoder, or a new one: what died while it was idle is no file's fault."""
+        while self._idle:
+            decoder = self._idle.pop()
+            if decoder.alive:
+                return decoder
+            await self._discard(decoder)
+        return await self._start()
 
     async def _start(self) -> "_Decoder":
         try:
@@ -149,6 +158,11 @@ class _Decoder:
     def __init__(self, process: Process) -> None:
         self.tasks = 0
         self._process = process
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, as far as the event loop has heard."""
+        return self._process.returncode is None
 
     async def ready(self) -> None:
         """Wait for its first line: what goes wrong before it is not the fault of any file."""

@@ -15,12 +15,11 @@ from uuid import UUID
 import psycopg
 import structlog
 from msgspec import Struct
-from psycopg_pool import PoolTimeout
 
 from models import claims, database, metrics
 from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
-from models.errors import Fault, JobError, Rejected, Unavailable
+from models.errors import Fault, JobError, Rejected
 from models.jobs import CHAINS, Kind, Stage
 from pipeline.context import Context
 
@@ -51,17 +50,31 @@ async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> N
     """A stage of a job, and while all goes well those after it; nothing where the stage is not to be had.
 
     The transaction that ends a stage claims the next one for this same worker, which has the file at hand. Where the
-    worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives.
+    worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives; on
+    its last attempt with nothing beside it, so that it is not blamed for what a neighbour does.
     """
+    async with context.turn():
+        if await _run(context, chains, stage, job_id):
+            return
     async with database.connection(context.pool) as connection:
-        claimed = await claims.claim(connection, job_id, stage, context.holder)
+        suspect = await claims.is_suspect(connection, job_id, stage)
+    if suspect:
+        async with context.turn(alone=True):
+            await _run(context, chains, stage, job_id, alone=True)
+
+
+async def _run(context: Context, chains: Chains, stage: Stage, job_id: UUID, *, alone: bool = False) -> bool:
+    """Claim a stage and go on as far as it goes; whether it was to be had."""
+    async with database.connection(context.pool) as connection:
+        claimed = await claims.claim(connection, job_id, stage, context.holder, alone=alone)
     if claimed is None:
-        return
+        return False
     if claimed.fence == 1:
         metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
         async with context.folder() as folder:
             await _go_on(context, chains[claimed.kind], claimed, folder)
+    return True
 
 
 async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
@@ -83,7 +96,7 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path)
     except asyncio.CancelledError:
         await _give_back(context, claimed)
         raise
-    except (psycopg.OperationalError, PoolTimeout, Unavailable) as error:
+    except database.AWAY as error:
         log.warning("the database went away", error=str(error))
         await _give_back(context, claimed)
     except Exception as error:
@@ -127,7 +140,7 @@ async def _renew(context: Context, claimed: Claimed) -> None:
                 if not await claims.renew(connection, claimed, context.holder):
                     return
             held_until = time.monotonic() + lease
-        except (psycopg.Error, PoolTimeout, Unavailable) as error:
+        except (psycopg.Error, *database.AWAY) as error:
             log.warning("lease not renewed", error=str(error))
 
 
@@ -151,7 +164,7 @@ async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]
         try:
             async with database.transaction(context.pool) as connection:
                 return await write(connection)
-        except (psycopg.OperationalError, PoolTimeout, Unavailable) as error:
+        except database.AWAY as error:
             log.warning("not recorded yet", error=str(error))
             await asyncio.sleep(pause)
     async with database.transaction(context.pool) as connection:
@@ -177,10 +190,7 @@ async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Hol
 
 
 def _succeeded(claimed: Claimed, age: float) -> None:
-    metrics.JOBS_ENDED.labels(claimed.outcome or claimed.kind, "").inc()
     metrics.JOB_SECONDS.observe(age)
-    if claimed.duplicate_of:
-        metrics.DUPLICATES.inc()
     log.info("job succeeded", outcome=claimed.outcome, seconds=round(age, 3))
 
 
@@ -197,11 +207,9 @@ async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
     if age is None:
         log.warning("lease lost")
     elif final:
-        metrics.JOBS_ENDED.labels("failed", error.code).inc()
         metrics.JOB_SECONDS.observe(age)
         log.warning("job failed", code=error.code, error=error.message)
     else:
-        metrics.STAGE_RETRIES.labels(claimed.stage).inc()
         log.warning("stage put off", code=error.code, error=error.message)
 
 

@@ -22,7 +22,7 @@ MOMENT = "20260301T101112Z"
 
 @pytest.fixture(autouse=True)
 def _fixed_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing, "_moment", lambda: MOMENT)
+    monkeypatch.setattr(signing.Clock, "moment", lambda _: MOMENT)
 
 
 def keys(rng: Random) -> list[str]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,6 +15,7 @@ import redis
 from ops.children import Child
 from ops.stack import Plan
 from tests import media
+from tests.chaos.world import decoders_of
 from tests.eventually import eventually
 from tests.resources import CLIP, create
 from tests.stack import Stack
@@ -23,11 +23,6 @@ from tests.work import post, unique, upload
 
 STAGES = ("ingest", "deduplicate", "thumbnail", "index")
 LEASE = "1.5"
-# What is left behind by a worker that dies right after its claim.
-VANISH = """
-    update ingest_jobs set status = 'running', attempts = attempts + 1, fence = fence + 1, lease_expires_at = now()
-    where status = 'queued' returning attempts
-"""
 PICTURE = media.jpeg((320, 180))
 
 
@@ -144,12 +139,6 @@ def test_a_worker_told_to_stop_gives_its_work_back_at_once(stack: Stack) -> None
     assert_none_twice(stack, 30)
 
 
-def decoders_of(worker: Child) -> list[int]:
-    """The processes that decode files for a worker."""
-    children = Path(f"/proc/{worker.pid}/task").glob("*/children")
-    return [int(pid) for file in children for pid in file.read_text().split()]
-
-
 def test_a_stage_that_does_not_end_is_given_back_before_the_supervisor_loses_patience(stack: Stack) -> None:
     patience = next(program.patience for program in Plan().programs if program.name == "worker")
     stack.worker = Child(replace(stack.worker.program, patience=patience))
@@ -165,18 +154,6 @@ def test_a_stage_that_does_not_end_is_given_back_before_the_supervisor_loses_pat
         assert "worker stopped" in stack.log("worker")
         left = "select attempts, lease_expires_at from ingest_jobs where job_id = %s"
         assert stack.sql(left, job["job_id"]) == [(0, None)]
-
-
-def test_a_job_that_kills_every_worker_ends_failed(stack: Stack) -> None:
-    with stack.client() as client:
-        (job,) = posted(stack, client, 1)
-        stack.dispatcher.spawn()
-        for attempt in range(1, 4):
-            assert eventually(partial(stack.sql, VANISH), within=60) == [(attempt,)]
-        assert all_ended(stack) == {"failed": 1}
-        failed = client.get(f"/api/v1/ingest/{job['job_id']}").json()["data"]
-    assert failed["error"]["code"] == "INTERNAL"
-    assert "3 times" in failed["error"]["message"]
 
 
 def test_a_cancelled_job_has_no_effect_even_while_it_runs(stack: Stack) -> None:
