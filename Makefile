@@ -8,7 +8,7 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DEFAULT_GOAL := help
 FUZZ_SEED ?= 0
 
-.PHONY: help run test check bench fuzz postman format clean requirements
+.PHONY: help run test check bench chaos fuzz postman format clean requirements
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the Pos
 
 bench: $(VENV)/.dev ## Measure against the peers, in one run
 	@$(BIN)/python -m ops.bench
+
+chaos: $(VENV)/.dev ## Deal every fault to real processes, check the ledger, print the table (CHAOS_BROKER=rabbitmq: on RabbitMQ)
+	@$(BIN)/python -m pytest tests/chaos -m ""
 
 postman: $(VENV)/.dev ## Write the Postman collection anew from the OpenAPI document
 	@$(BIN)/python -m ops.postman

@@ -1,0 +1,19 @@
+"""A decoder with a bug: a file that ends with ``POISON`` makes it segfault. A real process, really dying."""
+
+import ctypes
+from pathlib import Path
+
+from pipeline.decoder import Done, Inspect, Task, main, perform
+
+POISON = b"POISON"
+
+
+def behave(task: Task) -> Done:
+    source = Path(task.path if isinstance(task, Inspect) else task.source)
+    if source.read_bytes().endswith(POISON):
+        ctypes.string_at(0)
+    return perform(task)
+
+
+if __name__ == "__main__":
+    main(behave)

@@ -1,0 +1,103 @@
+"""What the metrics say is what the ledger says, after every crash."""
+
+import time
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests import work
+from tests.chaos import proxy
+from tests.chaos.conftest import Dealer
+from tests.chaos.proxy import Hold
+from tests.chaos.test_workers_die import FETCH, LARGE, POINTS
+from tests.chaos.world import PICTURE, World, kill
+from tests.stack import PLAIN
+
+# Metric → what it has to be: labels and number, by a query of its own over the ledger.
+QUERIES = {
+    "episodes_jobs": "select status, stage, count(*) from ingest_jobs group by 1, 2",
+    "episodes_jobs_total": """
+        select case when status = 'succeeded' then outcome else status end,
+               case when status = 'failed' then error_code else '' end, count(*)
+        from ingest_jobs where finished_at is not null group by 1, 2
+        union all
+        select 'failed', before ->> 'error_code', count(*) from audit_log
+        where entity_type = 'job' and action = 'retry' group by 2""",
+    "episodes_stage_retries_total": """
+        select made.stage, count(*) from ingest_attempts as made join ingest_jobs as job using (job_id)
+        where result = 'failed' and not (made.fence = job.fence and job.status = 'failed')
+          and not made.fence = retried_fence group by 1""",
+    "episodes_leases_expired_total": "select count(*) from ingest_attempts where result = 'lost'",
+    "episodes_duplicates_total": "select count(*) from ingest_jobs where duplicate_of is not null",
+    "episodes_ingested_bytes_total": """
+        select sum(file_size) from ingest_jobs join ingest_attempts as made using (job_id)
+        where made.stage = 'ingest' and result = 'succeeded'""",
+    "episodes_outbox_pending": "select count(*) from outbox",
+    "episodes_oldest_queued_job_seconds": """
+        select name, coalesce(extract(epoch from now() - min(created_at)), 0) from
+        unnest(array['interactive', 'batch', 'backfill']) as known (name)
+        left join ingest_jobs on priority = name and status = 'queued' group by 1""",
+}
+LABELS = {
+    "episodes_jobs": ("status", "stage"),
+    "episodes_jobs_total": ("outcome", "error_code"),
+    "episodes_stage_retries_total": ("stage",),
+    "episodes_oldest_queued_job_seconds": ("priority",),
+}
+Said = dict[tuple[str, ...], float]
+
+
+def scraped(url: str, name: str) -> Said:
+    """What a scrape says."""
+    families = text_string_to_metric_families(httpx2.get(url, timeout=15, **PLAIN).text)
+    found = [sample for family in families for sample in family.samples if sample.name == name]
+    return {tuple(one.labels[label] for label in LABELS.get(name, ())): one.value for one in found}
+
+
+def on_the_ledger(world: World, name: str) -> Said:
+    """What the query says; rows with the same labels add up."""
+    said: Said = {}
+    for *labels, number in world.stack.sql(QUERIES[name]):
+        said[tuple(labels)] = said.get(tuple(labels), 0) + float(number or 0)
+    return said
+
+
+@pytest.mark.chaos
+def test_all_of_them_are_what_the_ledger_says_after_crashes(world: World, client: httpx2.Client, dealt: Dealer) -> None:
+    since = time.monotonic()
+    killed_at(world, client, "in mid-download")
+    killed_at(world, client, "after the commit of index")  # it has ended, and nobody could count it
+    world.lone().stop()
+    world.worker(METRICS_PORT=str(world.stack.metrics_port))
+    data = work.unique(PICTURE)
+    for _ in range(2):
+        world.send(client, data, "stored", "duplicate")
+        world.settle()
+    world.storage.trap("up", FETCH, proxy.cut, times=5)  # a stage is put off
+    world.send(client)
+    world.settle()
+    world.calm()
+    failed = world.send(client, b"not a picture", "UNSUPPORTED_MEDIA_TYPE")
+    world.settle()
+    assert client.post(f"/api/v1/ingest/{failed.job_id}/retry").status_code == 200
+    dealt("kill -9 in mid-download and after the last commit: all metrics of jobs", world, since, times=2)
+    for name in QUERIES:
+        for url in (f"{world.stack.url}/metrics", world.stack.metrics_url):
+            assert scraped(url, name) == pytest.approx(on_the_ledger(world, name), abs=1e-9), name
+
+
+def killed_at(world: World, client: httpx2.Client, point: str) -> None:
+    """A worker killed at a point of a job, and another that ends it."""
+    where, direction, pattern, skip = POINTS[point]
+    through, hold = getattr(world, where), Hold()
+    victim = world.lone()
+    trap = through.trap(direction, pattern, hold, skip=skip)
+    world.send(client, work.unique(PICTURE) + bytes(LARGE))
+    trap.wait()
+    kill(victim)
+    through.cut()
+    hold.release()
+    world.calm()
+    world.worker()
+    world.settle()

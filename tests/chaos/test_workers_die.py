@@ -1,0 +1,51 @@
+"""kill -9 at every point of a job: what held it goes on, and everything is there once."""
+
+import re
+
+import httpx2
+import pytest
+
+from tests import work
+from tests.chaos import proxy
+from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, Dealer
+from tests.chaos.proxy import Direction, Hold
+from tests.chaos.world import PICTURE, World, kill
+
+WITHIN = 30.0  # seconds after the end of a lease
+LARGE = 1_000_000  # bytes: a download of several pieces
+ANY = re.compile(rb"(?s).")
+FETCH = re.compile(rb"GET /episodes-media/")
+STORE = re.compile(rb"PUT /episodes-thumbnails/content/")
+COPY = re.compile(rb"PUT /episodes-thumbnails/clips/")
+STAGES = ("ingest", "deduplicate", "thumbnail", "index")
+# Point → which proxy holds what, after how many of the kind.
+POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
+    "after the claim": ("storage", "up", FETCH, 0),
+    "in mid-download": ("storage", "down", ANY, 2),
+    "after the hash": ("postgresql", "up", proxy.BEGIN, 0),
+    "before a picture is stored": ("storage", "up", STORE, 1),
+    "before a picture is put in place": ("storage", "up", COPY, 1),
+    **{f"before the commit of {name}": ("postgresql", "up", proxy.COMMIT, place) for place, name in enumerate(STAGES)},
+    **{
+        f"after the commit of {name}": ("postgresql", "down", proxy.COMMITTED, place)
+        for place, name in enumerate(STAGES)
+    },
+    "before the acknowledgement": ("broker", "up", proxy.ACKNOWLEDGED if ON_RABBITMQ else proxy.ACK, 0),
+}
+SHORT = ("in mid-download", "before the commit of ingest", "after the commit of index")
+
+
+@pytest.mark.parametrize("point", [p if p in SHORT else pytest.param(p, marks=pytest.mark.chaos) for p in POINTS])
+def test_a_worker_killed(world: World, client: httpx2.Client, dealt: Dealer, point: str) -> None:
+    where, direction, pattern, skip = POINTS[point]
+    through, hold = getattr(world, where), Hold()
+    victim = world.lone()
+    trap = through.trap(direction, pattern, hold, skip=skip)
+    world.send(client, work.unique(PICTURE) + bytes(LARGE))
+    trap.wait()
+    moment = kill(victim)
+    through.cut()  # before it passes on: what a dead program had sent must not arrive after all
+    hold.release()
+    world.calm()
+    world.worker()
+    dealt(f"kill -9 of a worker {point}", world, moment, within=LEASE_SECONDS + WITHIN)

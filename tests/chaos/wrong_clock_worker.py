@@ -1,0 +1,29 @@
+"""A worker whose wall clock is wrong by ``CLOCK_OFF_SECONDS``; nobody else's is.
+
+The clock is bent in Python, where all that reads it does: under Debian's libfaketime CPython cannot sleep.
+"""
+
+import os
+import time
+from datetime import datetime, timedelta, tzinfo
+
+OFF = timedelta(seconds=float(os.environ["CLOCK_OFF_SECONDS"]))
+RIGHT = time.time
+
+
+class Wrong(datetime):
+    """A time of day that is off."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Wrong":
+        """Not now."""
+        return super().now(tz) + OFF
+
+
+if __name__ == "__main__":
+    vars(time)["time"] = lambda: RIGHT() + OFF.total_seconds()
+    from models import signing
+    from pipeline import worker
+
+    vars(signing)["datetime"] = Wrong
+    raise SystemExit(worker.main())
