@@ -29,6 +29,8 @@ ATTEMPTS: Final = 3
 VARIANTS: Final = ("primary", "medium", "small")
 PAUSE_SECONDS: Final = 0.05
 Row = dict[str, Any]
+Print = tuple[int, str]  # how many bytes, and their SHA-256
+_rendered: dict[str, dict[str, Print]] = {}
 
 
 class Sent(NamedTuple):
@@ -231,22 +233,30 @@ def _file(verdict: Verdict, books: _Books, objects: _Objects, one: Sent) -> None
 
 def _pictures(verdict: Verdict, objects: _Objects, one: Sent, rows: list[Row], folder: Path) -> None:
     """The objects are what the pure function makes of the bytes that were sent."""
-    due = _rendered(one, folder)
+    due = _due(one, folder)
     for row in rows:
         variant = row["size_variant"]
-        places = {row["file_reference"], f"s3://{objects.pictures}/clips/{one.entity_id}/{variant}.jpg"}
-        places.add(f"s3://{objects.pictures}/content/{one.sha256[:2]}/{one.sha256}/{variant}.jpg")
-        if len(places) != 2 or {objects.read(place) for place in places} != {due[variant]}:
+        place = f"s3://{objects.pictures}/clips/{one.entity_id}/{variant}.jpg"
+        content = f"s3://{objects.pictures}/content/{one.sha256[:2]}/{one.sha256}/{variant}.jpg"
+        seen = {_print(objects.read(place)), _print(objects.read(content))}
+        if row["file_reference"] != place or seen != {due[variant]}:
             verdict.wrong.append(f"the picture {variant} of clip {one.entity_id} has other bytes")
-        if (row["file_size"], row["sha256"]) != (len(due[variant]), one.sha256):
+        if (row["file_size"], row["sha256"]) != (due[variant][0], one.sha256):
             verdict.wrong.append(f"the row of picture {variant} of clip {one.entity_id} says something else")
 
 
-def _rendered(one: Sent, folder: Path) -> dict[str, bytes]:
-    source = folder / one.sha256
-    if not source.exists():
+def _due(one: Sent, folder: Path) -> dict[str, Print]:
+    """The prints of the pictures of a content, rendered once in the life of this process."""
+    if one.sha256 not in _rendered:
+        source = folder / one.sha256
         source.write_bytes(one.data)
-    return {picture.size_variant: Path(picture.path).read_bytes() for picture in render(source, folder, "image")}
+        made = render(source, folder, "image")
+        _rendered[one.sha256] = {picture.size_variant: _print(Path(picture.path).read_bytes()) for picture in made}
+    return _rendered[one.sha256]
+
+
+def _print(data: bytes | None) -> Print:
+    return len(data or b""), hashlib.sha256(data or b"").hexdigest()
 
 
 def _nobody_else(verdict: Verdict, books: _Books, sent: Sequence[Sent]) -> None:
