@@ -20,7 +20,7 @@ import psycopg
 from msgspec import Struct, field
 from psycopg.rows import dict_row
 
-from models import search_documents
+from models import database, search_documents
 from models.jobs import STAGES
 from pipeline.render import render
 
@@ -282,6 +282,6 @@ def _one_stored(verdict: Verdict, books: _Books, sent: Sequence[Sent]) -> None:
 async def _search(verdict: Verdict, database_url: str, sent: Sequence[Sent]) -> None:
     """The documents say what the clips say."""
     ids = sorted({one.entity_id for one in sent})
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+    async with await database.Connection.connect(database_url, autocommit=True) as connection:
         drift = await search_documents.compare(connection, "clip", [UUID(text) for text in ids])
     verdict.wrong += [f"the search document of clip {one.entity_id} is {one.kind}" for one in drift]
