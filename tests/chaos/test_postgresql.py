@@ -149,7 +149,7 @@ def raising(world: World, state: str, table: str, times: int) -> Iterator[None]:
     world.stack.sql("create sequence if not exists dealt")
     world.stack.sql("select setval('dealt', 1, false)")
     world.stack.sql(f"""
-        create function fail() returns trigger language plpgsql as $$
+        create function fail() returns trigger language plpgsql security definer as $$
         begin
             if nextval('dealt') <= {times} then raise exception 'dealt' using errcode = '{state}'; end if;
             return new;
