@@ -2,8 +2,13 @@
 
 from alembic import op
 
+<<<<<<<< HEAD:migrations/versions/0021_totals_of_jobs.py
 revision = "0021"
 down_revision = "0020"
+========
+revision = "0019"
+down_revision = "0018"
+>>>>>>>> f1b9e67 (The totals' migration comes after 0018):migrations/versions/0019_totals_of_jobs.py
 branch_labels = None
 depends_on = None
 
