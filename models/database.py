@@ -96,10 +96,10 @@ class Connection(AsyncConnection[tuple[Any, ...]]):
 Pool = AsyncConnectionPool[Connection]
 
 
-def pool(settings: Settings, *, size: int | None = None, checked: bool = True, limits: str = WORKING) -> Pool:
+def pool(settings: Settings, *, size: int | None = None, limits: str = WORKING) -> Pool:
     """A pool not yet open: open it after a fork, inside the loop that uses it.
 
-    Connections autocommit, so that a read costs one round trip; writes open a transaction. A ``checked`` pool looks
+    Connections autocommit, so that a read costs one round trip; writes open a transaction. The pool looks
     whether a connection still lives before it gives it out, so that a restart of PostgreSQL reaches no caller.
     ``limits`` are the session's, ``ANSWERING`` or ``WORKING``.
     """
@@ -117,7 +117,7 @@ def pool(settings: Settings, *, size: int | None = None, checked: bool = True, l
             **_KEEPALIVE,
             "options": f"-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.4 {limits}",
         },
-        check=_check if checked else None,
+        check=_check,
         open=False,
     )
 

@@ -35,7 +35,7 @@ class Context:
         name = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
         self.settings: Final = settings
         self.holder: Final = Holder(name, settings.lease_seconds)
-        self.pool: Final = database.pool(settings, size=threads(settings) + 2, checked=False)
+        self.pool: Final = database.pool(settings, size=threads(settings) + 2)
         self.storage: Final = Storage(settings, threads=threads(settings) * 2)
         self.sandbox: Final = Sandbox(processes=decoders(settings))
         self._root: Final = settings.episodes_home / "scratch"
