@@ -1,0 +1,164 @@
+"""``make soak``: thousands of files while faults are dealt; what was lost, doubled, stuck, and what it cost.
+
+``python -m tests.soak --files 10000 --seed 0 --report ops/soak.md``: a seed of 0 is a new one.
+"""
+
+import argparse
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import psycopg
+
+from ops.services import Services
+from tests.chaos.ledger import Sent
+from tests.chaos.world import World
+from tests.soak.faults import Faults
+from tests.soak.files import File, files
+from tests.soak.report import Figures, Sample, growth, percentiles, sample, written
+from tests.soak.sender import Sender
+from tests.stack import Stack
+
+BATCH: Final = 25
+SENDERS: Final = 2
+LEASE_SECONDS: Final = "3"
+OURS: Final = ("STORAGE_UNAVAILABLE", "TIMEOUT", "DECODER_KILLED", "INTERNAL")  # an operator starts these again
+STANDSTILL: Final = 300.0  # seconds without an end after which it is called off
+LOOK_SECONDS: Final = 1.0
+ENDED: Final = "select count(*) from ingest_jobs where finished_at is not null"
+NEXT_END: Final = """
+    select extract(epoch from min(finished_at))::float8 - over
+    from unnest(%s::float8[]) as over join ingest_jobs on finished_at > to_timestamp(over) group by over
+"""
+
+
+def main() -> int:
+    """Soak; 0 where nothing was lost, doubled, stuck or wrong."""
+    asked = _arguments()
+    seed = asked.seed or random.SystemRandom().randrange(1, 2**31)
+    print(f"{asked.files:,} files, seed {seed} (again: make soak SOAK_SEED={seed})", flush=True)
+    with tempfile.TemporaryDirectory(prefix="episodes-soak-") as folder:
+        figures = soak(Path(folder), asked.files, seed)
+    text = written(figures)
+    print(text)
+    if asked.report:
+        asked.report.write_text(text + "\n")
+    return int(not figures.verdict.holds)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", type=Path)
+    return parser.parse_args()
+
+
+def soak(home: Path, count: int, seed: int) -> Figures:
+    """Send, break, wait, start again what failed by our fault, and hold the ledger against all of it."""
+    rng, began = Random(seed), time.monotonic()
+    with _world(home) as (own, world):
+        faults, sending = Faults(world, own, Random(rng.randrange(2**31))), _Sending(world, list(files(rng, count)))
+        sending.start()
+        faults.start()
+        samples = list(_watch(world, faults, count))
+        faults.stop()
+        retried = _start_again(world, count)
+        minutes = (time.monotonic() - began) / 60
+        world.sent = sending.sent
+        return Figures(
+            day=datetime.now(UTC).date(),
+            seed=seed,
+            files=count,
+            minutes=minutes,
+            dealt=dict(faults.dealt),
+            repeats=sending.repeats,
+            retried=retried,
+            recovery=percentiles([seconds for (seconds,) in world.stack.sql(NEXT_END, faults.over)]),
+            growth=growth(samples),
+            verdict=world.verdict(),
+        )
+
+
+@contextmanager
+def _world(home: Path) -> Iterator[tuple[Services, World]]:
+    """Two workers behind proxies, an API, a dispatcher, and services of their own."""
+    with Services(home / "own", {}) as own:
+        world = World(Stack(own.environment, home, LEASE_SECONDS=LEASE_SECONDS, LOG_LEVEL="WARNING"))
+        try:
+            world.start()
+            world.worker()
+            world.worker()
+            yield own, world
+        finally:
+            world.stop()
+
+
+class _Sending:
+    """Clients that share the files."""
+
+    def __init__(self, world: World, waiting: list[File]) -> None:
+        self.sent: list[Sent] = []
+        self._batches = [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]
+        self._senders = [Sender(world) for _ in range(SENDERS)]
+
+    @property
+    def repeats(self) -> int:
+        """Requests that had to be made again."""
+        return sum(sender.repeats for sender in self._senders)
+
+    def start(self) -> None:
+        """Begin."""
+        for sender in self._senders:
+            threading.Thread(target=self._send, args=(sender,), daemon=True).start()
+
+    def _send(self, sender: Sender) -> None:
+        while self._batches:
+            self.sent += sender.send(self._batches.pop(0))
+
+
+def _watch(world: World, faults: Faults, count: int) -> Iterator[Sample]:
+    """Until all have ended; from the half on, what the programs use that live to the end."""
+    ended, moved = 0, time.monotonic()
+    while ended < count:
+        time.sleep(LOOK_SECONDS)  # a look at the whole ledger is work for it, too
+        now = _ended(world)
+        ended, moved = (now, time.monotonic()) if now > ended else (ended, moved)
+        if time.monotonic() - moved > STANDSTILL:
+            print(f"nothing has ended for {STANDSTILL:.0f} s; {count - ended} have not")
+            return
+        if ended >= count / 2:
+            faults.spare()
+            yield sample(world)
+
+
+def _ended(world: World) -> int:
+    try:
+        ((ended,),) = world.stack.sql(ENDED)
+    except psycopg.OperationalError:  # it is away: that is one of the faults
+        return 0
+    return int(ended)
+
+
+def _start_again(world: World, count: int) -> int:
+    """As an operator does, once all is well: jobs that failed by our fault; how many there were."""
+    retried = 0
+    with world.stack.client("admin") as admin:
+        for code in OURS:
+            answer = admin.post("/api/v1/ingest/retry", json={"filter": {"error_code": code}}).raise_for_status()
+            retried += answer.json()["data"]["retried"]
+    until = time.monotonic() + STANDSTILL
+    while _ended(world) < count and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    return retried
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

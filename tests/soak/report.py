@@ -1,0 +1,127 @@
+"""What a soak has found, and how it is written down."""
+
+import os
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from tests.chaos.ledger import Verdict
+from tests.chaos.world import World
+
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+MIB: Final = 1 << 20
+SHOWN: Final = 20  # sentences of what does not hold
+
+
+class Use(Struct):
+    """What a program uses: MiB of memory, open descriptors, in itself and the processes it started."""
+
+    memory: float
+    descriptors: int
+
+
+Sample = dict[str, Use]  # by program
+
+
+class Figures(Struct):
+    """One soak."""
+
+    day: date
+    seed: int
+    files: int
+    minutes: float
+    dealt: dict[str, int]
+    repeats: int
+    retried: int
+    recovery: tuple[float, float]  # seconds
+    growth: dict[str, tuple[Use, Use]]
+    verdict: Verdict
+
+
+def sample(world: World) -> Sample:
+    """The programs that live to the end, now."""
+    programs = {"API": world.stack.api, "dispatcher": world.stack.dispatcher, "worker": world.workers[0]}
+    return {name: _use(child.pid) for name, child in programs.items() if child.pid is not None}
+
+
+def _use(pid: int) -> Use:
+    family = [pid, *_children(pid)]
+    pages = sum(int(_read(each, "statm").split()[1]) for each in family if _read(each, "statm"))
+    return Use(pages * PAGE / MIB, sum(_descriptors(each) for each in family))
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    found = [int(child) for task in tasks for child in task.read_text().split()]
+    return found + [below for child in found for below in _children(child)]
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:  # it has just ended
+        return ""
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return 0
+
+
+def growth(samples: Sequence[Sample]) -> dict[str, tuple[Use, Use]]:
+    """Use in the first and in the last tenth of the samples: the median of memory, the fewest descriptors."""
+    tenth = max(len(samples) // 10, 1)
+    names = set.intersection(*(set(one) for one in samples)) if samples else set()
+    return {
+        name: (_middle([one[name] for one in samples[:tenth]]), _middle([one[name] for one in samples[-tenth:]]))
+        for name in sorted(names)
+    }
+
+
+def _middle(uses: Sequence[Use]) -> Use:
+    memory = sorted(use.memory for use in uses)
+    return Use(memory[len(memory) // 2], min(use.descriptors for use in uses))
+
+
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """The 50th and the 99th; zeros where there is nothing."""
+    found = sorted(seconds)
+    return (found[len(found) // 2], found[min(len(found) * 99 // 100, len(found) - 1)]) if found else (0.0, 0.0)
+
+
+def written(figures: Figures) -> str:
+    """As a page of Markdown."""
+    said = figures.verdict
+    rows = [
+        ("files, of which a fifth were sent before and a twentieth is hostile", f"{figures.files:,}"),
+        ("minutes", f"{figures.minutes:.1f}"),
+        ("faults dealt", f"{sum(figures.dealt.values())}"),
+        ("requests that clients had to make again", f"{figures.repeats}"),
+        ("jobs that failed by our fault, and were started again at the end", f"{figures.retried}"),
+        ("lost / doubled / stuck / wrong", " / ".join(str(len(found)) for found in _found(said))),
+        ("from a fault's end to the next job's end, p50 and p99", "{:.2f} s and {:.2f} s".format(*figures.recovery)),
+    ]
+    rows += [(f"{name}: memory, descriptors, in the second half", _grown(*use)) for name, use in figures.growth.items()]
+    lines = ["# Soak", "", f"On {figures.day}, seed {figures.seed}: `make soak SOAK_SEED={figures.seed}`.", ""]
+    lines += _table(("what", "figure"), rows)
+    lines += ["", *_table(("end", "jobs"), [(end, f"{number:,}") for end, number in sorted(said.ends.items())])]
+    lines += ["", *_table(("fault", "dealt"), [(name, str(times)) for name, times in sorted(figures.dealt.items())])]
+    broken = [sentence for sentences in _found(said) for sentence in sentences]
+    return "\n".join([*lines, *([""] if broken else []), *(f"- {sentence}" for sentence in broken[:SHOWN])])
+
+
+def _found(said: Verdict) -> tuple[list[str], ...]:
+    return said.lost, said.doubled, said.stuck, said.wrong
+
+
+def _grown(first: Use, last: Use) -> str:
+    return f"{first.memory:.0f} → {last.memory:.0f} MiB, {first.descriptors} → {last.descriptors}"
+
+
+def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"| {head[0]} | {head[1]} |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
