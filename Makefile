@@ -8,7 +8,10 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DEFAULT_GOAL := help
 FUZZ_SEED ?= 0
 
-.PHONY: help run test check bench chaos fuzz postman format clean requirements
+SOAK_SEED ?= 0
+SOAK_FILES ?= 10000
+
+.PHONY: help run test check bench chaos soak fuzz postman format clean requirements
 
 help: ## Print these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +34,9 @@ bench: $(VENV)/.dev ## Measure against the peers, in one run
 
 chaos: $(VENV)/.dev ## Deal every fault to real processes, check the ledger, print the table (CHAOS_BROKER=rabbitmq: on RabbitMQ)
 	@$(BIN)/python -m pytest tests/chaos -m ""
+
+soak: $(VENV)/.dev ## Send 10,000 files while faults are dealt; the report is kept in ops/soak.md (SOAK_FILES, SOAK_SEED)
+	@$(BIN)/python -m tests.soak --files $(SOAK_FILES) --seed $(SOAK_SEED) --report ops/soak.md
 
 postman: $(VENV)/.dev ## Write the Postman collection anew from the OpenAPI document
 	@$(BIN)/python -m ops.postman

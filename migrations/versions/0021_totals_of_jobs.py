@@ -2,13 +2,8 @@
 
 from alembic import op
 
-<<<<<<<< HEAD:migrations/versions/0021_totals_of_jobs.py
 revision = "0021"
 down_revision = "0020"
-========
-revision = "0019"
-down_revision = "0018"
->>>>>>>> f1b9e67 (The totals' migration comes after 0018):migrations/versions/0019_totals_of_jobs.py
 branch_labels = None
 depends_on = None
 
@@ -37,7 +32,8 @@ def upgrade() -> None:
 
         create function job_ended() returns trigger language plpgsql as $$
         begin
-            perform add_to_total('jobs', case when new.status = 'succeeded' then coalesce(new.outcome, new.kind) else new.status end,
+            perform add_to_total('jobs', case when new.status = 'succeeded' then coalesce(new.outcome, new.kind)
+                                              else new.status end,
                                  case when new.status = 'failed' then new.error_code else '' end, 1);
             if new.status = 'succeeded' and new.duplicate_of is not null then
                 perform add_to_total('duplicates', '', '', 1);
@@ -50,7 +46,7 @@ def upgrade() -> None:
 
         create function job_ingested() returns trigger language plpgsql as $$
         begin
-            perform add_to_total('ingested_bytes', '', '', new.file_size);
+            perform add_to_total('ingested_bytes', '', '', coalesce(new.file_size, 0));
             return null;
         end $$;
         create trigger ingest_jobs_ingested after update on ingest_jobs for each row
