@@ -89,7 +89,7 @@ def _check_query(request: AnyRequest) -> None:
     wrong += [ErrorEntry(CODE, "this parameter is given more than once", name) for name in _repeated(request)]
     wrong += [ErrorEntry(CODE, said, name) for name, said in _otherwise_written(request)]
     if wrong:
-        raise WrongFields(wrong)
+        raise WrongFields(list({entry.field: entry for entry in reversed(wrong)}.values())[::-1])
 
 
 def _check_path(request: AnyRequest) -> None:

@@ -79,7 +79,7 @@ async def kept(connection: Connection, entity_type: str, before: datetime) -> in
 
 
 async def _due(connection: Connection, entity_type: str, before: datetime) -> list[UUID]:
-    """Locked, so that nobody restores them meanwhile."""
+    """Locked, so that nobody restores them meanwhile, and in the order in which the indexer locks them."""
     params = {"before": before, "limit": SLICE}
     return [key for (key,) in await database.tuples(connection, _locking(entity_type), params)]
 
@@ -88,7 +88,7 @@ async def _due(connection: Connection, entity_type: str, before: datetime) -> li
 def _locking(entity_type: str) -> bytes:
     kind = KINDS[entity_type]
     query = "select {key} " + _DUE + (_CHILDLESS if kind.children else "")
-    query += " order by deleted_at limit %(limit)s for update skip locked"
+    query += " order by {key} limit %(limit)s for update"
     names = {"table": kind.table, "key": kind.key, "children": kind.children or ""}
     return SQL(query).format(**{name: Identifier(value) for name, value in names.items()}).as_bytes()
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 
 from ops.services import Services
 from tests.stack import Stack, hasten, running
+
+# Whoever runs the tests in the background may have them ignore these, and what they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests

@@ -34,7 +34,7 @@ def upgrade() -> None:
         begin
             perform add_to_total('jobs', case when new.status = 'succeeded' then coalesce(new.outcome, new.kind)
                                               else new.status end,
-                                 case when new.status = 'failed' then new.error_code else '' end, 1);
+                                 case when new.status = 'failed' then coalesce(new.error_code, '') else '' end, 1);
             if new.status = 'succeeded' and new.duplicate_of is not null then
                 perform add_to_total('duplicates', '', '', 1);
             end if;
@@ -76,7 +76,7 @@ def upgrade() -> None:
         -- What happened before there were totals, as far as the ledger still tells.
         insert into ingest_totals (name, label, error_code, shard, total)
         select 'jobs', case when status = 'succeeded' then coalesce(outcome, kind) else status end,
-               case when status = 'failed' then error_code else '' end, 0, count(*)
+               case when status = 'failed' then coalesce(error_code, '') else '' end, 0, count(*)
         from ingest_jobs where finished_at is not null group by 1, 2, 3
         union all
         select 'duplicates', '', '', 0, count(*) from ingest_jobs

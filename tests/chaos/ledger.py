@@ -112,7 +112,7 @@ class _Books:
 
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read")
-            self.jobs = {str(row["job_id"]): row for row in read("select * from ingest_jobs")}
+            self.jobs = {str(row["job_id"]): row for row in read("select * from ingest_jobs where kind = 'ingest'")}
             self.attempts = _by("job_id", read("select * from ingest_attempts order by job_id, fence"))
             self.files = {row["sha256"]: row for row in read("select * from files")}
             self.clips = {str(row["clip_id"]): row for row in read("select * from clips")}

@@ -18,7 +18,7 @@ from tests.stack import PLAIN
 QUERIES = {
     "episodes_jobs": "select status, stage, count(*) from ingest_jobs group by 1, 2",
     "episodes_jobs_total": """
-        select case when status = 'succeeded' then outcome else status end,
+        select case when status = 'succeeded' then coalesce(outcome, kind) else status end,
                case when status = 'failed' then error_code else '' end, count(*)
         from ingest_jobs where finished_at is not null group by 1, 2
         union all
