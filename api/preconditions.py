@@ -7,7 +7,7 @@ from typing import Final
 from models.errors import Invalid
 from models.versions import Wanted
 
-_ELEMENT: Final = re.compile(r'[ \t]*(?P<tag>(?P<weak>W/)?"(?P<text>[!#-~\x80-\xff]*)")?[ \t]*(?:,|$)')
+_ELEMENT: Final = re.compile(r'[ \t]*(?P<tag>(?P<weak>W/)?"(?P<text>[!#-~\x80-\xff]*)")?[ \t]*(?:,|\Z)')
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 

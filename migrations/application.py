@@ -3,6 +3,8 @@
 Whoever owns the audit log could take its protection away; this role cannot.
 """
 
+import getpass
+import os
 from typing import Final
 
 import psycopg
@@ -14,7 +16,8 @@ RIGHTS: Final = SQL("""
     grant usage on schema public to {role};
     grant select, insert, update, delete on all tables in schema public to {role};
     grant usage, select on all sequences in schema public to {role};
-    revoke all on audit_log, audit_seals, alembic_version from {role};
+    revoke create on schema public from {role};
+    revoke all on audit_log, audit_seals, alembic_version from {role} cascade;
     grant select on audit_log, audit_seals, alembic_version to {role};
     grant insert on audit_seals to {role};
     grant insert (actor, action, entity_type, entity_id, before, after, request_id, job_id) on audit_log to {role};
@@ -34,8 +37,9 @@ def admit(owner: psycopg.Connection, url: str) -> None:
         OwnerError: it is a superuser, or belongs to the owner.
     """
     wanted = conninfo_to_dict(url)
-    role, password = str(wanted.get("user") or ""), str(wanted.get("password") or "")
-    if role in ("", owner.info.user):
+    role = str(wanted.get("user") or os.environ.get("PGUSER") or getpass.getuser())
+    password = str(wanted.get("password") or "")
+    if role == owner.info.user:
         return
     with owner.transaction():
         if not owner.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
@@ -52,9 +56,12 @@ def _create(owner: psycopg.Connection, role: str, password: str) -> None:
 
 
 def _refuse_power(owner: psycopg.Connection, role: str) -> None:
+    """Whoever owns the schema or the database could drop what stands in them."""
     query = """
-        select 1 from pg_class where oid in ('audit_log'::regclass, 'audit_seals'::regclass)
-        and pg_has_role(%s, relowner, 'member')
+        select from (select relowner from pg_class where oid in ('audit_log'::regclass, 'audit_seals'::regclass)
+                     union select nspowner from pg_namespace where nspname = 'public'
+                     union select datdba from pg_database where datname = current_database()) as owners (owner)
+        where pg_has_role(%s, owner, 'member')
     """
-    if owner.execute(query, [role]).fetchone():
+    if owner.execute(query, [role]).fetchone() is not None:
         raise OwnerError(f"DATABASE_URL: {role} has the power of the tables' owner; take another role")

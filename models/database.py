@@ -35,6 +35,16 @@ AWAY: Final = (
     errors.ReadOnlySqlTransaction,
     errors.IdleInTransactionSessionTimeout,
 )
+# It would not do this at another time either, or not for sure: whoever tries again counts.
+REFUSED: Final = (
+    errors.QueryCanceled,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
+    errors.OutOfMemory,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.LockNotAvailable,
+)
 RECONNECT_SECONDS: Final = 3.0  # the pool's pauses between attempts double up to here; then whoever asks begins anew
 
 # A server that vanished without a word is found out by the kernel, which then closes the socket.
@@ -69,6 +79,12 @@ class _Cursor(AsyncCursor[Row]):
             return await self.fetchall()
         finally:
             self._reset()
+
+    def touched(self) -> int:
+        """How many rows."""
+        number = self.rowcount
+        self._reset()
+        return number
 
 
 class Connection(AsyncConnection[tuple[Any, ...]]):
@@ -216,7 +232,7 @@ async def execute(connected: Connection, query: Query, params: Params = None) ->
     """Run a statement; the number of rows it touched."""
     cursor = connected.cursor_of(query)
     await cursor.execute(query, params)
-    return cursor.rowcount
+    return cursor.touched()
 
 
 async def ping(source: Pool) -> None:

@@ -132,10 +132,17 @@ async def displace(connection: Connection, owner: Owner, shown: str) -> None:
 
 
 async def release(connection: Connection, *job_ids: UUID) -> None:
-    """Give up the content that jobs claimed and never proved, so that a waiting twin may take its place."""
+    """Give up the content that jobs claimed and never proved, so that a waiting twin may take its place.
+
+    What they stored and nobody came to show belongs to nobody: the next who brings it takes it over.
+    """
     query = """
         with released as (
-            delete from files where job_id = any(%s) and stored_at is null returning sha256
+            delete from files where job_id = any(%(ids)s) and stored_at is null returning sha256
+        ), displaced as (
+            update files set displaced_at = clock_timestamp()
+            where job_id = any(%(ids)s) and stored_at is not null and displaced_at is null
+              and not exists (select from held_references where reference = file_reference)
         ), woken as (
             update ingest_jobs set run_at = clock_timestamp() where job_id in (
                 select waiting.job_id from ingest_jobs as waiting join released using (sha256)
@@ -145,4 +152,4 @@ async def release(connection: Connection, *job_ids: UUID) -> None:
         )
         select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
     """
-    await database.execute(connection, query, [list(job_ids)])
+    await database.execute(connection, query, {"ids": list(job_ids)})

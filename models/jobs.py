@@ -418,7 +418,8 @@ async def cancel_all(connection: Connection, actor: Actor, job_ids: list[UUID]) 
             update ingest_jobs
             set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
                 outcome = null, duplicate_of = null, error_code = null, error_message = null
-            where job_id = any(%(job_ids)s) and status in ('queued', 'running') and stage <> 'index'
+            where job_id = any(%(job_ids)s) and status in ('queued', 'running')
+              and (stage <> 'index' or lease_expires_at is null and attempts = 0)
             returning job_id, new.status, old.status as was, old.stage, old.error_code, old.fence
         ), ended as (
             update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'

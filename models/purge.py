@@ -41,8 +41,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "episode": Kind("episodes", "episode_id", "clips"),
     "show": Kind("shows", "show_id", "episodes"),
 }
+# A version's number stays taken as long as its episode is there: scripts go with it, never alone.
+WALKED: Final = tuple(kind for kind in KINDS if kind != "script")
 _DUE: Final = """
     from {table} as old where deleted_at < %(before)s
+      and not exists (select from files join ingest_jobs as job using (sha256)
+                      where files.entity_id = old.{key} and job.status in ('queued', 'running'))
       and not exists (select from ingest_jobs where entity_id = old.{key} and status in ('queued', 'running'))
 """
 _CHILDLESS: Final = " and not exists (select from {children} as child where child.{key} = old.{key})"

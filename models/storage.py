@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK: Final = 1024 * 1024
 URL_SECONDS: Final = 3600
-_GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound"})
+_GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 _UNFIT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"})
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
 # Lost connections, 5xx and SlowDown are tried again; what the storage refuses is not.

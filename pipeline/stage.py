@@ -96,6 +96,8 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path)
     except asyncio.CancelledError:
         await _give_back(context, claimed)
         raise
+    except database.REFUSED as error:
+        await _failed(context, claimed, _sorted(error))
     except database.AWAY as error:
         log.warning("the database went away", error=str(error))
         await _give_back(context, claimed)

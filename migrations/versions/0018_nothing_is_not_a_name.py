@@ -32,10 +32,10 @@ def upgrade() -> None:
     # A version of a script is never changed; what it lacks was never there.
     op.execute("alter table scripts disable trigger scripts_refuse")
     for table, column in REFERENCES:
-        op.execute(f"update {table} set {column} = null where {column} = ''")  # noqa: S608
+        _mend(table, column, "null", f"{column} = ''")
     for table, column, _ in NAMES:
         named = "null" if table == "scripts" else f"'untitled ' || {table.removesuffix('s')}_id"
-        op.execute(f"update {table} set {column} = {named} where {column} !~ '\\S'")  # noqa: S608
+        _mend(table, column, named, f"{column} !~ '\\S'")
     op.execute("alter table scripts enable trigger scripts_refuse")
     for table, column in (*REFERENCES, SOURCE):
         _check(table, column, f"char_length({column}) between 1 and 1024")
@@ -48,6 +48,22 @@ def downgrade() -> None:
         _check(table, column, f"char_length({column}) <= 1024")
     for table, column, longest in NAMES:
         _check(table, column, f"char_length({column}) between 1 and {longest}")
+
+
+def _mend(table: str, column: str, value: str, where: str) -> None:
+    """With its row in the audit log and in the outbox, as every change."""
+    kind = table.removesuffix("s")
+    op.execute(f"""
+        with mended as (
+            update {table} set {column} = {value} where {where}
+            returning {kind}_id as id, old.{column} as was, new.{column} as became
+        ), audited as (
+            insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id)
+            select 'migration', 'update', '{kind}', id, jsonb_build_object('{column}', was),
+                   jsonb_build_object('{column}', became), 'migration-0018' from mended
+        )
+        insert into outbox (entity_type, entity_id) select '{kind}', id from mended
+    """)  # noqa: S608
 
 
 def _check(table: str, column: str, bound: str) -> None:

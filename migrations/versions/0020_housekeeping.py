@@ -44,6 +44,12 @@ MENTIONS = (
     *(("outfits", column) for column in ("top", "bottom", "shoes", "accessories")),
     ("components", "config"),
     ("guests", "social_links"),
+    *((table, "description") for table in ("shows", "episodes", "clips", "outfits")),
+    *((table, "description") for table in ("ui_elements", "backgrounds", "components")),
+    ("episodes", "script_text"),
+    ("scripts", "content"),
+    ("scripts", "change_notes"),
+    ("guests", "bio"),
 )
 
 
@@ -103,8 +109,8 @@ def _storage() -> None:
     op.execute(f"""
         create view held_references as {held};
         create view mentioned_references as
-            select found[1] as reference
-            from ({said}) as json, regexp_matches(said, '"(s3://[^"\\\\]+)"', 'g') as found;
+            select unnest(array[found[1], rtrim(found[1], '.-')]) as reference
+            from ({said}) as texts, regexp_matches(said, '(s3://[A-Za-z0-9._/-]+)', 'g') as found;
 
         -- Objects that no row refers to, since when, and whether this application gave them their names.
         create table orphan_objects (

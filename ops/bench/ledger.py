@@ -133,7 +133,7 @@ async def _claims(made: System) -> tuple[float, float]:
 
 def main() -> None:
     """All three."""
-    with system(os.sched_getaffinity(0), METRICS_PORT="0", INGEST_SHARE="0") as made:
+    with system(os.sched_getaffinity(0), METRICS_PORT="0") as made:
         made.dispatcher.stop()
         enqueue(made)
         overhead(made)

@@ -12,7 +12,7 @@ async def trash(run: Run) -> bool:
     if days == 0:
         return False
     before = run.ago(days=days)
-    for entity_type in purge.KINDS:
+    for entity_type in purge.WALKED:
         work = partial(purge.purge, actor=run.actor, entity_type=entity_type, before=before)
         if await run.slices(f"{entity_type}s", work):
             return True

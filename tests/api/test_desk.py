@@ -156,7 +156,7 @@ def test_one_job_of_a_deleted_entity_does_not_start_again(quiet: Stack, chief: h
 
 def test_a_job_that_is_put_in_place_is_not_cancelled_and_is_counted(quiet: Stack, chief: httpx2.Client) -> None:
     ours, jobs = batch(chief, 3)
-    quiet.sql("update ingest_jobs set status = 'running', stage = 'index' where job_id = %s", jobs[0])
+    quiet.sql("update ingest_jobs set status = 'running', stage = 'index', attempts = 1 where job_id = %s", jobs[0])
     quiet.sql("update ingest_jobs set status = 'running' where job_id = %s", jobs[1])
     assert all_of(chief, "cancel", batch_id=ours, status="running") == {"cancelled": 1, "skipped": 1}
     assert statuses(chief, ours) == ["running", "cancelled", "queued"]

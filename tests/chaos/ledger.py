@@ -207,7 +207,7 @@ def _effects(verdict: Verdict, books: _Books, objects: _Objects, one: Sent, fold
 
 def _no_effects(verdict: Verdict, books: _Books, one: Sent) -> None:
     left = [books.audit.get(one.job_id), books.thumbnails.get(one.entity_id), books.clips[one.entity_id]["file_hash"]]
-    if any(left) or any(str(row["job_id"]) == one.job_id for row in books.files.values()):
+    if any(left) or any(str(row["job_id"]) == one.job_id for row in books.files.values() if not row["displaced_at"]):
         verdict.wrong.append(f"job {one.job_id} ended without success and left something")
 
 
@@ -264,7 +264,8 @@ def _nobody_else(verdict: Verdict, books: _Books, sent: Sequence[Sent]) -> None:
     known = {one.job_id for one in sent}
     verdict.doubled += [f"job {job_id} was sent by nobody" for job_id in books.jobs.keys() - known]
     stored = {one.sha256 for one in sent if books.jobs.get(one.job_id, {}).get("status") == "succeeded"}
-    verdict.wrong += [f"the file {sha256} has no job" for sha256 in books.files.keys() - stored]
+    shown = {sha256 for sha256, row in books.files.items() if not row["displaced_at"]}
+    verdict.wrong += [f"the file {sha256} has no job" for sha256 in shown - stored]
     if books.pending:
         verdict.stuck.append(f"{len(books.pending)} changes are not in the search")
 

@@ -179,6 +179,20 @@ def test_a_refusal_of_the_server_is_told_to_callers_and_survived_by_jobs(
 
 
 @pytest.mark.chaos
+def test_a_statement_that_never_ends_in_time_fails_its_job_and_leaves_nothing(
+    fragile: World, client: httpx2.Client, dealt: Dealer
+) -> None:
+    fragile.lone()
+    since = time.monotonic()
+    data = work.unique(PICTURE)
+    with raising(fragile, "57014", "thumbnails", times=1_000_000):
+        fragile.send(client, data, "INTERNAL")
+        fragile.settle(within=150)
+    fragile.send(client, data, on_duplicate="reject")
+    dealt("a statement that never ends in time", fragile, since, times=3)
+
+
+@pytest.mark.chaos
 def test_a_database_that_only_reads_for_a_while(fragile: World, client: httpx2.Client, dealt: Dealer) -> None:
     fragile.lone()
     fragile.send(client)

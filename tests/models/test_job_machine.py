@@ -66,10 +66,10 @@ class JobMachine(RuleBasedStateMachine):
     def claimed(self, data: st.DataObject, stage: Stage, worker: Holder, alone: bool) -> Any:
         job = self._any(data)
         wanted = data.draw(st.sampled_from([job["stage"], job["stage"], stage]), "stage")
+        suspect = self._do(lambda to: claims.is_suspect(to, UUID(job["job_id"]), wanted))
         got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
         due = job["status"] in {"queued", "running"} and job["lease_expires_at"] is None and job["stage"] == wanted
-        assert got is None or due
-        assert got is not None or not due or not alone
+        assert (got is not None) is (due and (alone or not suspect))
         return multiple() if got is None else got
 
     @rule(target=held, ours=held, worker=st.sampled_from(WORKERS))
@@ -126,7 +126,8 @@ class JobMachine(RuleBasedStateMachine):
     def cancelled(self, data: st.DataObject) -> None:
         job = self._any(data)
         done = self._do(lambda to: jobs.cancel_all(to, WHO, [UUID(job["job_id"])]))
-        assert bool(done) is (job["status"] not in ENDS and job["stage"] != "index")
+        begun = job["stage"] == "index" and (job["lease_expires_at"] is not None or job["attempts"] > 0)
+        assert bool(done) is (job["status"] not in ENDS and begun is False)
 
     @precondition(lambda self: self._jobs)
     @rule(data=st.data())

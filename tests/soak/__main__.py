@@ -22,7 +22,7 @@ from tests.chaos.ledger import Sent
 from tests.chaos.world import World
 from tests.soak.faults import Faults
 from tests.soak.files import File, files
-from tests.soak.report import Figures, Sample, growth, percentiles, sample, written
+from tests.soak.report import Figures, Sample, growth, percentiles, sample, steady, written
 from tests.soak.sender import Sender
 from tests.stack import Stack
 
@@ -33,9 +33,12 @@ OURS: Final = ("STORAGE_UNAVAILABLE", "TIMEOUT", "DECODER_KILLED", "INTERNAL")  
 STANDSTILL: Final = 300.0  # seconds without an end after which it is called off
 LOOK_SECONDS: Final = 1.0
 ENDED: Final = "select count(*) from ingest_jobs where finished_at is not null"
-NEXT_END: Final = """
-    select extract(epoch from min(finished_at))::float8 - over
-    from unnest(%s::float8[]) as over join ingest_jobs on finished_at > to_timestamp(over) group by over
+# From the moment a lease was given back until its stage ended.
+AGAIN: Final = """
+    select extract(epoch from (select min(next.finished_at) from ingest_attempts as next
+        where next.job_id = lost.job_id and next.stage = lost.stage and next.fence > lost.fence
+          and next.result <> 'lost') - lost.finished_at)::float8
+    from ingest_attempts as lost where lost.result = 'lost'
 """
 
 
@@ -50,7 +53,7 @@ def main() -> int:
     print(text)
     if asked.report:
         asked.report.write_text(text + "\n")
-    return int(not figures.verdict.holds)
+    return int(not (figures.verdict.holds and figures.verdict.jobs == asked.files and steady(figures.growth)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,7 +71,7 @@ def soak(home: Path, count: int, seed: int) -> Figures:
         faults, sending = Faults(world, own, Random(rng.randrange(2**31))), _Sending(world, list(files(rng, count)))
         sending.start()
         faults.start()
-        samples = list(_watch(world, faults, count))
+        samples = list(_watch(world, faults, sending, count))
         faults.stop()
         retried = _start_again(world, count)
         minutes = (time.monotonic() - began) / 60
@@ -81,7 +84,7 @@ def soak(home: Path, count: int, seed: int) -> Figures:
             dealt=dict(faults.dealt),
             repeats=sending.repeats,
             retried=retried,
-            recovery=percentiles([seconds for (seconds,) in world.stack.sql(NEXT_END, faults.over)]),
+            recovery=percentiles([seconds for (seconds,) in world.stack.sql(AGAIN)]),
             growth=growth(samples),
             verdict=world.verdict(),
         )
@@ -108,6 +111,7 @@ class _Sending:
         self.sent: list[Sent] = []
         self._batches = [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]
         self._senders = [Sender(world) for _ in range(SENDERS)]
+        self.error: Exception | None = None
 
     @property
     def repeats(self) -> int:
@@ -120,15 +124,24 @@ class _Sending:
             threading.Thread(target=self._send, args=(sender,), daemon=True).start()
 
     def _send(self, sender: Sender) -> None:
-        while self._batches:
-            self.sent += sender.send(self._batches.pop(0))
+        try:
+            while self._batches:
+                self.sent += sender.send(self._batches.pop(0))
+        except Exception as error:  # told by ``check``, in the thread that asks for it
+            self.error = error
+
+    def check(self) -> None:
+        """Raise what kept a client from sending all."""
+        if self.error:
+            raise self.error
 
 
-def _watch(world: World, faults: Faults, count: int) -> Iterator[Sample]:
+def _watch(world: World, faults: Faults, sending: _Sending, count: int) -> Iterator[Sample]:
     """Until all have ended; from the half on, what the programs use that live to the end."""
     ended, moved = 0, time.monotonic()
     while ended < count:
         time.sleep(LOOK_SECONDS)  # a look at the whole ledger is work for it, too
+        sending.check()
         now = _ended(world)
         ended, moved = (now, time.monotonic()) if now > ended else (ended, moved)
         if time.monotonic() - moved > STANDSTILL:

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from random import Random
@@ -32,7 +31,7 @@ Fault = Callable[[], None]
 
 
 class Faults:
-    """Deals faults in a thread of its own until ``stop``; counts them, and notes when each was over.
+    """Deals faults in a thread of its own until ``stop``, and counts them.
 
     The second worker is killed at any time; API and dispatcher only until ``spare``, so that what they need can be
     seen to be steady; the first worker never.
@@ -40,7 +39,6 @@ class Faults:
 
     def __init__(self, world: World, own: Services, rng: Random) -> None:
         self.dealt: Counter[str] = Counter()
-        self.over: list[float] = []  # of the clock of the database's machine, which is ours
         self.error: BaseException | None = None
         self._world = world
         self._own = own
@@ -71,7 +69,6 @@ class Faults:
                 fault = self._rng.choice(self._faults())
                 fault()
                 self.dealt[fault.__name__.strip("_").replace("_", " ")] += 1
-                self.over.append(time.time())
         except BaseException as error:  # told by ``stop``, in the thread that asks for it
             self.error = error
 

@@ -13,6 +13,8 @@ from tests.chaos.world import World
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 MIB: Final = 1 << 20
+GROWTH: Final = 1.2  # times as much memory as before, or descriptors, and
+ROOM: Final = 16  # MiB or descriptors more, are steady
 SHOWN: Final = 20  # sentences of what does not hold
 
 
@@ -83,14 +85,22 @@ def growth(samples: Sequence[Sample]) -> dict[str, tuple[Use, Use]]:
     }
 
 
+def steady(grown: dict[str, tuple[Use, Use]]) -> bool:
+    """Whether no program has come to use much more than before."""
+    return all(
+        last.memory < first.memory * GROWTH + ROOM and last.descriptors < first.descriptors * GROWTH + ROOM
+        for first, last in grown.values()
+    )
+
+
 def _middle(uses: Sequence[Use]) -> Use:
     memory = sorted(use.memory for use in uses)
     return Use(memory[len(memory) // 2], min(use.descriptors for use in uses))
 
 
-def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+def percentiles(seconds: Sequence[float | None]) -> tuple[float, float]:
     """The 50th and the 99th; zeros where there is nothing."""
-    found = sorted(seconds)
+    found = sorted(one for one in seconds if one is not None)
     return (found[len(found) // 2], found[min(len(found) * 99 // 100, len(found) - 1)]) if found else (0.0, 0.0)
 
 
@@ -104,7 +114,7 @@ def written(figures: Figures) -> str:
         ("requests that clients had to make again", f"{figures.repeats}"),
         ("jobs that failed by our fault, and were started again at the end", f"{figures.retried}"),
         ("lost / doubled / stuck / wrong", " / ".join(str(len(found)) for found in _found(said))),
-        ("from a fault's end to the next job's end, p50 and p99", "{:.2f} s and {:.2f} s".format(*figures.recovery)),
+        ("from a lost lease to the end of its stage, p50 and p99", "{:.2f} s and {:.2f} s".format(*figures.recovery)),
     ]
     rows += [(f"{name}: memory, descriptors, in the second half", _grown(*use)) for name, use in figures.growth.items()]
     lines = ["# Soak", "", f"On {figures.day}, seed {figures.seed}: `make soak SOAK_SEED={figures.seed}`.", ""]
