@@ -214,7 +214,7 @@ def check_attempts(job: Row, made: list[Row]) -> None:
 @pytest.mark.parametrize("steps", [15, 60])
 def test_whatever_happens_in_whatever_order_a_job_stays_sound(services: dict[str, str], steps: int) -> None:
     url = own_database(services)
-    examples = {15: 60, 60: 12}[steps]
+    examples = {15: 40, 60: 8}[steps]
     how = settings(
         max_examples=examples,
         stateful_step_count=steps,
