@@ -18,7 +18,7 @@ import msgspec
 
 from models import issuer
 from ops.bench import express, rows
-from ops.bench.load import Order, Tally
+from ops.bench.load import CONNECTIONS, Order, Tally
 from ops.bench.system import on, system
 from ops.children import Child
 from ops.system import System
@@ -168,10 +168,13 @@ def main() -> None:
     processors = os.sched_getaffinity(0)
     own = {max(processors)}
     others = processors - own or own
-    with system(others, METRICS_PORT="0", LOG_LEVEL="INFO") as made, servers(made, own) as both:
+    with (
+        system(others, METRICS_PORT="0", LOG_LEVEL="INFO", DATABASE_POOL_MAX=str(CONNECTIONS)) as made,
+        servers(made, own) as both,
+    ):
         rows.load(made.environ["MIGRATION_DATABASE_URL"], CLIPS)
         token = issuer.sign(made.home, role="editor", subject="bench")
-        print(f"{CLIPS:,} clips, 16 connections, {ROUNDS} turns of {seconds:.0f} s each")
+        print(f"{CLIPS:,} clips, {CONNECTIONS} connections, {ROUNDS} turns of {seconds:.0f} s each")
         for question in questions(token):
             report(question, measure(question, both, seconds, others))
 

@@ -39,6 +39,7 @@ def server(beside: System) -> tuple[Child, int]:
         "PATH": os.environ["PATH"],
         "NODE_ENV": "production",
         "DATABASE_URL": beside.environ["DATABASE_URL"],
+        "DATABASE_POOL_MAX": beside.environ["DATABASE_POOL_MAX"],
         "PORT": str(port),
         "PUBLIC_KEY_FILE": str(_public_key(beside.home)),
         "JWT_ISSUER": issuer.ISSUER,

@@ -14,6 +14,7 @@ import msgspec
 
 HEAD_END: Final = b"\r\n\r\n"
 LENGTH: Final = b"content-length: "
+CONNECTIONS: Final = 16  # of clients, and of each server to the database: none waits for the disk in another's turn
 CHUNK: Final = 1 << 18
 
 
@@ -23,7 +24,7 @@ class Order(msgspec.Struct):
     port: int
     requests: list[bytes]
     seconds: float
-    connections: int = 16
+    connections: int = CONNECTIONS
 
 
 class Tally(msgspec.Struct):

@@ -15,7 +15,7 @@ const publicKey = fs.readFileSync(PUBLIC_KEY_FILE, 'utf8');
 const COUNT_LIMIT = 100000;
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 10 });
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(process.env.DATABASE_POOL_MAX) });
 const log = winston.createLogger({
   format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
   transports: [new winston.transports.File({ filename: LOG_FILE })],
