@@ -15,11 +15,13 @@ from models.database import Connection
 from models.errors import JobError
 from models.files import Owner
 from models.jobs import DuplicateOf, Kind, OnDuplicate, Outcome, Priority, Stage
+from models.lanes import FULL
 from models.media import EntityType, Media, Role
 from models.pauses import PAUSED
 
 MAX_ATTEMPTS: Final = 3
 RETRY_PAUSES: Final = (2.0, 15.0)  # seconds before the second and the third attempt, each jittered by half
+RESERVED: Final = 3.0  # seconds for which a process that has just said so waits to run a suspect
 POSTPONE_SECONDS: Final = 2.0  # how long a job waits for another's file unless that one wakes it
 
 
@@ -48,7 +50,6 @@ class Claimed(Struct):
     created_by: str
     created_at: datetime
     result: dict[str, int] | None
-    waited_seconds: float  # from the job's creation to its first start
 
     @property
     def owner(self) -> Owner:
@@ -71,7 +72,7 @@ class Holder(Struct, frozen=True):
 _CLAIMED: Final = """
     job_id, kind, stage, priority, fence, attempts, entity_type, entity_id, role, source_reference, on_duplicate,
     declared_sha256, sha256, file_size, media, source_etag, outcome, duplicate_of, request_id, created_by, created_at,
-    result, extract(epoch from started_at - created_at)::float8
+    result
 """
 
 
@@ -93,14 +94,29 @@ _SUSPECT: Final = f"""
 """
 
 
-async def is_suspect(connection: Connection, job_id: UUID, stage: Stage) -> bool:
-    """Whether a stage that is due has to run with nothing beside it in its process."""
-    query = f"""
-        select {_SUSPECT} from ingest_jobs
-        where job_id = %s and stage = %s and status in ('queued', 'running')
-          and lease_expires_at is null and run_at <= clock_timestamp()
-    """  # noqa: S608
-    return await database.value(connection, query.encode(), [job_id, stage]) is True
+async def reserve(connection: Connection, job_id: UUID, stage: Stage) -> bool:
+    """Whether a stage that is due has to run with nothing beside it in its process, and nobody waits for that yet.
+
+    It is this process's for some seconds then, hinted at in the future: nobody is hinted at it meanwhile.
+    """
+    return await database.execute(connection, _RESERVE, {"job_id": job_id, "stage": stage, "secs": RESERVED}) == 1
+
+
+_RESERVE: Final = f"""
+    update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %(secs)s)
+    where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
+      and lease_expires_at is null and run_at <= clock_timestamp()
+      and (hinted_at is null or hinted_at <= clock_timestamp()) and {_SUSPECT}
+""".encode()  # noqa: S608
+
+
+async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
+    """Reserve a stage for longer; False once it is claimed, or was not reserved in time."""
+    query = """
+        update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %s)
+        where job_id = %s and lease_expires_at is null and hinted_at > clock_timestamp()
+    """
+    return await database.execute(connection, query, [RESERVED, job_id]) == 1
 
 
 async def claim(
@@ -108,7 +124,7 @@ async def claim(
 ) -> Claimed | None:
     """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had.
 
-    A suspect is to be had only by who has nothing else at work, and says so.
+    A suspect is to be had only by who has nothing else at work, and says so; none is to be had of a lane at its bound.
     """
     params: dict[str, Any] = {"job_id": job_id, "stage": stage, "alone": alone}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
@@ -125,6 +141,7 @@ _CLAIM: Final = f"""
           and lease_expires_at is null and run_at <= clock_timestamp()
           and (%(alone)s or not {_SUSPECT})
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
+          and not {FULL}
         returning *
     ), counted as (
         insert into ingest_attempts (job_id, fence, stage, attempt, worker)
@@ -175,24 +192,23 @@ _FINISH: Final = """
     with ended as (
         update ingest_jobs set {sets}, lease_expires_at = null
         where job_id = %(job_id)s and fence = %(fence)s and status = 'running' and lease_expires_at is not null
-        returning job_id, fence, created_at
+        returning job_id, fence
     ), reported as (
         update ingest_attempts as attempt
         set finished_at = clock_timestamp(), result = %(result)s, error_code = %(code)s, error_message = %(message)s
         from ended where attempt.job_id = ended.job_id and attempt.fence = ended.fence
     )
-    select extract(epoch from clock_timestamp() - created_at)::float8 from ended
+    select true from ended
 """
 
 
 async def _finish(
     connection: Connection, claimed: Claimed, sets: str, result: str, error: JobError | None = None, **params: Any
-) -> float | None:
-    """The job's age in seconds at this end; None where it was not ours."""
+) -> bool:
+    """False where the job was not ours."""
     params |= {"job_id": claimed.job_id, "fence": claimed.fence, "result": result}
     params |= {"code": error.code if error else None, "message": error.message if error else None}
-    age: float | None = await database.value(connection, _FINISH.replace("{sets}", sets).encode(), params)
-    return age
+    return await database.value(connection, _FINISH.replace("{sets}", sets).encode(), params) is True
 
 
 class Verdict(Struct):
@@ -207,7 +223,7 @@ async def advance(
 ) -> Claimed | None:
     """End a stage and claim the next one in the same breath.
 
-    None where the job is no longer ours, and where the next stage is paused: then it waits in the queue.
+    None where the job is no longer ours. Where the next stage is paused, it has no attempts: it waits in the queue.
     """
     sets, params = _learnt(learnt)
     params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "lane": claimed.priority}
@@ -233,7 +249,7 @@ _ADVANCE: Final = f"""
         insert into ingest_attempts (job_id, fence, stage, attempt, worker)
         select job_id, fence, stage, attempts, %(worker)s from claimed where not holds
     )
-    select {_CLAIMED} from claimed where not holds
+    select {_CLAIMED} from claimed
 """  # noqa: S608
 
 
@@ -253,24 +269,24 @@ def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-async def succeed(connection: Connection, claimed: Claimed) -> float | None:
-    """End the job well; its age in seconds, None where it is no longer ours."""
+async def succeed(connection: Connection, claimed: Claimed) -> bool:
+    """End the job well; False where it is no longer ours."""
     return await _finish(connection, claimed, "status = 'succeeded', finished_at = clock_timestamp()", "succeeded")
 
 
-async def fail(connection: Connection, claimed: Claimed, error: JobError) -> float | None:
-    """End the job with an error that stays until somebody retries it; its age, None where it is no longer ours."""
+async def fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
+    """End the job with an error that stays until somebody retries it; False where it is no longer ours."""
     sets = (
         "status = 'failed', finished_at = clock_timestamp(),"
         " outcome = null, error_code = %(code)s, error_message = %(message)s"
     )
-    age = await _finish(connection, claimed, sets, "failed", error)
-    if age is not None:
+    ended = await _finish(connection, claimed, sets, "failed", error)
+    if ended:
         await files.release(connection, claimed.job_id)
-    return age
+    return ended
 
 
-async def retry_later(connection: Connection, claimed: Claimed, error: JobError, seconds: float) -> float | None:
+async def retry_later(connection: Connection, claimed: Claimed, error: JobError, seconds: float) -> bool:
     """Put the stage off; the error stays visible until it starts again."""
     sets = (
         "status = 'queued', run_at = clock_timestamp() + make_interval(secs => %(seconds)s),"

@@ -364,7 +364,7 @@ async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -
             update ingest_jobs
             set status = 'queued', stage = {first}, attempts = 0, error_code = null, error_message = null,
                 outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
-                retried_fence = fence
+                retried_fence = fence, retried_at = clock_timestamp()
             where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled') and {alone}
             returning job_id, new.status, old.status as was, old.stage, old.error_code
         ), audited as ({audited})

@@ -64,6 +64,11 @@ _LEASED: Final = """
     (select count(*) from ingest_jobs where priority = ingest_lanes.lane
      and status = 'running' and lease_expires_at > '-infinity')
 """
+# Of a job that is about to run: whether as many of its lane run as may. Its hint was sent while there was room.
+FULL: Final = f"""
+    coalesce((select case when concurrency is not null then concurrency <= {_LEASED} end
+              from ingest_lanes where lane = ingest_jobs.priority), false)
+"""  # noqa: S608
 _NUMBER: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_lanes.lane) - 1"
 
 

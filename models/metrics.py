@@ -1,7 +1,7 @@
 """What Prometheus sees.
 
-What counts jobs is read from the database at each scrape, gauges and counters alike, so that it is true after any
-crash, and each process tells the same of it. Other counters and histograms count in each process; with
+What counts jobs is read from the database at each scrape, gauges, counters and histograms alike, so that it is true
+after any crash, and each process tells the same of it. What counts requests counts in each process; with
 ``PROMETHEUS_MULTIPROC_DIR`` set, a group's processes add up.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
@@ -24,15 +24,6 @@ HTTP_REQUESTS: Final = Counter("episodes_http_requests_total", "Requests answere
 HTTP_SECONDS: Final = Histogram(
     "episodes_http_request_duration_seconds", "Time to answer a request", ["method", "route"]
 )
-STAGE_SECONDS: Final = Histogram(
-    "episodes_stage_duration_seconds",
-    "Time a stage worked",
-    ["stage"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
-_LONG: Final = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
-JOB_WAIT: Final = Histogram("episodes_job_wait_seconds", "From a job's POST to its first start", buckets=_LONG)
-JOB_SECONDS: Final = Histogram("episodes_job_duration_seconds", "From a job's POST to its end", buckets=_LONG)
 # What the database counts (``ingest_totals``): by its name there, the metric's name, help and labels.
 _TOTALS: Final = {
     "jobs": ("episodes_jobs_total", "Jobs that ended", ("outcome", "error_code")),
@@ -40,6 +31,12 @@ _TOTALS: Final = {
     "ingested_bytes": ("episodes_ingested_bytes_total", "Bytes fetched and hashed", ()),
     "duplicates": ("episodes_duplicates_total", "Jobs that found their content already stored", ()),
     "leases_expired": ("episodes_leases_expired_total", "Leases of workers that stopped without a word", ()),
+}
+# What it has histograms of (``ingest_histograms``), in the same way.
+_HISTOGRAMS: Final = {
+    "job_wait": ("episodes_job_wait_seconds", "From a job's POST to its first start", ()),
+    "job_duration": ("episodes_job_duration_seconds", "From a job's POST or retry to its end", ()),
+    "stage_duration": ("episodes_stage_duration_seconds", "Time a stage worked", ("stage",)),
 }
 
 SEARCH_DRIFT: Final = Counter("episodes_search_drift_total", "Documents a check found wrong", ["kind"])
@@ -55,6 +52,9 @@ class Truth(msgspec.Struct):
     findings: dict[str, int]  # by their kind
     unread_seconds: float
     totals: list[tuple[str, str, str, int]]  # name, label, error code, how many since the beginning
+    bounds: list[float]  # seconds
+    buckets: list[tuple[str, str, int, int]]  # name, label, place among the bounds from 1 on, how many up to there
+    seconds: list[tuple[str, str, float]]  # name, label, how long all together
 
 
 async def truth(connection: Connection) -> Truth:
@@ -64,7 +64,8 @@ async def truth(connection: Connection) -> Truth:
           (select coalesce(jsonb_agg(jsonb_build_array(status, stage, number)), '[]') from
              (select status, stage, count(*) as number from ingest_jobs group by status, stage) as counted),
           (select coalesce(jsonb_agg(jsonb_build_array(priority, seconds)), '[]') from
-             (select priority, extract(epoch from clock_timestamp() - min(created_at))::float8 as seconds
+             (select priority, extract(epoch from clock_timestamp() - min(coalesce(retried_at, created_at)))::float8
+                     as seconds
               from ingest_jobs where status = 'queued' group by priority) as waiting),
           (select count(*) from outbox),
           (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox),
@@ -74,7 +75,14 @@ async def truth(connection: Connection) -> Truth:
            from files where stored_at is not null),
           (select coalesce(jsonb_agg(jsonb_build_array(name, label, error_code, number)), '[]') from
              (select name, label, error_code, sum(total) as number
-              from ingest_totals group by name, label, error_code) as summed)
+              from ingest_totals group by name, label, error_code) as summed),
+          histogram_bounds(),
+          (select coalesce(jsonb_agg(jsonb_build_array(name, label, place, number) order by name, label, place), '[]')
+           from (select name, label, place, sum(sum(counted)) over (partition by name, label order by place) as number
+                 from ingest_histograms, unnest(counts) with ordinality as bucket (counted, place)
+                 group by name, label, place) as summed),
+          (select coalesce(jsonb_agg(jsonb_build_array(name, label, seconds)), '[]') from
+             (select name, label, sum(seconds) as seconds from ingest_histograms group by name, label) as summed)
     """
     found = await database.row(connection, Truth, query)
     assert found is not None  # noqa: S101
@@ -123,6 +131,8 @@ class _Ledger(Collector):
         yield _gauge("episodes_index_lag_seconds", "Age of the oldest such change", self._found.index_lag_seconds)
         for name in _TOTALS:
             yield self._total(name)
+        for name in _HISTOGRAMS:
+            yield self._histogram(name)
 
     def _total(self, of: str) -> Metric:
         name, text, labels = _TOTALS[of]
@@ -131,6 +141,19 @@ class _Ledger(Collector):
         for words, total in found or ([] if labels else [([], 0)]):
             family.add_metric(words[: len(labels)], total)
         return family
+
+    def _histogram(self, of: str) -> Metric:
+        name, text, labels = _HISTOGRAMS[of]
+        family = HistogramMetricFamily(name, text, labels=labels)
+        seconds = {label: total for key, label, total in self._found.seconds if key == of}
+        for label in seconds or ([] if labels else [""]):
+            family.add_metric([label][: len(labels)], self._buckets(of, label), seconds.get(label, 0.0))
+        return family
+
+    def _buckets(self, of: str, label: str) -> list[tuple[str, float]]:
+        counted = {place: number for key, to, place, number in self._found.buckets if (key, to) == (of, label)}
+        ends = [*map(str, self._found.bounds), "+Inf"]
+        return [(end, counted.get(place, 0)) for place, end in enumerate(ends, start=1)]
 
 
 def _gauge(name: str, text: str, value: float) -> Any:

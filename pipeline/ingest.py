@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from models.claims import Claimed, Found
-from models.database import Connection
 from models.errors import Rejected
 from models.media import Media, accepted, size_limit
 from pipeline.context import Context
 from pipeline.fetching import fetch
-from pipeline.stage import Finish
 
 
-async def ingest(context: Context, claimed: Claimed, folder: Path) -> Finish:
+async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
     """Learn the SHA-256, size and media of the job's source."""
     path, written, etag = await fetch(context, claimed, folder)
     if written.size == 0:
@@ -20,12 +18,7 @@ async def ingest(context: Context, claimed: Claimed, folder: Path) -> Finish:
         raise Rejected("HASH_MISMATCH", f"the file's SHA-256 is {written.hexdigest()}, not what was declared")
     media = await context.sandbox.inspect(path, name=claimed.source_reference.rpartition("/")[2])
     check(media, written.size, claimed)
-    found = Found(written.hexdigest(), written.size, media, etag)
-
-    async def finish(_: Connection) -> Found:
-        return found
-
-    return finish
+    return Found(written.hexdigest(), written.size, media, etag)
 
 
 def check(media: Media, size: int, claimed: Claimed) -> None:

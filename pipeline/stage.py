@@ -1,13 +1,14 @@
 """The one wrapper of a stage: claim, keep the lease, work, then effects, state and next stage in one transaction.
 
-A stage works outside any transaction and returns its ``Finish``: what to write, and how the job goes on. A second
-delivery of the same hint claims nothing; a worker that lost its lease writes nothing.
+A stage works outside any transaction and returns how the job goes on, or, where it has effects, its ``Finish``: what
+to write first. A second delivery of the same hint claims nothing; a worker that lost its lease writes nothing.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -16,7 +17,7 @@ import psycopg
 import structlog
 from msgspec import Struct
 
-from models import claims, database, metrics
+from models import claims, database
 from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
 from models.errors import Fault, JobError, Rejected
@@ -38,7 +39,7 @@ class Postpone(Struct):
 
 Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
-Work = Callable[[Context, Claimed, Path], Awaitable[Finish]]
+Work = Callable[[Context, Claimed, Path], Awaitable[Finish | Step]]
 Chains = Mapping[Kind, Mapping[Stage, Work]]
 
 
@@ -57,10 +58,29 @@ async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> N
         if await _run(context, chains, stage, job_id):
             return
     async with database.connection(context.pool) as connection:
-        suspect = await claims.is_suspect(connection, job_id, stage)
-    if suspect:
-        async with context.turn(alone=True):
+        reserved = await claims.reserve(connection, job_id, stage)
+    if reserved:
+        async with _reserved(context, job_id), context.turn(alone=True):
             await _run(context, chains, stage, job_id, alone=True)
+
+
+@asynccontextmanager
+async def _reserved(context: Context, job_id: UUID) -> AsyncIterator[None]:
+    """Hold a suspect back from other processes until it is claimed, so that one of them waits for it and no more."""
+    keeping = asyncio.create_task(_keep_reserved(context, job_id))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _keep_reserved(context: Context, job_id: UUID) -> None:
+    kept = True
+    while kept:
+        await asyncio.sleep(claims.RESERVED / RENEWALS)
+        async with database.connection(context.pool) as connection:
+            kept = await claims.keep_reserved(connection, job_id)
 
 
 async def _run(context: Context, chains: Chains, stage: Stage, job_id: UUID, *, alone: bool = False) -> bool:
@@ -69,8 +89,6 @@ async def _run(context: Context, chains: Chains, stage: Stage, job_id: UUID, *, 
         claimed = await claims.claim(connection, job_id, stage, context.holder, alone=alone)
     if claimed is None:
         return False
-    if claimed.fence == 1:
-        metrics.JOB_WAIT.observe(claimed.waited_seconds)
     with context.working():
         async with context.folder() as folder:
             await _go_on(context, chains[claimed.kind], claimed, folder)
@@ -87,10 +105,9 @@ async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed
 
 async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path) -> Claimed | None:
     """One attempt; the next stage where it went well and there is one."""
-    started = time.perf_counter()
     try:
-        finish = await _leased(context, claimed, _limited(work(context, claimed, folder)))
-        return await _finish(context, claimed, finish)
+        done = await _leased(context, claimed, _limited(work(context, claimed, folder)))
+        return await _finish(context, claimed, done)
     except LostLease:
         log.warning("lease lost")
     except asyncio.CancelledError:
@@ -103,12 +120,10 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path)
         await _give_back(context, claimed)
     except Exception as error:
         await _failed(context, claimed, _sorted(error))
-    finally:
-        metrics.STAGE_SECONDS.labels(claimed.stage).observe(time.perf_counter() - started)
     return None
 
 
-async def _limited(work: Awaitable[Finish]) -> Finish:
+async def _limited(work: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             return await work
@@ -116,7 +131,7 @@ async def _limited(work: Awaitable[Finish]) -> Finish:
         raise Fault("TIMEOUT", f"the stage took longer than {LIMIT_SECONDS:.0f} seconds") from error
 
 
-async def _leased(context: Context, claimed: Claimed, work: Coroutine[Any, Any, Finish]) -> Finish:
+async def _leased(context: Context, claimed: Claimed, work: Coroutine[Any, Any, T]) -> T:
     """Work while the lease is renewed beside it; stop where it is lost."""
     working = asyncio.create_task(work)
     renewing = asyncio.create_task(_renew(context, claimed))
@@ -146,73 +161,73 @@ async def _renew(context: Context, claimed: Claimed) -> None:
             log.warning("lease not renewed", error=str(error))
 
 
-async def _finish(context: Context, claimed: Claimed, finish: Finish) -> Claimed | None:
-    async def write(connection: Connection) -> Ended:
-        if not await claims.hold(connection, claimed):
-            raise LostLease
-        return await _end(connection, claimed, await finish(connection), context.holder)
+class Ended(Struct):
+    """How a stage ended, and the next one, where it is ours at once."""
 
-    ended = await _recorded(context, write)
-    if ended.age is not None:
-        _succeeded(claimed, ended.age)
+    how: str
+    following: Claimed | None = None
+
+
+async def _finish(context: Context, claimed: Claimed, done: Finish | Step) -> Claimed | None:
+    """End the stage: what writes nothing but its end does so in one statement, all else in a transaction."""
+    if callable(done):
+        ended = await _recorded(context, lambda connection: _write(connection, claimed, done, context.holder))
     else:
-        log.info("stage succeeded" if ended.following else "stage postponed")
+        ended = await _recorded(context, lambda connection: _end(connection, claimed, done, context.holder))
+    log.info(ended.how, outcome=claimed.outcome)
     return ended.following
 
 
+async def _write(connection: Connection, claimed: Claimed, finish: Finish, holder: Holder) -> Ended:
+    async with connection.transaction():
+        if not await claims.hold(connection, claimed):
+            raise LostLease
+        return await _end(connection, claimed, await finish(connection), holder)
+
+
 async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]]) -> T:
-    """Write in one transaction, again while the database is away: the fence makes a repetition harmless."""
+    """Write, again while the database is away: the fence makes a repetition harmless."""
     for pause in RECORD_PAUSES:
         try:
-            async with database.transaction(context.pool) as connection:
+            async with database.connection(context.pool) as connection:
                 return await write(connection)
         except database.AWAY as error:
             log.warning("not recorded yet", error=str(error))
             await asyncio.sleep(pause)
-    async with database.transaction(context.pool) as connection:
+    async with database.connection(context.pool) as connection:
         return await write(connection)
-
-
-class Ended(Struct):
-    """How a stage ended: the next one, where it is ours at once, or the age of the job that is done."""
-
-    following: Claimed | None = None
-    age: float | None = None  # seconds
 
 
 async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Holder) -> Ended:
     if isinstance(step, Postpone):
         await claims.postpone(connection, claimed, step.seconds)
-        return Ended()
+        return Ended("stage postponed")
     chain = CHAINS[claimed.kind]
     place = chain.index(claimed.stage) + 1
     if place == len(chain):
-        return Ended(age=await claims.succeed(connection, claimed))
-    return Ended(following=await claims.advance(connection, claimed, chain[place], holder, step))
-
-
-def _succeeded(claimed: Claimed, age: float) -> None:
-    metrics.JOB_SECONDS.observe(age)
-    log.info("job succeeded", outcome=claimed.outcome, seconds=round(age, 3))
+        if not await claims.succeed(connection, claimed):
+            raise LostLease
+        return Ended("job succeeded")
+    following = await claims.advance(connection, claimed, chain[place], holder, step)
+    if following is None:
+        raise LostLease
+    return Ended("stage succeeded", following if following.attempts else None)
 
 
 async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
     """Record the failure; where even that fails, the lease runs out and the stage is given back."""
     final = isinstance(error, Rejected) or claimed.attempts >= MAX_ATTEMPTS
 
-    async def write(connection: Connection) -> float | None:
-        if final:
+    async def write(connection: Connection) -> bool:
+        if not final:
+            return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
+        async with connection.transaction():
             return await claims.fail(connection, claimed, error)
-        return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
 
-    age = await _recorded(context, write)
-    if age is None:
+    if not await _recorded(context, write):
         log.warning("lease lost")
-    elif final:
-        metrics.JOB_SECONDS.observe(age)
-        log.warning("job failed", code=error.code, error=error.message)
     else:
-        log.warning("stage put off", code=error.code, error=error.message)
+        log.warning("job failed" if final else "stage put off", code=error.code, error=error.message)
 
 
 def _pause(attempt: int) -> float:

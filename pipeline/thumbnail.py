@@ -13,15 +13,16 @@ from pipeline.stage import Finish
 from pipeline.thumbnails import Thumbnail
 
 
-async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish:
+async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish | None:
     """Store three pictures under the content's own name, where no other content's overwrite them."""
     async with database.connection(context.pool) as connection:
         file = await files.find(connection, claimed.sha256 or "")
-    made = None if file and file.stored else await _render(context, claimed, folder)
+    if file and file.stored:
+        return None
+    made = await _render(context, claimed, folder)
 
     async def finish(connection: Connection) -> None:
-        if made is not None:
-            await files.settle(connection, claimed.sha256 or "", claimed.job_id, made)
+        await files.settle(connection, claimed.sha256 or "", claimed.job_id, made)
 
     return finish
 

@@ -5,20 +5,14 @@ from typing import Final
 
 from models import program
 from models.claims import Claimed
-from models.database import Connection
 from models.jobs import STAGES
 from pipeline.context import Context
-from pipeline.stage import Chains, Finish, Step
+from pipeline.stage import Chains
 from pipeline.worker import run
 
 
-async def nothing(_context: Context, _claimed: Claimed, _folder: Path) -> Finish:
+async def nothing(_context: Context, _claimed: Claimed, _folder: Path) -> None:
     """A stage without work and without effects."""
-    return _without_effects
-
-
-async def _without_effects(_: Connection) -> Step:
-    return None
 
 
 EMPTY: Final[Chains] = {"ingest": dict.fromkeys(STAGES, nothing)}

@@ -66,7 +66,10 @@ class JobMachine(RuleBasedStateMachine):
     def claimed(self, data: st.DataObject, stage: Stage, worker: Holder, alone: bool) -> Any:
         job = self._any(data)
         wanted = data.draw(st.sampled_from([job["stage"], job["stage"], stage]), "stage")
-        suspect = self._do(lambda to: claims.is_suspect(to, UUID(job["job_id"]), wanted))
+        free = "update ingest_jobs set hinted_at = null where job_id = %s"
+        self._do(lambda to: database.execute(to, free, [job["job_id"]]))
+        suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
+        assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
         got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
         due = job["status"] in {"queued", "running"} and job["lease_expires_at"] is None and job["stage"] == wanted
         assert (got is not None) is (due and (alone or not suspect))
