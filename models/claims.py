@@ -15,7 +15,6 @@ from models.database import Connection
 from models.errors import JobError
 from models.files import Owner
 from models.jobs import DuplicateOf, Kind, OnDuplicate, Outcome, Priority, Stage
-from models.lanes import FULL
 from models.media import EntityType, Media, Role
 from models.pauses import PAUSED
 
@@ -94,6 +93,18 @@ _SUSPECT: Final = f"""
 """
 
 
+async def pass_on(connection: Connection, job_id: UUID) -> None:
+    """Let a hint that cannot be followed here count no more, so that another is sent at once, for any process."""
+    query = """
+        with free as (
+            update ingest_jobs set hinted_at = null
+            where job_id = %s and lease_expires_at is null and hinted_at <= clock_timestamp()
+        )
+        select pg_notify('jobs', '')
+    """
+    await database.execute(connection, query, [job_id])
+
+
 async def reserve(connection: Connection, job_id: UUID, stage: Stage) -> bool:
     """Whether a stage that is due has to run with nothing beside it in its process, and nobody waits for that yet.
 
@@ -124,7 +135,8 @@ async def claim(
 ) -> Claimed | None:
     """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had.
 
-    A suspect is to be had only by who has nothing else at work, and says so; none is to be had of a lane at its bound.
+    A suspect is to be had only by who has nothing else at work, and says so. Without a hint that still counts none is
+    to be had: the dispatcher, which keeps the lanes to their bounds, sends a new one.
     """
     params: dict[str, Any] = {"job_id": job_id, "stage": stage, "alone": alone}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
@@ -138,10 +150,9 @@ _CLAIM: Final = f"""
             started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
             lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
         where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
-          and lease_expires_at is null and run_at <= clock_timestamp()
+          and lease_expires_at is null and hinted_at is not null and run_at <= clock_timestamp()
           and (%(alone)s or not {_SUSPECT})
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
-          and not {FULL}
         returning *
     ), counted as (
         insert into ingest_attempts (job_id, fence, stage, attempt, worker)

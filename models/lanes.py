@@ -64,11 +64,6 @@ _LEASED: Final = """
     (select count(*) from ingest_jobs where priority = ingest_lanes.lane
      and status = 'running' and lease_expires_at > '-infinity')
 """
-# Of a job that is about to run: whether as many of its lane run as may. Its hint was sent while there was room.
-FULL: Final = f"""
-    coalesce((select case when concurrency is not null then concurrency <= {_LEASED} end
-              from ingest_lanes where lane = ingest_jobs.priority), false)
-"""  # noqa: S608
 _NUMBER: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_lanes.lane) - 1"
 
 
@@ -108,7 +103,7 @@ _LANES: Final = f"""
 
 
 async def bound(connection: Connection, actor: Actor, name: Priority, to: Bound) -> Lane:
-    """Bound a lane, or free it; what runs goes on, and the dispatcher looks at once."""
+    """Bound a lane, or free it: what runs goes on; hints that nobody took count no more, and are sent as they fit."""
     await database.execute(connection, _BOUND, actor.params() | {"lane": name, "concurrency": to.concurrency})
     return next(lane for lane in await read_all(connection) if lane.lane == name)
 
@@ -119,6 +114,11 @@ _BOUND: Final = """
         set concurrency = %(concurrency)s, updated_by = %(actor)s, updated_at = clock_timestamp()
         where lane = %(lane)s and concurrency is distinct from %(concurrency)s
         returning lane, lane_id, old.concurrency as was, new.concurrency
+    ), unhinted as (
+        update ingest_jobs set hinted_at = null
+        where job_id in (select job_id from ingest_jobs join changed on changed.lane = ingest_jobs.priority
+                         where status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null
+                         for update of ingest_jobs skip locked)
     ), audited as (
         insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id)
         select %(actor)s, 'update', 'lane', lane_id, jsonb_build_object('lane', lane, 'concurrency', was),

@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,7 @@ class Context:
         self.sandbox: Final = Sandbox(processes=decoders(settings))
         self._root: Final = settings.episodes_home / "scratch"
         self._scratch = self._root
-        self._turns: Final = Turns()
+        self.turns: Final = Turns()
         self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -55,14 +55,6 @@ class Context:
         await self.pool.close()
         self.storage.close()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
-
-    @asynccontextmanager
-    async def turn(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Begin once one may: beside others, or ``alone`` in this process."""
-        async with AsyncExitStack() as held:
-            with self.working():  # a process that stops begins nothing more
-                await held.enter_async_context(self._turns.alone() if alone else self._turns.beside())
-            yield
 
     @contextmanager
     def working(self) -> Iterator[None]:

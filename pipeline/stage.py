@@ -26,6 +26,7 @@ from pipeline.context import Context
 
 log = structlog.get_logger()
 LIMIT_SECONDS: Final = 3600.0  # of one attempt of one stage
+ELSEWHERE_SECONDS: Final = 1.0  # how long a hint waits in a process that takes nothing on before another may have it
 RENEWALS: Final = 3  # in the time of one lease
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
@@ -54,14 +55,19 @@ async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> N
     worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives; on
     its last attempt with nothing beside it, so that it is not blamed for what a neighbour does.
     """
-    async with context.turn():
+    if not await context.turns.open(ELSEWHERE_SECONDS):
+        async with database.connection(context.pool) as connection:
+            await claims.pass_on(connection, job_id)
+        return
+    with context.turns.beside():
         if await _run(context, chains, stage, job_id):
             return
     async with database.connection(context.pool) as connection:
         reserved = await claims.reserve(connection, job_id, stage)
     if reserved:
-        async with _reserved(context, job_id), context.turn(alone=True):
-            await _run(context, chains, stage, job_id, alone=True)
+        with context.working():  # a process that stops does not wait for it
+            async with _reserved(context, job_id), context.turns.alone():
+                await _run(context, chains, stage, job_id, alone=True)
 
 
 @asynccontextmanager

@@ -1,35 +1,47 @@
 """Whose turn it is in a process: many side by side, or one with nothing beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 
 class Turns:
-    """Turns are taken in the order in which they were asked for; one alone waits for those before it to end."""
+    """Who wants a turn alone waits for those that have one to end, and lets no other begin meanwhile."""
 
     def __init__(self) -> None:
-        self._door = asyncio.Lock()
-        self._empty = asyncio.Event()
+        self._alone = asyncio.Lock()
+        self._ended = asyncio.Event()
         self._inside = 0
 
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator[None]:
+    async def open(self, seconds: float) -> bool:
+        """Whether a turn beside others may begin, if need be after waiting for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._alone.locked():
+                    await self._next_end()
+        return not self._alone.locked()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
         """A turn that others may have at the same time."""
-        async with self._door:
-            self._inside += 1
+        self._inside += 1
         try:
             yield
         finally:
             self._inside -= 1
-            if not self._inside:
-                self._empty.set()
+            self._ended.set()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """A turn that nobody has at the same time."""
-        async with self._door:
-            while self._inside:
-                self._empty.clear()
-                await self._empty.wait()
-            yield
+        try:
+            async with self._alone:
+                while self._inside:
+                    await self._next_end()
+                yield
+        finally:
+            self._ended.set()
+
+    async def _next_end(self) -> None:
+        self._ended.clear()
+        await self._ended.wait()

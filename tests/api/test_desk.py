@@ -488,12 +488,14 @@ def test_a_bound_that_cannot_be_is_a_400_that_names_why(
     assert chief.get(LANES).json()["data"] == before
 
 
+OVERLAPS = """
+    select count(*) from ingest_jobs as one join ingest_jobs as other on one.job_id < other.job_id
+    where one.batch_id = %s and other.batch_id = %s
+      and one.started_at < other.finished_at and other.started_at < one.finished_at
+"""
+
+
 def test_a_bounded_lane_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> None:
-    overlaps = """
-        select count(*) from ingest_jobs as one join ingest_jobs as other on one.job_id < other.job_id
-        where one.batch_id = %s and other.batch_id = %s
-          and one.started_at < other.finished_at and other.started_at < one.finished_at
-    """
     picture = media.jpeg((1280, 720))
     with stack.client("admin") as client:
         for concurrency in (1, None):
@@ -502,8 +504,23 @@ def test_a_bounded_lane_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> 
             made = client.post(f"{PATH}/batch", json={"jobs": jobs}).json()["data"]
             for result in made["results"]:
                 assert ended(client, result["job"])["status"] == "succeeded"
-            together = stack.sql(overlaps, made["batch_id"], made["batch_id"])[0][0]
+            together = stack.sql(OVERLAPS, made["batch_id"], made["batch_id"])[0][0]
             assert (together == 0) is (concurrency == 1)
+
+
+def test_a_bound_holds_for_what_was_hinted_at_before_it(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    stack.dispatcher.spawn()
+    with stack.client("admin") as client:
+        jobs = [_job(client, upload(client, unique(media.jpeg()))) for _ in range(6)]
+        made = client.post(f"{PATH}/batch", json={"jobs": jobs}).json()["data"]
+        eventually(lambda: stack.sql("select count(*) from ingest_jobs where hinted_at is not null") == [(6,)])
+        bound(client, "batch", 1)
+        stack.worker.spawn()
+        for result in made["results"]:
+            assert ended(client, result["job"])["status"] == "succeeded"
+    assert stack.sql(OVERLAPS, made["batch_id"], made["batch_id"]) == [(0,)]
 
 
 def _job(client: httpx2.Client, reference: str) -> dict[str, Any]:

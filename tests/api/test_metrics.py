@@ -113,6 +113,47 @@ def test_jobs_are_counted_by_how_they_ended(server: Stack, worked: dict[str, str
         assert value(text, "episodes_stage_duration_seconds_count", stage=stage) >= 1
 
 
+def test_the_histograms_are_what_the_ledger_says(server: Stack, worked: dict[str, str]) -> None:
+    spans = """
+        select 'job_wait', null, extract(epoch from started_at - created_at) from ingest_jobs
+        where started_at is not null
+        union all select 'job_duration', null, extract(epoch from finished_at - created_at) from ingest_jobs
+        where status in ('succeeded', 'failed')
+        union all select 'stage_duration', stage, extract(epoch from finished_at - started_at) from ingest_attempts
+        where result in ('succeeded', 'failed')
+    """
+    for text in (scrape(f"{server.url}/metrics").text, scrape(server.metrics_url).text):
+        taken: dict[tuple[str, str | None], list[float]] = {}
+        for name, stage, seconds in server.sql(spans):
+            taken.setdefault((f"episodes_{name}_seconds", stage), []).append(float(seconds))
+        assert len(taken) >= 6
+        for (name, stage), times in taken.items():
+            labels = {"stage": stage} if stage else {}
+            assert value(text, f"{name}_count", **labels) == len(times)
+            assert value(text, f"{name}_sum", **labels) == pytest.approx(sum(times))
+            for end in ("0.005", "0.1", "1.0", "+Inf"):
+                upto = sum(seconds <= float(end.strip("+")) for seconds in times)
+                assert value(text, f"{name}_bucket", le=end, **labels) == upto, (name, labels, end)
+
+
+def test_a_job_that_is_retried_is_as_old_as_its_retry(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    with stack.client() as client:
+        job = work.post(client, f"s3://episodes-media/clip/{uuid4()}-missing.jpg")
+        stack.sql("update ingest_jobs set created_at = created_at - interval '1 hour'")
+        assert value(scrape(f"{stack.url}/metrics").text, "episodes_oldest_queued_job_seconds") >= 3600
+        assert client.post(f"/api/v1/ingest/{job['job_id']}/cancel").status_code == 200
+        assert client.post(f"/api/v1/ingest/{job['job_id']}/retry").status_code == 200
+        stack.worker.spawn()
+        stack.dispatcher.spawn()
+        assert work.ended(client, job)["error"]["code"] == "SOURCE_MISSING"
+        text = scrape(f"{stack.url}/metrics").text
+        for name in ("episodes_job_wait_seconds", "episodes_job_duration_seconds"):
+            assert value(text, f"{name}_count") == 1
+            assert value(text, f"{name}_sum") < 60
+
+
 def test_the_gauges_are_what_the_ledger_says(server: Stack, worked: dict[str, str]) -> None:
     query = "select status, stage, count(*) from ingest_jobs group by 1, 2"
 

@@ -24,7 +24,14 @@ PATIENCE: Final = 120.0  # seconds after which a trap that nobody releases opens
 
 COMMIT: Final = re.compile(rb"Q\x00\x00\x00\x0bCOMMIT\x00")  # of PostgreSQL's protocol, as psycopg sends it
 COMMITTED: Final = re.compile(rb"C\x00\x00\x00\x0bCOMMIT\x00")  # its answer
-BEGIN: Final = re.compile(rb"Q\x00\x00\x00\x0aBEGIN\x00")
+NEXT: Final = re.compile(rb"deduplicate")  # the end of the first stage: one statement, which names the second one
+# Stage → its end on its way to PostgreSQL, the answer to that, and how many of the kind come before.
+ENDS: Final = {
+    "ingest": (NEXT, NEXT, 0),
+    "deduplicate": (COMMIT, COMMITTED, 0),
+    "thumbnail": (COMMIT, COMMITTED, 1),
+    "index": (COMMIT, COMMITTED, 2),
+}
 ACK: Final = re.compile(rb"\r\n\$3\r\nack\r\n")  # Dramatiq's, to Redis
 ENQUEUE: Final = re.compile(rb"\r\n\$7\r\nenqueue\r\n")
 ACKNOWLEDGED: Final = re.compile(rb"\x00\x3c\x00\x50")  # basic.ack of AMQP

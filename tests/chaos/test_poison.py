@@ -2,20 +2,31 @@
 
 import os
 import re
+import signal
 import time
+from contextlib import suppress
 
 import httpx2
 import pytest
 
 from ops.children import Child
 from tests import work
-from tests.chaos.conftest import Dealer
+from tests.chaos.conftest import LEASE_SECONDS, Dealer
 from tests.chaos.poisoned_decoder import POISON
 from tests.chaos.proxy import Hold, Link
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
+from tests.stack import PLAIN
 from tests.work import unique
 
+# A stage that a worker died with, and that has one attempt left.
+SUSPECT = """
+    with lost as (
+        insert into ingest_attempts (job_id, fence, stage, attempt, worker, finished_at, result)
+        values (%s, 1, 'ingest', 1, 'gone', now(), 'lost')
+    )
+    update ingest_jobs set fence = 2, attempts = 2 where job_id = %s
+"""
 FETCH = re.compile(rb"GET /episodes-media/")
 NEIGHBOURS = 5
 
@@ -65,8 +76,8 @@ class Supervised:
     def die(self, link: Link, _: bytes) -> None:
         """An act: who has asked for this file dies of it, with all its neighbours at work."""
         if len(self.deaths) < 2:
-            eventually(lambda: self._at_work() > NEIGHBOURS, within=20)
-        self.deaths.append(self._at_work())
+            eventually(lambda: at_work(self._world) > NEIGHBOURS, within=20)
+        self.deaths.append(at_work(self._world))
         kill(self._child)
         link.reset()
         if len(self.deaths) == 2:
@@ -75,10 +86,6 @@ class Supervised:
 
     def _start(self) -> Child:
         return self._world.worker(WORKER_THREADS=str(NEIGHBOURS + 1))
-
-    def _at_work(self) -> int:
-        number: int = self._world.stack.sql("select count(*) from ingest_jobs where lease_expires_at is not null")[0][0]
-        return number
 
 
 def test_a_job_that_kills_every_worker_fails_and_its_neighbours_succeed(
@@ -99,3 +106,63 @@ def test_a_job_that_kills_every_worker_fails_and_its_neighbours_succeed(
     starts = "select attempt, result from ingest_attempts where job_id = %s order by fence"
     assert world.stack.sql(starts, killer.job_id) == [(1, "lost"), (2, "lost"), (3, "lost")]
     world.calm()
+
+
+def at_work(world: World) -> int:
+    """How many jobs a worker holds."""
+    number: int = world.stack.sql("select count(*) from ingest_jobs where lease_expires_at is not null")[0][0]
+    return number
+
+
+def waiting(world: World) -> int:
+    """How many jobs wait that are no suspects."""
+    query = "select count(*) from ingest_jobs where status = 'queued' and attempts = 0"
+    number: int = world.stack.sql(query)[0][0]
+    return number
+
+
+def answers(url: str) -> bool:
+    """Whether a program tells its metrics."""
+    with suppress(httpx2.TransportError):
+        return httpx2.get(url, timeout=5, **PLAIN).status_code == 200
+    return False
+
+
+@pytest.mark.chaos
+def test_a_suspect_that_waits_to_run_alone_holds_up_one_worker_and_no_other(
+    world: World, client: httpx2.Client, dealt: Dealer
+) -> None:
+    world.lone().stop()
+    busy = Hold()
+    world.storage.trap("up", FETCH, busy, times=2)  # one job for each worker, which goes on until it is let go
+    pause = (
+        "insert into ingest_pauses (name, reason, paused_by, until) values ('batch', 'a', 'b', 'infinity')"
+    )
+    world.stack.sql(pause)
+    suspect = world.send(client, priority="batch")
+    world.stack.sql(SUSPECT, suspect.job_id, suspect.job_id)
+    since = time.monotonic()
+    first = world.worker()
+    world.send(client)
+    eventually(lambda: at_work(world) == 1, within=20)
+    second = world.worker(METRICS_PORT=str(world.stack.metrics_port))
+    eventually(lambda: answers(world.stack.metrics_url), within=20)
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGSTOP)
+    world.send(client)
+    eventually(lambda: at_work(world) == 2, within=LEASE_SECONDS)
+    os.kill(first.pid, signal.SIGCONT)
+    world.stack.sql("delete from ingest_pauses")
+    reserved = "select 1 from ingest_jobs where job_id = %s and hinted_at > clock_timestamp()"
+    eventually(lambda: world.stack.sql(reserved, suspect.job_id), within=20)
+    for _ in range(8):  # longer than a hint is waited for
+        world.send(client)
+        eventually(lambda: at_work(world) == 2 and not waiting(world), within=10)
+        time.sleep(1)  # there is nothing to be awaited: that nothing happens is the point
+    assert world.stack.sql("select status, attempts from ingest_jobs where job_id = %s", suspect.job_id) == [
+        ("queued", 2)
+    ]
+    busy.release()
+    dealt("a suspect waits for its turn alone, beside another worker", world, since)
+    for worker in (first, second):
+        worker.stop()

@@ -19,7 +19,7 @@ from tests.chaos import proxy
 from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, Dealer
 from tests.chaos.ledger import Sent
 from tests.chaos.proxy import Hold, cut
-from tests.chaos.test_workers_die import ANY, COPY, LARGE, STAGES, WITHIN
+from tests.chaos.test_workers_die import ANY, COPY, LARGE, WITHIN
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
 from tests.resources import CLIP, create
@@ -98,17 +98,20 @@ def test_the_answer_to_a_commit_is_lost_on_its_way_to_the_api(
     dealt("COMMIT's answer lost, at the API", world, since)
 
 
-@pytest.mark.parametrize("place", [0, *(pytest.param(place, marks=pytest.mark.chaos) for place in (1, 2, 3))])
+@pytest.mark.parametrize(
+    "stage", [name if name == "ingest" else pytest.param(name, marks=pytest.mark.chaos) for name in proxy.ENDS]
+)
 def test_the_answer_to_a_commit_is_lost_on_its_way_to_a_worker(
-    world: World, client: httpx2.Client, dealt: Dealer, place: int
+    world: World, client: httpx2.Client, dealt: Dealer, stage: str
 ) -> None:
     world.lone()
-    trap = world.postgresql.trap("down", proxy.COMMITTED, cut, skip=place)
+    _, answer, before = proxy.ENDS[stage]
+    trap = world.postgresql.trap("down", answer, cut, skip=before)
     world.send(client)
     trap.wait()
     since = time.monotonic()
     world.calm()
-    dealt(f"COMMIT's answer lost, at the end of {STAGES[place]}", world, since, within=LEASE_SECONDS + WITHIN)
+    dealt(f"COMMIT's answer lost, at the end of {stage}", world, since, within=LEASE_SECONDS + WITHIN)
 
 
 def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx2.Client, dealt: Dealer) -> None:

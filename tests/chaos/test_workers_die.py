@@ -17,19 +17,15 @@ ANY = re.compile(rb"(?s).")
 FETCH = re.compile(rb"GET /episodes-media/")
 STORE = re.compile(rb"PUT /episodes-thumbnails/content/")
 COPY = re.compile(rb"PUT /episodes-thumbnails/clips/")
-STAGES = ("ingest", "deduplicate", "thumbnail", "index")
 # Point → which proxy holds what, after how many of the kind.
 POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     "after the claim": ("storage", "up", FETCH, 0),
     "in mid-download": ("storage", "down", ANY, 2),
-    "after the hash": ("postgresql", "up", proxy.BEGIN, 0),
     "before a picture is stored": ("storage", "up", STORE, 1),
     "before a picture is put in place": ("storage", "up", COPY, 1),
-    **{f"before the commit of {name}": ("postgresql", "up", proxy.COMMIT, place) for place, name in enumerate(STAGES)},
-    **{
-        f"after the commit of {name}": ("postgresql", "down", proxy.COMMITTED, place)
-        for place, name in enumerate(STAGES)
-    },
+    "after the hash": ("postgresql", "up", proxy.NEXT, 0),
+    **{f"before the commit of {name}": ("postgresql", "up", end, skip) for name, (end, _, skip) in proxy.ENDS.items()},
+    **{f"after the commit of {name}": ("postgresql", "down", end, skip) for name, (_, end, skip) in proxy.ENDS.items()},
     "before the acknowledgement": ("broker", "up", proxy.ACKNOWLEDGED if ON_RABBITMQ else proxy.ACK, 0),
 }
 SHORT = ("in mid-download", "before the commit of ingest", "after the commit of index")

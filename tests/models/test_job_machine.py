@@ -66,13 +66,14 @@ class JobMachine(RuleBasedStateMachine):
     def claimed(self, data: st.DataObject, stage: Stage, worker: Holder, alone: bool) -> Any:
         job = self._any(data)
         wanted = data.draw(st.sampled_from([job["stage"], job["stage"], stage]), "stage")
-        free = "update ingest_jobs set hinted_at = null where job_id = %s"
+        free = "update ingest_jobs set hinted_at = '-infinity' where job_id = %s and hinted_at is not null"
         self._do(lambda to: database.execute(to, free, [job["job_id"]]))
         suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
         got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
         due = job["status"] in {"queued", "running"} and job["lease_expires_at"] is None and job["stage"] == wanted
-        assert (got is not None) is (due and (alone or not suspect))
+        hinted = job["hinted_at"] is not None or suspect  # who reserves a job hints at it
+        assert (got is not None) is (due and hinted and (alone or not suspect))
         return multiple() if got is None else got
 
     @rule(target=held, ours=held, worker=st.sampled_from(WORKERS))
