@@ -113,7 +113,7 @@ def _task(row: dict[str, Any]) -> Task:
 _POST: Final = """
     insert into ingest_jobs (kind, entity_type, entity_id, role, source_reference, on_duplicate, priority, stage,
                              request_id, created_by)
-    select 'housekeeping', 'housekeeping', task_id, 'primary', task, 'link', 'backfill', 'housekeeping', {request_id},
+    select 'housekeeping', 'housekeeping', task_id, 'primary', task, 'link', 'batch', 'housekeeping', {request_id},
            {created_by}
     from {tasks}
     on conflict (kind, entity_type, entity_id) where kind <> 'ingest' and status in ('queued', 'running') do nothing

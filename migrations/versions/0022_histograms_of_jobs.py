@@ -1,4 +1,4 @@
-"""How long jobs and their stages take, counted where they end; when a job was last queued; housekeeping in backfill."""
+"""How long jobs and their stages take, counted where they end; when a job was last put in the queue by hand."""
 
 from alembic import op
 
@@ -68,15 +68,11 @@ def upgrade() -> None:
         create trigger ingest_attempts_took after update on ingest_attempts for each row
             when (old.finished_at is null and new.finished_at is not null and new.result in ('succeeded', 'failed'))
             execute function stage_took();
-
-        -- Housekeeping is in no hurry, and does not take the place of a file that somebody waits for.
-        update ingest_jobs set priority = 'backfill' where kind = 'housekeeping' and finished_at is null;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-        update ingest_jobs set priority = 'batch' where kind = 'housekeeping' and finished_at is null;
         drop trigger ingest_attempts_took on ingest_attempts;
         drop trigger ingest_jobs_took on ingest_jobs;
         drop trigger ingest_jobs_started on ingest_jobs;
