@@ -10,8 +10,8 @@ from litestar.params import FromQuery, QueryParameter
 from api.dependencies import Db
 from api.envelope import Data, Listing, listing
 from models import audit, seals
+from models.actions import Action
 from models.audit import AuditFilter, AuditRow
-from models.changes import Action
 from models.database import Connection
 from models.errors import NotFound
 from models.paging import LONGEST_CURSOR, Whole, decode_cursor, encode_cursor

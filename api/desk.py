@@ -86,8 +86,7 @@ class DeskController(Controller):
 
     @post("/cancel", status_code=200, summary="Cancel all jobs that match")
     async def cancel_jobs(self, db: Db, who: Who, data: JSONBody[Cancel]) -> Data[Cancelled]:
-        done = await desk.cancel(db, who, data.filter)
-        return Data(done)
+        return Data(await desk.cancel(db, who, data.filter))
 
     @post("/reprocess", status_code=202, summary="Make the thumbnails again of all that match")
     async def reprocess(self, db: Db, who: Who, data: JSONBody[Reprocess]) -> Data[Reprocessed]:

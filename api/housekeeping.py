@@ -11,6 +11,7 @@ from models import housekeeping, integrity, orphans
 from models.housekeeping import NewTaskPause, Run, Task
 from models.integrity import Finding, FindingKind, Integrity
 from models.orphans import Orphan
+from models.paging import LONGEST_CURSOR
 
 
 class HousekeepingController(Controller):
@@ -65,6 +66,6 @@ class IntegrityController(Controller):
             bool, QueryParameter(description="Those that are over, instead of those that are not.")
         ] = False,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, QueryParameter(max_length=2048)] = None,
+        cursor: Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR)] = None,
     ) -> Listing[Finding]:
         return page_of(await integrity.page(db, limit, cursor, resolved=resolved, kind=kind))

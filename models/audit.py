@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from models import database
-from models.changes import Action
+from models.actions import Action
 from models.database import Connection
 
 

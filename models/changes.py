@@ -1,27 +1,12 @@
 """Every change of an entity, in one statement: the write, its row in the audit log, its row in the outbox."""
 
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-Action = Literal[
-    "create",
-    "update",
-    "delete",
-    "restore",
-    "link",
-    "unlink",
-    "ingest",
-    "retry",
-    "cancel",
-    "pause",
-    "resume",
-    "reprocess",
-    "run",
-    "purge",
-]
+from models.actions import Action
 
 
 class Actor(Struct, frozen=True):

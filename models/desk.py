@@ -1,6 +1,6 @@
 """The failed-job desk: what failed and where, and what is done to all jobs that match a filter."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -83,8 +83,7 @@ async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
         Conflict: where it has not failed, or what it was for is deleted.
     """
     job = await jobs.read(connection, job_id)
-    task = job.entity_type == "housekeeping"  # nobody deletes one
-    if not task and not await entities.living(connection, job.entity_type, [job.entity_id]):
+    if job.entity_id not in await _alive(connection, [job]):
         kind = job.entity_type.replace("_", " ")
         raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
     return await jobs.retry(connection, actor, job_id)
@@ -111,7 +110,7 @@ async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) 
         params["last"] = found[-1].job_id
 
 
-async def _alive(connection: Connection, found: list[_Found]) -> frozenset[UUID]:
+async def _alive(connection: Connection, found: Sequence[_Found | Job]) -> frozenset[UUID]:
     """The entities of these jobs that are not deleted."""
     alive: frozenset[UUID] = frozenset()
     for entity_type in {job.entity_type for job in found}:

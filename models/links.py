@@ -13,7 +13,8 @@ from msgspec import Struct, structs
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from models import database
-from models.changes import Action, Actor
+from models.actions import Action
+from models.changes import Actor
 from models.database import Connection
 from models.episodes import EPISODES
 from models.errors import NotFound, PreconditionFailed

@@ -6,7 +6,8 @@ from typing import Final, LiteralString, ParamSpec, cast
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from models.changes import Action, recorded
+from models.actions import Action
+from models.changes import recorded
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from models.actions import Action
 from ops.cli_housekeeping import housekeeping, integrity
 from ops.cli_jobs import jobs
 from ops.cli_options import AsJson, EntityName, Limit, run
@@ -123,23 +124,7 @@ def list_changes(
     entity_type: str | None = None,
     entity_id: str | None = None,
     actor: str | None = None,
-    action: Literal[
-        "create",
-        "update",
-        "delete",
-        "restore",
-        "link",
-        "unlink",
-        "ingest",
-        "retry",
-        "cancel",
-        "pause",
-        "resume",
-        "reprocess",
-        "run",
-        "purge",
-    ]
-    | None = None,
+    action: Action | None = None,
     since: str | None = None,
     until: str | None = None,
     limit: Limit = 50,

@@ -13,7 +13,7 @@ Kind = Literal["ingest", "reprocess", "housekeeping"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageName = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
 Lane = Literal["interactive", "batch", "backfill"]
-Held = Literal["interactive", "batch", "backfill", "ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
+Held = Literal[Lane, StageName]
 
 
 @dataclass(frozen=True, kw_only=True)

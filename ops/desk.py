@@ -1,14 +1,15 @@
 """What the commands ``episodes jobs …`` do with the server, and how they show it."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from ops import report
+from ops.cli_jobs import Lane
 from ops.client import Client, connected
 from ops.commands import first
 from ops.errors import CommandError
 
-LANES: Final = ("interactive", "batch", "backfill")
+LANES: Final = get_args(Lane)
 ATTEMPT: Final = ("stage", "attempt", "worker", "started_at", "finished_at", "result")
 PAUSE: Final = ("reason", "paused_by", "paused_at", "until")
 LANE: Final = ("concurrency", "running", "waiting", "paused_until")

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.parameters import Reason
-from models import changes, jobs, thumbnails
+from models import actions, jobs, thumbnails
 from models.backgrounds import BACKGROUNDS, BackgroundPatch, NewBackground
 from models.clips import CLIPS, ClipPatch, NewClip
 from models.components import COMPONENTS, ComponentPatch, NewComponent
@@ -109,7 +109,7 @@ CLOSED: dict[tuple[str, str], Any] = {
     ("ingest_jobs", "outcome"): jobs.Outcome,
     ("thumbnails", "size_variant"): thumbnails.Variant,
     ("ingest_pauses", "name"): jobs.Priority | jobs.Stage,
-    ("audit_log", "action"): changes.Action,
+    ("audit_log", "action"): actions.Action,
 }
 
 
