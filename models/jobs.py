@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType, convert, json
 from models import database, files
 from models.changes import Actor
 from models.database import Connection
-from models.errors import Conflict, ErrorCode, NotFound, RateLimited
+from models.errors import Conflict, ErrorCode, Invalid, NotFound, RateLimited
 from models.fields import Reference, Sha256
 from models.media import EntityType, Role
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
@@ -213,10 +213,13 @@ async def check_share(connection: Connection, subject: str, number: int, share: 
     Posts at the same time do not see each other: together they may pass the share by what they bring.
 
     Raises:
+        Invalid: naming ``jobs``, where they are more than that by themselves: to wait would not help.
         RateLimited
     """
     if not share:
         return
+    if number > share:
+        raise Invalid(f"{number} jobs at once, and at most {share} of your jobs may wait: send fewer", field="jobs")
     query = """
         select count(*) from (select from ingest_jobs
                               where created_by = %s and kind = 'ingest' and status in ('queued', 'running')

@@ -547,3 +547,16 @@ def test_a_caller_over_its_share_waits_and_nobody_else_does(new_stack: Callable[
         assert eager.post(f"{PATH}/{job['job_id']}/cancel").status_code == 200
         assert eager.post(PATH, json=item).status_code == 202
         assert stack.sql("select count(*) from ingest_jobs where created_by = 'eager'") == [(4,)]
+
+
+def test_a_batch_that_no_share_could_hold_is_told_so_instead_of_to_wait(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack(INGEST_SHARE="3")
+    stack.api.start()
+    with stack.client("editor") as client:
+        item = _job(client, MISSING)
+        refused = client.post(f"{PATH}/batch", json={"jobs": [item] * 4})
+        assert (refused.status_code, errors(refused)) == (400, [("VALIDATION_ERROR", "jobs")])
+        assert "Retry-After" not in refused.headers
+        assert "at most 3 of your jobs" in refused.json()["errors"][0]["message"]
+        assert stack.sql("select count(*) from ingest_jobs") == [(0,)]
+        assert client.post(f"{PATH}/batch", json={"jobs": [item] * 3}).status_code == 202
