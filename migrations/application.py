@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier, Literal
 
-# Rows of the log get their number, time and transaction from the database.
+# Rows of the log get their number, time and transaction from the database, and seals their number and time.
 RIGHTS: Final = SQL("""
     grant usage on schema public to {role};
     grant select, insert, update, delete on all tables in schema public to {role};
@@ -19,7 +19,7 @@ RIGHTS: Final = SQL("""
     revoke create on schema public from {role};
     revoke all on audit_log, audit_seals, alembic_version from {role} cascade;
     grant select on audit_log, audit_seals, alembic_version to {role};
-    grant insert on audit_seals to {role};
+    grant insert (format, upto, rows, hash, audit_ids, digests) on audit_seals to {role};
     grant insert (actor, action, entity_type, entity_id, before, after, request_id, job_id) on audit_log to {role};
 """)
 

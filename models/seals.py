@@ -54,7 +54,7 @@ _DIGEST: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
 _HEAD: Final = "sha256(convert_to(concat_ws(' ', upto, rows, extract(epoch from sealed_at)), 'UTF8'))"
 _NAMED: Final = b"select concat(seal_id, ':', encode(hash, 'hex')) from audit_seals "
 # The hash of a seal is over the hash of the one before it, what it says of itself, and the digests of its rows in the
-# order of their ids.
+# order of their ids. The row gets its sealed_at by default, which is the now() that the hash is over.
 _SEAL: Final = f"""
     with last as (
         select coalesce((select hash from audit_seals order by seal_id desc limit 1), '') as hash,
@@ -69,8 +69,8 @@ _SEAL: Final = f"""
                string_agg({_DIGEST}, ''::bytea order by audit_id) as digests
         from settled join audit_log on transaction >= since and transaction < upto
     )
-    insert into audit_seals (format, upto, rows, sealed_at, hash, audit_ids, digests)
-    select 2, upto, rows, sealed_at, sha256(hash || {_HEAD} || digests), audit_ids, digests
+    insert into audit_seals (format, upto, rows, hash, audit_ids, digests)
+    select 2, upto, rows, sha256(hash || {_HEAD} || digests), audit_ids, digests
     from settled, covered where rows > 0
     returning concat(seal_id, ':', encode(hash, 'hex'))
 """  # noqa: S608

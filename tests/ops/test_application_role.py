@@ -126,6 +126,16 @@ def test_it_cannot_date_back_what_it_adds(url: str, column: str, value: str) -> 
         connection.rollback()
 
 
+@pytest.mark.parametrize(("column", "value"), [("sealed_at", "now() - interval '1 day'"), ("seal_id", "1")])
+def test_it_cannot_date_or_number_a_seal(url: str, column: str, value: str) -> None:
+    seal = "insert into audit_seals (upto, rows, hash, audit_ids, digests{}) {} values ('1', 0, '', '{{}}', ''{})"
+    with psycopg.connect(url) as connection:
+        connection.execute(seal.format("", "", "").encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(seal.format(f", {column}", "overriding system value", f", {value}").encode())
+        connection.rollback()
+
+
 def test_it_cannot_give_itself_the_right(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("grant all on audit_log to current_user")  # a warning: nothing was granted
