@@ -1,7 +1,8 @@
 """The rest of a large body is read before the request is refused.
 
 Most clients send all of a body before they read an answer. Where nobody took the rest, they would find their connection
-reset instead of the answer that says why.
+reset instead of the answer that says why. Of what nobody will read all of, nothing more is read; then the answer says
+that the connection ends with it, and only who looks while sending is sure to see it.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope,
 from api.headers import sent
 
 SHORT: Final = 64 * 1024  # bytes that sockets hold anyway
-MOST: Final = 256 * 1024 * 1024  # bytes that are read for nothing; then the connection is cut off after all
+MOST: Final = 256 * 1024 * 1024  # bytes that are read for nothing of a caller whom we know
+MOST_OF_NOBODY: Final = 16 * 1024 * 1024  # and of others: what a body may have, and some more
 PATIENCE_SECONDS: Final = 30.0
 
 
@@ -28,36 +30,44 @@ class Drained:
         if scope["type"] != ScopeType.HTTP or not _is_long(scope):
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, asks_first=sent(scope, b"expect") is not None)
+        body = _Body(receive, scope)
 
         async def after_the_body(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await body.drain()
+            if message["type"] == "http.response.start" and not await body.drained():
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         await self._app(scope, body, after_the_body)
 
 
 class _Body:
-    """A body while it is read; ``asks_first``: the client sends none before somebody begins to read."""
+    """A body while it is read."""
 
-    def __init__(self, receive: Receive, *, asks_first: bool) -> None:
+    def __init__(self, receive: Receive, scope: Any) -> None:
         self._receive = receive
-        self._ended = asks_first
+        self._scope = scope
+        self._ended = sent(scope, b"expect") is not None  # its client sends none before somebody begins to read
+        self._read = 0
 
     async def __call__(self) -> HTTPReceiveMessage:
         message: Any = await self._receive()
         self._ended = not message.get("more_body", False)
+        self._read += len(message.get("body", b""))
         return message  # type: ignore[no-any-return]  # nothing else comes in a request
 
-    async def drain(self) -> None:
-        """Read what is left, and forget it."""
-        read = 0
+    async def drained(self) -> bool:
+        """Read what is left, and forget it; whether it has ended."""
+        most = MOST if self._scope.get("auth") else MOST_OF_NOBODY
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not self._ended and read < MOST:
-                    message: Any = await self()
-                    read += len(message.get("body", b""))
+                while not self._ended and max(self._read, _announced(self._scope)) <= most:
+                    await self()
+        return self._ended
+
+
+def _announced(scope: Any) -> int:
+    length = sent(scope, b"content-length") or ""
+    return int(length) if length.isdecimal() else 0
 
 
 def _is_long(scope: Any) -> bool:
