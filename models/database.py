@@ -72,19 +72,24 @@ class _Cursor(AsyncCursor[Row]):
         try:
             return await self.fetchone()
         finally:
-            self._reset()
+            self._let_go()
 
     async def every(self) -> list[Row]:
         try:
             return await self.fetchall()
         finally:
-            self._reset()
+            self._let_go()
 
     def touched(self) -> int:
         """How many rows."""
         number = self.rowcount
-        self._reset()
+        self._let_go()
         return number
+
+    def _let_go(self) -> None:
+        """Both the cursor and what reads its columns hold the result; psycopg has no public way to empty them."""
+        self._reset()
+        self._tx.set_pgresult(None)
 
 
 class Connection(AsyncConnection[tuple[Any, ...]]):

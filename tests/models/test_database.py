@@ -1,6 +1,8 @@
 """The pool of connections, on a real PostgreSQL that breaks them."""
 
 import asyncio
+import inspect
+import sys
 from pathlib import Path
 
 import psycopg
@@ -30,3 +32,21 @@ async def test_a_connection_that_the_server_closed_is_not_given_out(services: di
         after = set(await asyncio.gather(*(backend() for _ in range(CONNECTIONS))))
     assert len(before) == CONNECTIONS
     assert not before & after
+
+
+async def test_a_cursor_that_is_kept_holds_nothing_of_what_it_found(services: dict[str, str], tmp_path: Path) -> None:
+    """It is emptied by private names of psycopg, which has no public ones: this fails where they mean something else."""
+    query = "select generate_series(1, 3) as number"
+    settings = Settings(database_url=own_database(services), redis_url=services["REDIS_URL"], episodes_home=tmp_path)
+    async with database.pool(settings, size=1) as pool, database.connection(pool) as connection:
+        cursor = connection.cursor_of(query)
+        for read in (cursor.first, cursor.every, cursor.touched):
+            await cursor.execute(query)
+            found = cursor.pgresult
+            result = read()
+            if inspect.isawaitable(result):
+                await result
+            where = "psycopg changed what empties a cursor: see _Cursor._let_go in models/database.py"
+            assert sys.getrefcount(found) == 2, where
+            assert (cursor.pgresult, cursor.rowcount) == (None, -1), where
+        assert await database.tuples(connection, query) == [(1,), (2,), (3,)]
