@@ -35,7 +35,7 @@ async def test_a_connection_that_the_server_closed_is_not_given_out(services: di
 
 
 async def test_a_cursor_that_is_kept_holds_nothing_of_what_it_found(services: dict[str, str], tmp_path: Path) -> None:
-    """It is emptied by private names of psycopg, which has no public ones: this fails where they mean something else."""
+    """It is emptied by private names of psycopg, which has no public ones: here it shows where they change."""
     query = "select generate_series(1, 3) as number"
     settings = Settings(database_url=own_database(services), redis_url=services["REDIS_URL"], episodes_home=tmp_path)
     async with database.pool(settings, size=1) as pool, database.connection(pool) as connection:
