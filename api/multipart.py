@@ -19,7 +19,7 @@ from models.fields import Reference as ReferenceText
 from models.jobs import DuplicateOf
 from models.media import MB, kind_of, size_limit
 from models.references import Reference
-from models.storage import URL_SECONDS, Storage
+from models.storage import PART_URL_SECONDS, Storage
 
 PART_SIZE: Final = 64 * MB  # the largest file has 80 of them
 
@@ -87,7 +87,7 @@ class MultipartController(Controller):
             PartUrl(number, files.signed_part(target, upload_id, number, _length(size)))
             for number, size in enumerate(_sizes(data), start=1)
         ]
-        return Data(MultipartUpload(upload_id, str(target), PART_SIZE, parts, URL_SECONDS, duplicate))
+        return Data(MultipartUpload(upload_id, str(target), PART_SIZE, parts, PART_URL_SECONDS, duplicate))
 
     @post("/complete", status_code=200, summary="Join the parts of a large file", responses=_MISSING)
     async def complete_multipart(self, files: Files, data: JSONBody[SentParts]) -> Data[Stored]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK: Final = 1024 * 1024
 URL_SECONDS: Final = 3600
+PART_URL_SECONDS: Final = 24 * 3600  # the last part of a large file is sent long after the first
 _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 _UNFIT: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"})
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
@@ -130,9 +131,9 @@ class Storage:
         return begun["UploadId"]
 
     def signed_part(self, target: Reference, upload_id: str, number: int, headers: Mapping[str, str]) -> str:
-        """A URL that stores a part, counted from 1, within an hour, with exactly these headers."""
+        """A URL that stores a part, counted from 1, within a day, with exactly these headers."""
         parameters = {"partNumber": str(number), "uploadId": upload_id}
-        return self._signer.url("PUT", target, headers, URL_SECONDS, self._credentials(), parameters=parameters)
+        return self._signer.url("PUT", target, headers, PART_URL_SECONDS, self._credentials(), parameters=parameters)
 
     async def parts(self, target: Reference, upload_id: str) -> dict[int, str]:
         """The parts that have arrived: number → ETag.

@@ -1,8 +1,10 @@
-"""One file to the storage by presigned URL, streamed from the disk."""
+"""One file to the storage by presigned URLs, streamed from the disk; a large one in parts, each repeated alone."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx2
 import msgspec
@@ -13,8 +15,10 @@ from ops.outcome import Failed, Original
 from ops.plan import Item
 
 CHUNK: Final = 1024 * 1024  # bytes read at once
+WHOLE: Final = 64 * 1024 * 1024  # bytes of the largest file that is sent at once
 PAUSES: Final = (0.25, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts, half a minute in all
 EXPIRED: Final = 403
+UPLOAD: Final = "/api/v1/upload"
 # Our own earlier attempt arrived after all, only its answer was lost: the key is nobody else's.
 ARRIVED: Final = (200, 201, 204, 412)
 AGAIN: Final = (0, 403, 408, 429)
@@ -27,6 +31,36 @@ class Ticket(msgspec.Struct, rename="camel"):
     file_reference: str
     headers: dict[str, str]
     duplicate_of: Original | None = None
+
+
+class Part(msgspec.Struct, rename="camel"):
+    """Where to send a part, counted from 1."""
+
+    part_number: int
+    url: str
+
+
+class PartsTicket(msgspec.Struct, rename="camel"):
+    """Where to send a file in parts of ``part_size`` bytes, the last of which is what is left."""
+
+    upload_id: str
+    file_reference: str
+    part_size: int
+    parts: list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``size`` bytes of a file from ``start`` on."""
+
+    item: Item
+    start: int
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.size == self.item.size
 
 
 class Uploads:
@@ -43,52 +77,83 @@ class Uploads:
 
     async def ticket(self, item: Item) -> Ticket:
         """A presigned URL for a file, good for an hour."""
-        body = {
-            "file_name": item.file.path.name.encode("utf-8", "replace").decode(),
-            "file_type": item.mime_type,
-            "entity_type": item.file.target.entity_type,
-            "file_size": item.size,
-            "sha256": item.sha256,
-        }
-        return (await self._client.post("/api/v1/upload/generate-url", Ticket, body)).data
+        return (await self._client.post(f"{UPLOAD}/generate-url", Ticket, _announced(item))).data
 
     async def send(self, item: Item, ticket: Ticket) -> str:
-        """Send a file and give its reference; a broken attempt is repeated, an expired URL replaced.
+        """Send a file and give its reference, which is not the ticket's where it went in parts or the URL had expired.
 
         Raises:
             Failed: the storage refuses this file, or it cannot be read.
             Unreachable: the storage does not take anything for half a minute.
         """
+        if item.size > WHOLE:
+            return await self._in_parts(item)
+        return (await self._repeated(Piece(item, 0, item.size), ticket))[0]
+
+    async def _in_parts(self, item: Item) -> str:
+        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(item))).data
+        sent = {
+            "upload_id": upload.upload_id,
+            "file_reference": upload.file_reference,
+            "parts": [await self._part(item, upload, part) for part in upload.parts],
+        }
+        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], sent)
+        return upload.file_reference
+
+    async def _part(self, item: Item, upload: PartsTicket, part: Part) -> dict[str, Any]:
+        start = (part.part_number - 1) * upload.part_size
+        piece = Piece(item, start, min(upload.part_size, item.size - start))
+        _, etag = await self._repeated(piece, Ticket(part.url, upload.file_reference, {}))
+        return {"part_number": part.part_number, "etag": etag}
+
+    async def _repeated(self, piece: Piece, ticket: Ticket) -> tuple[str, str]:
+        """Send a piece until it has arrived: the file's reference, and the ETag."""
         for pause in (*PAUSES, None):
-            status, said = await self._put(item, ticket)
+            status, said = await self._put(piece, ticket)
             if status in ARRIVED:
-                return ticket.file_reference
+                return ticket.file_reference, said
             if status not in AGAIN and status < httpx2.codes.INTERNAL_SERVER_ERROR:
                 raise Failed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
             if pause is not None:
                 await asyncio.sleep(pause)
             if status == EXPIRED:
-                ticket = await self.ticket(item)
+                ticket = await self._replaced(piece)
         raise Unreachable(f"The storage does not take uploads: {said or f'status {status}'}")
 
-    async def _put(self, item: Item, ticket: Ticket) -> tuple[int, str]:
-        headers = {"Content-Length": str(item.size), **ticket.headers}
+    async def _replaced(self, piece: Piece) -> Ticket:
+        if not piece.whole:
+            raise Failed("UPLOAD_REFUSED", "The storage refused a part of it: send it again within a day.")
+        return await self.ticket(piece.item)
+
+    async def _put(self, piece: Piece, ticket: Ticket) -> tuple[int, str]:
+        """The status, 0 where there was none; with it the ETag, or what went wrong."""
+        headers = {"Content-Length": str(piece.size), **ticket.headers}
         try:
-            answer = await self._http.put(ticket.upload_url, content=self._chunks(item), headers=headers)
+            answer = await self._http.put(ticket.upload_url, content=self._chunks(piece), headers=headers)
         except httpx2.TransportError as error:
             return 0, str(error) or type(error).__name__
         except OSError as error:
             raise Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
-        return answer.status_code, ""
+        return answer.status_code, answer.headers.get("ETag", "") if answer.is_success else ""
 
-    async def _chunks(self, item: Item) -> AsyncIterator[bytes]:
-        left = item.size
-        with item.file.path.open("rb") as stream:
-            while chunk := await asyncio.to_thread(stream.read, CHUNK):
+    async def _chunks(self, piece: Piece) -> AsyncIterator[bytes]:
+        left = piece.size
+        with piece.item.file.path.open("rb") as stream:
+            stream.seek(piece.start)
+            while left:
+                chunk = await asyncio.to_thread(stream.read, min(CHUNK, left))
+                if not chunk or os.fstat(stream.fileno()).st_size != piece.item.size:
+                    raise Failed("FILE_CHANGED", "The file changed while it was sent.")
                 left -= len(chunk)
-                if left < 0:
-                    break
                 yield chunk
                 self._sent(len(chunk))
-        if left:
-            raise Failed("FILE_CHANGED", "The file changed while it was sent.")
+
+
+def _announced(item: Item) -> dict[str, Any]:
+    return {
+        "file_name": item.file.path.name.encode("utf-8", "replace").decode(),
+        "file_type": item.mime_type,
+        "entity_type": item.file.target.entity_type,
+        "file_size": item.size,
+        "sha256": item.sha256,
+    }

@@ -49,7 +49,8 @@ def test_an_upload_in_parts_has_the_contracts_shape(editor: httpx2.Client) -> No
     assert set(upload) == {"uploadId", "fileReference", "partSize", "parts", "expiresIn"}
     assert upload["fileReference"].startswith("s3://episodes-media/clip/")
     assert [part["partNumber"] for part in upload["parts"]] == [1, 2, 3]
-    assert upload["partSize"] == 64 * MB
+    assert (upload["partSize"], upload["expiresIn"]) == (64 * MB, 24 * 3600)
+    assert all("X-Amz-Expires=86400" in part["url"] for part in upload["parts"])
     assert all(set(part) == {"partNumber", "url"} for part in upload["parts"])
 
 

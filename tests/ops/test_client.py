@@ -167,6 +167,42 @@ async def test_an_expired_url_is_replaced(script: Script, uploads: Uploads, item
     assert await uploads.send(item, ticket(script, "one")) == "s3://bucket/two"
 
 
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch, script: Script) -> dict[str, Any]:
+    """Files of more than 2 MB are sent in parts of 2 MB, the first of which are these."""
+    monkeypatch.setattr("ops.upload.WHOLE", 2_000_000)
+    parts = [{"partNumber": number, "url": f"{script.url}/part{number}"} for number in (1, 2)]
+    return {"uploadId": "u", "fileReference": "s3://bucket/parts", "partSize": 2_000_000, "parts": parts}
+
+
+async def test_a_broken_part_is_repeated_alone(
+    script: Script, uploads: Uploads, item: Item, in_parts: dict[str, Any]
+) -> None:
+    joined: Answer = (200, {}, {"data": {"fileReference": "s3://bucket/parts"}, "metadata": {}})
+    begun: Answer = (200, {}, {"data": in_parts, "metadata": {}})
+    script.answers = [begun, (200, {"ETag": '"a"'}, ""), (503, {}, ""), (200, {"ETag": '"b"'}, ""), joined]
+    assert await uploads.send(item, ticket(script, "whole")) == "s3://bucket/parts"
+    assert [(first.split()[1], len(body)) for first, _, body in script.requests[1:4]] == [
+        ("/part1", 2_000_000),
+        ("/part2", 1_000_000),
+        ("/part2", 1_000_000),
+    ]
+    assert json.loads(script.requests[4][2]) == {
+        "upload_id": "u",
+        "file_reference": "s3://bucket/parts",
+        "parts": [{"part_number": 1, "etag": '"a"'}, {"part_number": 2, "etag": '"b"'}],
+    }
+
+
+async def test_a_part_that_is_refused_fails_its_file(
+    script: Script, uploads: Uploads, item: Item, in_parts: dict[str, Any]
+) -> None:
+    script.answers = [(200, {}, {"data": in_parts, "metadata": {}}), (403, {}, "")]
+    with pytest.raises(Failed) as raised:
+        await uploads.send(item, ticket(script, "whole"))
+    assert raised.value.why.code == "UPLOAD_REFUSED"
+
+
 async def test_a_refused_upload_fails_its_file_alone(script: Script, uploads: Uploads, item: Item) -> None:
     script.answers = [(400, {}, "")]
     with pytest.raises(Failed) as raised:

@@ -1,5 +1,6 @@
 """The folder ingest against a running server and its pipeline."""
 
+import hashlib
 import json
 import signal
 import socket
@@ -19,6 +20,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from tests import media
 from tests.eventually import eventually
 from tests.stack import Stack, unmeasured
 
@@ -340,6 +342,43 @@ class Gate:
 
     def reopen(self) -> None:
         self._listener = self._listen(self.port)
+
+
+class BreaksOnce(Gate):
+    """A way that breaks off once, after so many bytes have been sent to the server."""
+
+    def __init__(self, url: str, after: int) -> None:
+        self._after = after
+        self.sent = 0
+        super().__init__(url)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            to_server = target.getpeername() == self._target
+            while data := source.recv(65536):
+                before, self.sent = self.sent, self.sent + len(data) * to_server
+                if before < self._after <= self.sent:
+                    self._close(source)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_of_a_large_file_only_the_part_that_broke_is_sent_again(
+    services: dict[str, str], new_stack: Callable[..., Stack], tmp_path: Path
+) -> None:
+    video = media.clip(tmp_path / "take.mp4", media.moving(10))
+    with video.open("ab") as stream:
+        stream.write(media.box(b"free", bytes(100_000_000)))
+    way = BreaksOnce(services["S3_ENDPOINT_URL"], after=80_000_000)
+    stack = new_stack(S3_ENDPOINT_URL=f"http://127.0.0.1:{way.port}")
+    stack.start()
+    run = ingest(stack.environ, video, "--create")
+    stack.stop()
+    way.shut()
+    assert (run.code, run.outcomes) == (0, {"stored": 1})
+    assert 110_000_000 < way.sent < 130_000_000
+    digest = hashlib.sha256(video.read_bytes()).hexdigest()
+    assert stack.sql("select sha256, file_size from files") == [(digest, video.stat().st_size)]
 
 
 @contextmanager
