@@ -35,6 +35,7 @@ class System:
             "PORT": str(self.port),
             "METRICS_PORT": str(self.metrics_port),
             "APP_ENV": "development",
+            "EPISODES_DOTENV": "",
             **settings,
         }
         self.api = self.child("api")

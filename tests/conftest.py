@@ -16,6 +16,7 @@ from tests.stack import Stack, hasten, running
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+os.environ["EPISODES_DOTENV"] = ""  # no developer's file reaches what tests start
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests
 

@@ -40,7 +40,7 @@ def application(owner: str, role: str, password: str = "it's") -> str:
 
 def migrated(owner: str, url: str) -> subprocess.CompletedProcess[str]:
     """``python -m migrations`` with both."""
-    environ = {"PATH": os.defpath, "MIGRATION_DATABASE_URL": owner, "DATABASE_URL": url}
+    environ = {"PATH": os.defpath, "EPISODES_DOTENV": "", "MIGRATION_DATABASE_URL": owner, "DATABASE_URL": url}
     command = (sys.executable, "-m", "migrations")
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
 

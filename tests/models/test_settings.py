@@ -232,7 +232,7 @@ def test_a_refusal_tells_no_secret() -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_with_a_bad_setting_stops_with_one_line(program: str) -> None:
-    environ = {"PATH": os.environ["PATH"], **NEEDED, "PORT": "http"}
+    environ = {"PATH": os.environ["PATH"], "EPISODES_DOTENV": "", **NEEDED, "PORT": "http"}
     command = [sys.executable, "-m", program]
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1

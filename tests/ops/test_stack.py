@@ -18,6 +18,8 @@ import pytest
 from models.dotenv import with_dotenv
 from ops import ports
 from ops.stack import note_first_start
+from tests.eventually import eventually
+from tests.stack import Stack
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -260,5 +262,21 @@ def test_a_port_is_taken_on_the_host_that_is_asked_for() -> None:
 def test_the_developers_file_completes_the_environment_but_not_in_production(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("# mine\nPORT=4444\nexport LOG_LEVEL='DEBUG'\nMETRICS_TOKEN = a#b # secret\n\nnonsense\n")
-    assert with_dotenv({"PORT": "1"}, file) == {"PORT": "1", "LOG_LEVEL": "DEBUG", "METRICS_TOKEN": "a#b"}
-    assert with_dotenv({"APP_ENV": "production"}, file) == {"APP_ENV": "production"}
+    said = {"PORT": "1", "EPISODES_DOTENV": str(file)}
+    assert with_dotenv(said) == said | {"LOG_LEVEL": "DEBUG", "METRICS_TOKEN": "a#b"}
+    assert with_dotenv(said | {"APP_ENV": "production"}) == said | {"APP_ENV": "production"}
+
+
+def test_a_developers_file_does_not_reach_what_tests_start(
+    new_stack: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("INGEST_SHARE=nonsense\n")
+    monkeypatch.chdir(tmp_path)
+    other = new_stack(EPISODES_DOTENV=".env").api
+    other.spawn()
+    eventually(lambda: not other.alive, within=15)
+    stack = new_stack()
+    stack.api.start()
+    command = (sys.executable, "-m", "ops.cli", "token", "--role", "viewer")
+    done = subprocess.run(command, env=stack.environ, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
