@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pika.exceptions
 import redis
-from dramatiq import Broker, set_encoder
+import structlog
+from dramatiq import Broker, get_encoder, set_encoder
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerError
@@ -18,8 +19,43 @@ from dramatiq.middleware.asyncio import AsyncIO
 from models.settings import Settings
 from pipeline.hints import QUEUE, HintEncoder
 
+log = structlog.get_logger()
+
 NAMESPACE: Final = "episodes"
 TROUBLE: Final = (redis.RedisError, pika.exceptions.AMQPError, BrokerError, OSError)
+
+
+class HintBroker(RedisBroker):
+    """Redis, in which nothing stays of what was fetched and is no hint.
+
+    Dramatiq acknowledges a message by the id that stands in it. Where it is garbage or a forgery that is none, or
+    another's, and its own would stay among what is at work, to be fetched again once this worker is dead.
+    """
+
+    def do_ack(self, queue_name: str, told_id: str) -> None:
+        """Acknowledge a message."""
+        if not self.client.sismember(self._at_work(queue_name), told_id):
+            self._drop_forgeries(queue_name)
+        self._acknowledge(queue_name, told_id)
+
+    def _drop_forgeries(self, queue_name: str) -> None:
+        """Acknowledge what does not tell the id that it has."""
+        dropped = 0
+        for known_id in self.client.smembers(self._at_work(queue_name)):
+            body: Any = self.client.hget(f"{NAMESPACE}:{queue_name}.msgs", known_id)
+            told_id = get_encoder().decode(body or b"")["options"]["redis_message_id"]
+            if told_id.encode() != known_id:
+                self._acknowledge(queue_name, known_id)
+                dropped += 1
+        if dropped:
+            log.warning("messages that were no hints are dropped", number=dropped)
+
+    def _acknowledge(self, queue_name: str, message_id: str | bytes) -> None:
+        self._dispatch("ack")(queue_name, message_id)  # type: ignore[no-untyped-call]  # the package leaves it untyped
+
+    def _at_work(self, queue_name: str) -> str:
+        """The key under which Dramatiq keeps the ids of what this process has fetched."""
+        return f"{NAMESPACE}:__acks__.{self.broker_id}.{queue_name}"
 
 
 class QuorumBroker(RabbitmqBroker):
@@ -41,7 +77,7 @@ def make_broker(settings: Settings, *middleware: Middleware) -> Broker:
     if settings.on_rabbitmq:
         broker = QuorumBroker(url=settings.broker, confirm_delivery=True, middleware=layers)
     else:
-        broker = RedisBroker(url=settings.broker, namespace=NAMESPACE, middleware=layers)  # type: ignore[no-untyped-call]  # the package leaves its constructor untyped
+        broker = HintBroker(url=settings.broker, namespace=NAMESPACE, middleware=layers)  # type: ignore[no-untyped-call]  # the package leaves its constructor untyped
     broker.declare_queue(QUEUE)
     return broker
 

@@ -1,0 +1,37 @@
+"""What stands in the broker and is no hint is dropped by the worker that fetches it."""
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+import redis
+
+from pipeline.broker import NAMESPACE
+from pipeline.hints import QUEUE
+from tests import media, work
+from tests.eventually import eventually
+from tests.stack import Stack
+
+
+def hint(actor: str = "ingest", told_id: str | None = None) -> tuple[str, str]:
+    """A message and its id; where ``told_id`` is given, it tells that instead."""
+    known_id = str(uuid4())
+    options = {"redis_message_id": known_id if told_id is None else told_id}
+    body = {"queue_name": QUEUE, "actor_name": actor, "args": [str(uuid4())], "kwargs": {}, "options": options}
+    return known_id, json.dumps(body | {"message_id": str(uuid4()), "message_timestamp": 0})
+
+
+def test_garbage_unknown_actors_and_forged_ids_do_not_stay_in_redis(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.start()
+    forged = [hint("shutdown"), hint(told_id=""), hint(told_id=str(uuid4())), (str(uuid4()), b"\x00\xff garbage")]
+    with redis.Redis.from_url(stack.environ["REDIS_URL"]) as queue:
+        for known_id, body in forged:
+            queue.hset(f"{NAMESPACE}:{QUEUE}.msgs", known_id, body)
+            queue.rpush(f"{NAMESPACE}:{QUEUE}", known_id)
+        queue.rpush(f"{NAMESPACE}:{QUEUE}", "an id without a message")
+        left = (f"{NAMESPACE}:{QUEUE}*", f"{NAMESPACE}:__acks__*")
+        with stack.client() as client:
+            assert work.ended(client, work.post(client, work.upload(client, media.jpeg())))["status"] == "succeeded"
+        eventually(lambda: not any(queue.keys(pattern) for pattern in left), within=20)
+    assert "messages that were no hints are dropped" in stack.log("worker")
