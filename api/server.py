@@ -4,11 +4,14 @@ import os
 from typing import Any, Final
 
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from api import stopping
 from models.settings import Settings
 
+# The server's own lines go where all others go, and look like them.
+LOG: Final = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 PATIENCE_SECONDS: Final = 5  # what requests may take to end when we are told to stop
 
 
@@ -31,6 +34,8 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         interface=Interfaces.ASGI,
         websockets=False,
+        log_level=LogLevels(settings.log_level.lower()),
+        log_dictconfig=LOG,
         log_access=False,
         workers_kill_timeout=PATIENCE_SECONDS,
     ).serve()

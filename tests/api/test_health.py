@@ -1,6 +1,7 @@
 """Whether the API is alive, and whether what it stands on is."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
@@ -111,3 +112,16 @@ def test_after_a_restart_of_postgresql_no_lost_connection_reaches_a_caller(own: 
         assert statuses() == {200}  # so that all connections of the pool were in use a moment ago
         own.postgres.restart()
         assert statuses() == {200}
+
+
+def test_every_line_of_the_log_is_one_json_object_also_those_of_the_server(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    stack.api.start()
+    httpx2.get(f"{stack.url}/nowhere", **PLAIN)
+    stack.stop()
+    lines = [json.loads(line) for line in stack.log("api").splitlines()]
+    assert all({"program", "level", "timestamp", "event"} <= set(line) for line in lines)
+    assert {line["program"] for line in lines} == {"api"}
+    said = " ".join(line["event"] for line in lines)
+    assert "Listening at" in said
+    assert "Shutting down" in said
