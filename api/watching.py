@@ -14,7 +14,8 @@ from api import stopping
 from models import database, jobs
 from models.database import Pool
 
-LOOK_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.2  # after news
+LONGEST_SECONDS: Final = 1.0  # where there is none: each watcher of a job that waits asks the database no more often
 QUIET_SECONDS: Final = 15.0  # proxies close a stream that says nothing for a minute or so
 
 _VERSION: Final = re.compile(r"[0-9]{1,18}")
@@ -30,17 +31,18 @@ async def events(
     pool: Pool, job_id: UUID, seen: int, *, quiet_seconds: float = QUIET_SECONDS
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``."""
-    spoke = time.monotonic()
+    spoke, pause = time.monotonic(), LOOK_SECONDS
     while not stopping.TOLD.is_set():
         async with database.connection(pool) as db:
             current = await jobs.version(db, job_id)
             job = await jobs.read(db, job_id) if current is not None and current > seen else None
         if job is not None:
-            seen, spoke = job.version, time.monotonic()
+            seen, spoke, pause = job.version, time.monotonic(), LOOK_SECONDS
             yield ServerSentEventMessage(data=json.encode(job).decode(), event=job.status, id=str(seen))
         elif time.monotonic() - spoke >= quiet_seconds:
             spoke = time.monotonic()
             yield ServerSentEventMessage(data=None, comment="no news")
         if current is None or (job is not None and job.finished_at is not None):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_SECONDS)
