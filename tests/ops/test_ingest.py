@@ -358,6 +358,7 @@ class BreaksOnce(Gate):
             while data := source.recv(65536):
                 before, self.sent = self.sent, self.sent + len(data) * to_server
                 if before < self._after <= self.sent:
+                    self._close(target)
                     self._close(source)
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
