@@ -135,9 +135,7 @@ def test_a_suspect_that_waits_to_run_alone_holds_up_one_worker_and_no_other(
     world.lone().stop()
     busy = Hold()
     world.storage.trap("up", FETCH, busy, times=2)  # one job for each worker, which goes on until it is let go
-    pause = (
-        "insert into ingest_pauses (name, reason, paused_by, until) values ('batch', 'a', 'b', 'infinity')"
-    )
+    pause = "insert into ingest_pauses (name, reason, paused_by, until) values ('batch', 'a', 'b', 'infinity')"
     world.stack.sql(pause)
     suspect = world.send(client, priority="batch")
     world.stack.sql(SUSPECT, suspect.job_id, suspect.job_id)
