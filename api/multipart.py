@@ -1,6 +1,5 @@
 """Files too large for one request: sent in parts, which may be sent side by side and again, then joined."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 from uuid import uuid4
@@ -24,7 +23,6 @@ from models.storage import PART_URL_SECONDS, Storage
 PART_SIZE: Final = 64 * MB  # the largest file has 80 of them
 
 UPLOAD_ID: Final = r"^[A-Za-z0-9._~=+/-]{1,512}$(?!\n)"
-_OURS: Final = re.compile(r"[a-z_]+/[0-9a-f-]{36}-[A-Za-z0-9._-]{1,200}")
 _MISSING: Final = {404: ResponseSpec(ErrorBody)}
 
 UploadId = Annotated[str, Meta(pattern=UPLOAD_ID)]
@@ -126,7 +124,7 @@ def _length(size: int | None) -> dict[str, str]:
 
 def _target(files: Storage, reference: str) -> Reference:
     target = references.parse(reference, field="file_reference")
-    if target.bucket != files.primary or not _OURS.fullmatch(target.key):
+    if target.bucket != files.primary or not references.UPLOADED.fullmatch(target.key):
         raise Invalid("this is no reference of an upload", field="file_reference")
     return target
 

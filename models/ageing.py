@@ -1,6 +1,7 @@
 """What the ledger forgets: jobs that ended well, or were cancelled, long ago, with their attempts.
 
-Failed ones stay until somebody retries them; of housekeeping they go, too, because its next run does the same again.
+Failed ones stay until somebody retries them, or their entity is purged (``purge``); of housekeeping they go, too,
+because its next run does the same again.
 """
 
 from datetime import datetime

@@ -134,7 +134,8 @@ async def displace(connection: Connection, owner: Owner, shown: str) -> None:
 async def release(connection: Connection, *job_ids: UUID) -> None:
     """Give up the content that jobs claimed and never proved, so that a waiting twin may take its place.
 
-    What they stored and nobody came to show belongs to nobody: the next who brings it takes it over.
+    What they stored and nobody came to show belongs to nobody: the next who brings it takes it over. What they may have
+    put into the places of an entity that shows something else is put right by a job of its own.
     """
     query = """
         with released as (
@@ -149,7 +150,21 @@ async def release(connection: Connection, *job_ids: UUID) -> None:
                 where stage = 'deduplicate' and status = 'queued' and run_at > clock_timestamp()
                 order by waiting.job_id for update of waiting skip locked)
             returning job_id
+        ), put_right as (
+            insert into ingest_jobs (kind, stage, entity_type, entity_id, role, source_reference, on_duplicate,
+                                     priority, request_id, created_by)
+            select distinct on (entity_type, entity_id) 'reprocess', 'index', entity_type, entity_id, role,
+                   source_reference, 'link', priority, request_id, created_by
+            from ingest_jobs as ended
+            where job_id = any(%(ids)s) and kind = 'ingest' and stage = 'index'
+              and exists (select from thumbnails where thumbnails.entity_type = ended.entity_type
+                            and thumbnails.entity_id = ended.entity_id and thumbnails.sha256 <> ended.sha256)
+            order by entity_type, entity_id, job_id
+            on conflict (kind, entity_type, entity_id) where kind <> 'ingest' and status in ('queued', 'running')
+                do nothing
+            returning job_id
         )
-        select count(pg_notify('jobs', '')) from (select from woken limit 1) as any_woken
+        select count(pg_notify('jobs', ''))
+        from (select from woken union all select from put_right limit 1) as any_woken
     """
     await database.execute(connection, query, {"ids": list(job_ids)})

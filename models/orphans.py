@@ -2,9 +2,11 @@
 
 They are marked when they are first seen, and may go when they are still such after a grace time. What somebody else
 put into the buckets is listed and stays: only names that this application gave are its own to remove.
+
+The mark is the lock. Whoever begins to refer to an object takes its mark away in the same transaction (triggers do, and
+``spare``), or is told to come again where a removal is under way; what has no mark is not removed.
 """
 
-import re
 from datetime import datetime
 from typing import Final
 
@@ -12,12 +14,8 @@ from msgspec import Struct
 
 from models import database
 from models.database import Connection
+from models.references import OURS, Reference
 from models.storage import Stored
-
-_OURS: Final = re.compile(
-    r"[a-z_]+/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[A-Za-z0-9._-]{1,200}|/(primary|medium|small)\.jpg)"
-    r"|content/[0-9a-f]{2}/[0-9a-f]{64}/(primary|medium|small)\.jpg"
-)
 
 
 class Orphan(Struct):
@@ -63,6 +61,11 @@ _UNKNOWN: Final = b"""
           and entity_id = case when split_part(key, '/', 2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
                               then split_part(key, '/', 2)::uuid end
           and file_reference = concat('s3://', %(bucket)s::text, '/', key))
+      and not exists (  -- pictures that are put in place, before there are rows of them
+        select from ingest_jobs
+        where entity_id = case when split_part(key, '/', 2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                              then split_part(key, '/', 2)::uuid end
+          and entity_type = left(split_part(key, '/', 1), -1) and status in ('queued', 'running'))
 """
 # And of those that are left, few where this is done from time to time: whether anything at all names them.
 _UNMENTIONED: Final = b"""
@@ -98,7 +101,7 @@ async def mark(connection: Connection, page: Page, orphans: set[str]) -> int:
         returning xmax = 0
     """
     columns = ([one.key for one in found], [one.size for one in found], [one.modified_at for one in found])
-    ours = [_OURS.fullmatch(one.key) is not None for one in found]
+    ours = [OURS.fullmatch(one.key) is not None for one in found]
     rows = await database.tuples(connection, query, [page.bucket, *columns, ours])
     return sum(new for (new,) in rows)
 
@@ -113,9 +116,35 @@ async def removable(connection: Connection, page: Page, orphans: set[str], befor
     return found
 
 
-async def forget(connection: Connection, bucket: str, key: str) -> None:
+async def condemn(connection: Connection, target: Reference, seconds: float) -> bool:
+    """Announce that an orphan is removed within so many seconds from now; False where it is none any more.
+
+    Its mark is locked before the last look: who referred to it since has taken that away, or comes after us.
+    """
+    lock = "select true from orphan_objects where bucket = %s and key = %s and ours for update"
+    if not await database.value(connection, lock, list(target)):
+        return False
+    if not await without_reference(connection, target.bucket, [target.key]):
+        return False
+    announce = """
+        update orphan_objects set removing_until = clock_timestamp() + make_interval(secs => %s)
+        where bucket = %s and key = %s
+    """
+    return await database.execute(connection, announce, [seconds, *target]) == 1
+
+
+async def spare(connection: Connection, targets: list[Reference]) -> None:
+    """Somebody is about to write or to refer to these objects: they are orphans no more.
+
+    Raises:
+        LockNotAvailable: where one is being removed; in seconds it is gone.
+    """
+    await database.execute(connection, "select spare_objects(%s::text[])", [[str(target) for target in targets]])
+
+
+async def forget(connection: Connection, target: Reference) -> None:
     """An orphan is gone."""
-    await database.execute(connection, "delete from orphan_objects where bucket = %s and key = %s", [bucket, key])
+    await database.execute(connection, "delete from orphan_objects where bucket = %s and key = %s", list(target))
 
 
 async def read_all(connection: Connection, limit: int) -> list[Orphan]:

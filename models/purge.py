@@ -2,7 +2,7 @@
 
 A row stays as long as another one, living or in the trash, belongs to it: a show its episodes, an episode its clips.
 Scripts are part of their episode and go with it, and so do links. What a row was, the audit log still says. Its files
-go with it unless somebody else shows them; their objects are orphans then.
+go with it unless somebody else shows them; their objects are orphans then. So do its jobs that failed.
 """
 
 from collections.abc import Mapping
@@ -71,6 +71,7 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
         if entity_type == "episode":
             await _scripts(connection, actor, ids)
         await _files(connection, actor, entity_type, ids)
+        await database.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
         await database.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
     return len(ids)
 
@@ -141,6 +142,11 @@ async def _files(connection: Connection, actor: Actor, entity_type: str, ids: li
         await database.execute(connection, _ORIGINAL, actor.params() | {"ids": ids})
 
 
+# They wait for a retry, which there can never be. The totals of jobs are kept apart and do not change.
+_FAILED: Final = """
+    delete from ingest_jobs
+    where entity_type = %(entity_type)s and entity_id = any(%(ids)s) and status = 'failed'
+"""
 # What was a copy of a clip that is gone is a copy of nothing.
 _ORIGINAL: Final = recorded(
     SQL("update clips set duplicate_of = null, updated_by = %(actor)s where duplicate_of = any(%(ids)s)"),

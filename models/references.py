@@ -1,15 +1,24 @@
 """References to stored objects: ``s3://bucket/key``."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from models.errors import Invalid
+from models.media import EntityType
 
 LONGEST_NAME: Final = 200
 LONGEST_ENDING: Final = 20
 _SHAPE: Final = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)")
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_TYPES: Final = "|".join(get_args(EntityType))
+_ID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PICTURE: Final = r"(primary|medium|small)\.jpg"
+# The keys that this application gives: to uploads, and to all that it stores. Whatever else there is, is not its own.
+UPLOADED: Final = re.compile(rf"({_TYPES})/{_ID}-[A-Za-z0-9._-]{{1,200}}")
+OURS: Final = re.compile(
+    rf"{UPLOADED.pattern}|({_TYPES})s/{_ID}/{_PICTURE}|content/[0-9a-f]{{2}}/[0-9a-f]{{64}}/{_PICTURE}"
+)
 
 
 class Reference(NamedTuple):

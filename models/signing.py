@@ -20,6 +20,7 @@ EMPTY: Final = hashlib.sha256(b"").hexdigest()
 UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 MOMENT: Final = "%Y%m%dT%H%M%SZ"
 TOLERABLE: Final = timedelta(minutes=5)
+SLACK: Final = timedelta(seconds=2)  # the date of an answer has no fractions, and was written before it was read
 _NONE: Final[Mapping[str, str]] = {}
 
 
@@ -32,9 +33,13 @@ class Credentials(NamedTuple):
 
 
 class Clock:
-    """This machine's, put right by the server that finds it wrong: S3 refuses what is signed 15 minutes off."""
+    """The server's, as far as its answers tell: it refuses what is signed 15 minutes off, or too long ago.
+
+    A slow answer makes it late, never early: what is signed for some time does not live longer than that.
+    """
 
     def __init__(self) -> None:
+        self.compared = False
         self._behind = timedelta(0)
 
     def moment(self) -> str:
@@ -42,15 +47,16 @@ class Clock:
         return (datetime.now(UTC) + self._behind).strftime(MOMENT)
 
     def correct(self, signed: str, date: str | None) -> bool:
-        """Whether what was signed at a moment is minutes off what the answer is dated with; then that time is taken."""
+        """Take the time that an answer is dated with; whether what was signed at a moment is minutes off it."""
         try:
             theirs = parsedate_to_datetime(date or "")
         except ValueError:
             return False
-        off = abs(theirs - datetime.strptime(signed, MOMENT).replace(tzinfo=UTC)) > TOLERABLE
-        if off:
-            self._behind = theirs - datetime.now(UTC)
-        return off
+        now = datetime.now(UTC)
+        if abs(theirs - now - self._behind) > SLACK:
+            self._behind = theirs - now
+        self.compared = True
+        return abs(theirs - datetime.strptime(signed, MOMENT).replace(tzinfo=UTC)) > TOLERABLE
 
 
 class Signer(NamedTuple):
@@ -82,9 +88,13 @@ class Signer(NamedTuple):
         credentials: Credentials,
         *,
         parameters: Mapping[str, str] = _NONE,
+        moment: str | None = None,
     ) -> str:
-        """A URL that may make this request for so many seconds, with exactly these headers and query parameters."""
-        moment = self.clock.moment()
+        """A URL that may make this request for so many seconds, with exactly these headers and query parameters.
+
+        They are counted from ``moment``, or from now.
+        """
+        moment = moment or self.clock.moment()
         signed = {"host": self._host, **headers}
         query = {
             **parameters,

@@ -6,6 +6,7 @@ here, which costs a fifth of the CPU of its own calls.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -45,6 +46,10 @@ _RETRIES: Final = urllib3.Retry(
 )
 
 
+# What was sent and not answered may arrive later: it is not sent again beside itself.
+_ANSWERED: Final = _RETRIES.new(read=0, other=0)
+
+
 class Stored(NamedTuple):
     """An object as a listing has it; its size in bytes."""
 
@@ -66,7 +71,7 @@ class Storage:
 
     Raises, where a method travels:
         Rejected: SOURCE_MISSING, HASH_MISMATCH (the object changed since it was pinned).
-        Fault: STORAGE_UNAVAILABLE.
+        Fault: STORAGE_UNAVAILABLE, also where one of our buckets is missing.
     """
 
     def __init__(self, settings: Settings, *, threads: int = 8) -> None:
@@ -96,14 +101,17 @@ class Storage:
         """
         return await self._run(lambda: self._fetch(source, write, limit, etag))
 
-    async def put(self, target: Reference, file: Path, content_type: str) -> None:
-        """Store a small local file."""
+    async def put(self, target: Reference, file: Path, content_type: str) -> str:
+        """Store a small local file; its SHA-256 in hex."""
+        return await self._run(lambda: self._put(target, file, content_type))
 
-        await self._run(lambda: self._put(target, file, content_type))
+    async def copy(self, source: Reference, target: Reference, until: float) -> bool:
+        """Copy an object of up to 5 GB inside the storage, which refuses to where it hears of it after ``until``.
 
-    async def copy(self, source: Reference, target: Reference) -> None:
-        """Copy an object of up to 5 GB inside the storage."""
-        await self._run(lambda: self._copy(source, target))
+        That is a time of ``time.monotonic``; whoever sleeps longer, or whatever holds the request up, it has no effect
+        then. False where it was too late, or refused for another reason.
+        """
+        return await self._run(lambda: self._copy(source, target, until))
 
     async def ping(self) -> None:
         """One round trip.
@@ -174,10 +182,9 @@ class Storage:
         """The next objects of a bucket in the order of their keys; fewer than ``limit`` where there are no more."""
         return await self._run(lambda: self._objects(bucket, after, limit))
 
-    async def remove(self, target: Reference) -> None:
-        """Remove an object; nothing where there is none."""
-        delete = self._client.delete_object
-        await self._run(lambda: delete(Bucket=target.bucket, Key=target.key))
+    async def remove(self, target: Reference, until: float) -> bool:
+        """Remove an object, unless the storage hears of it after ``until``, as with ``copy``; whether it is gone."""
+        return await self._run(lambda: self._remove(target, until))
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -196,7 +203,7 @@ class Storage:
         pinned = {"if-match": etag} if etag else {}
         answer = self._send("GET", source, pinned, preload_content=False)
         try:
-            _check(answer, limit)
+            self._check(answer, source, limit)
             received = 0
             for chunk in answer.stream(CHUNK, decode_content=False):  # the object's own bytes, however they are encoded
                 received += len(chunk)
@@ -208,14 +215,26 @@ class Storage:
         answer.release_conn()
         return answer.headers.get("ETag", "")
 
-    def _put(self, target: Reference, file: Path, content_type: str) -> None:
-        _check(self._send("PUT", target, {"content-type": content_type}, file.read_bytes()))
+    def _put(self, target: Reference, file: Path, content_type: str) -> str:
+        body = file.read_bytes()
+        self._check(self._send("PUT", target, {"content-type": content_type}, body), target)
+        return hashlib.sha256(body).hexdigest()
 
-    def _copy(self, source: Reference, target: Reference) -> None:
-        answer = self._send("PUT", target, {"x-amz-copy-source": path(source)})
-        _check(answer)
+    def _copy(self, source: Reference, target: Reference, until: float) -> bool:
+        answer = self._send_until(until, "PUT", target, {"x-amz-copy-source": path(source)})
+        if answer is None:
+            return False
+        self._check(answer, target)
         if b"<Error>" in answer.data:  # S3 may find out after it has said 200
             raise Fault("STORAGE_UNAVAILABLE", "the object storage could not copy a picture")
+        return True
+
+    def _remove(self, target: Reference, until: float) -> bool:
+        answer = self._send_until(until, "DELETE", target, {})
+        if answer is None:
+            return False
+        self._check(answer, target)
+        return True
 
     def _send(
         self, method: str, target: Reference, wanted: Mapping[str, str], body: bytes = b"", **how: Any
@@ -225,10 +244,45 @@ class Storage:
         while True:
             headers = self._signer.headers(method, target, wanted, digest, self._credentials())
             answer = self._pool.urlopen(method, path(target), body=body or None, headers=headers, **how)
-            refused, dated = answer.status == HTTPStatus.FORBIDDEN, answer.headers.get("Date")
-            if not (refused and self._signer.clock.correct(headers["x-amz-date"], dated)):
+            wrong = self._signer.clock.correct(headers["x-amz-date"], answer.headers.get("Date"))
+            if not (wrong and answer.status == HTTPStatus.FORBIDDEN):
                 return answer
             answer.close()
+
+    def _send_until(
+        self, until: float, method: str, target: Reference, wanted: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse | None:
+        """Send what the storage itself refuses after a time, by the date it is signed with; None where it did."""
+        if not self._signer.clock.compared:
+            self._send("HEAD", Reference(target.bucket, ""), {})
+        moment = self._signer.clock.moment()
+        seconds = int(until - time.monotonic())  # looked at after the moment: a pause between makes them fewer
+        if seconds < 1:
+            return None
+        url = self._signer.url(method, target, wanted, seconds, self._credentials(), moment=moment)
+        there = url.removeprefix(self._signer.endpoint)
+        answer = self._pool.urlopen(method, there, headers=wanted, retries=_ANSWERED)
+        self._signer.clock.correct(moment, answer.headers.get("Date"))
+        return None if answer.status == HTTPStatus.FORBIDDEN else answer
+
+    def _check(self, answer: urllib3.BaseHTTPResponse, target: Reference, limit: int | None = None) -> None:
+        size = int(answer.headers.get("Content-Length", 0))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise self._missing(target)
+        if answer.status == HTTPStatus.PRECONDITION_FAILED:
+            raise Rejected("HASH_MISMATCH", "the object was replaced while it was processed; send it again")
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise Fault("STORAGE_UNAVAILABLE", f"the object storage answered {answer.status}")
+        if limit is not None:
+            _check_size(size, limit)
+
+    def _missing(self, target: Reference) -> JobError:
+        """Whose fault it is that something is not there: ours, where it is the whole of a bucket that we name."""
+        if target.bucket in self.buckets:
+            found = self._send("HEAD", Reference(target.bucket, ""), {})
+            if found.status == HTTPStatus.NOT_FOUND:
+                return Fault("STORAGE_UNAVAILABLE", f"the bucket {target.bucket} is missing")
+        return _gone()
 
     def _parts(self, target: Reference, upload_id: str) -> dict[int, str]:
         pages = self._client.get_paginator("list_parts").paginate(
@@ -279,22 +333,10 @@ def _client(session: "Session", settings: Settings, threads: int) -> "S3Client":
     return session.client("s3", endpoint_url=settings.s3_endpoint_url, config=config)
 
 
-def _check(answer: urllib3.BaseHTTPResponse, limit: int | None = None) -> None:
-    size = int(answer.headers.get("Content-Length", 0))
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise _missing()
-    if answer.status == HTTPStatus.PRECONDITION_FAILED:
-        raise Rejected("HASH_MISMATCH", "the object was replaced while it was processed; send it again")
-    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-        raise Fault("STORAGE_UNAVAILABLE", f"the object storage answered {answer.status}")
-    if limit is not None:
-        _check_size(size, limit)
-
-
 def _explain(error: ClientError) -> NoReturn:
     code = str(error.response.get("Error", {}).get("Code", ""))
     if code in _GONE:
-        raise _missing() from error
+        raise _gone() from error
     if code in _UNFIT:
         raise Rejected("CORRUPT_FILE", "the parts do not make a file: one is missing, too small, or another") from error
     raise Fault("STORAGE_UNAVAILABLE", f"the object storage answered {code}") from error
@@ -305,5 +347,5 @@ def _check_size(size: int, limit: int) -> None:
         raise Rejected("FILE_TOO_LARGE", f"the file has {size:,} bytes or more; the limit is {limit:,}")
 
 
-def _missing() -> Rejected:
+def _gone() -> Rejected:
     return Rejected("SOURCE_MISSING", "there is no such object in the storage; was the upload finished?")

@@ -29,14 +29,21 @@ class ThumbnailRow(msgspec.Struct):
     processed_at: datetime
 
 
+class Shown(ThumbnailRow):
+    """A row, and of which content the picture is."""
+
+    sha256: str
+
+
 class NewThumbnail(msgspec.Struct):
-    """A picture that has been stored."""
+    """A picture that has been stored; the SHA-256 of its bytes, where that is known."""
 
     size_variant: Variant
     file_reference: str
     width: int
     height: int
     file_size: int
+    picture_sha256: str | None = None
 
 
 def reference(bucket: str, entity_type: EntityType, entity_id: UUID, variant: Variant) -> Reference:
@@ -49,14 +56,14 @@ def of_content(bucket: str, sha256: str, variant: Variant) -> Reference:
     return Reference(bucket, f"content/{sha256[:2]}/{sha256}/{variant}.jpg")
 
 
-async def read_all(connection: Connection, entity_type: str, entity_id: UUID) -> list[ThumbnailRow]:
+async def read_all(connection: Connection, entity_type: str, entity_id: UUID) -> list[Shown]:
     """The thumbnails of an entity, largest first."""
     query = """
         select thumbnail_id, entity_type, entity_id, size_variant, file_reference, width, height, file_size, status,
-               processed_at
+               processed_at, sha256
         from thumbnails where entity_type = %s and entity_id = %s order by width desc
     """
-    return await database.rows(connection, ThumbnailRow, query, [entity_type, entity_id])
+    return await database.rows(connection, Shown, query, [entity_type, entity_id])
 
 
 async def replace(
@@ -64,13 +71,15 @@ async def replace(
 ) -> None:
     """Write the rows of pictures that have been stored; ``sha256`` is of the file they show."""
     query = """
-        insert into thumbnails (entity_type, entity_id, sha256, size_variant, file_reference, width, height, file_size)
-        select %s, %s, %s, size_variant, file_reference, width, height, file_size
-        from jsonb_to_recordset(%s::jsonb) as made
-            (size_variant text, file_reference text, width integer, height integer, file_size bigint)
+        insert into thumbnails (entity_type, entity_id, sha256, size_variant, file_reference, width, height, file_size,
+                                picture_sha256)
+        select %s, %s, %s, size_variant, file_reference, width, height, file_size, picture_sha256
+        from jsonb_to_recordset(%s::jsonb) as made (size_variant text, file_reference text, width integer,
+            height integer, file_size bigint, picture_sha256 text)
         on conflict (entity_type, entity_id, size_variant) do update
         set sha256 = excluded.sha256, file_reference = excluded.file_reference, width = excluded.width,
-            height = excluded.height, file_size = excluded.file_size, processed_at = now()
+            height = excluded.height, file_size = excluded.file_size, picture_sha256 = excluded.picture_sha256,
+            processed_at = now(), verified_at = null
     """
     params = [entity_type, entity_id, sha256, msgspec.json.encode(made).decode()]
     await database.execute(connection, query, params)

@@ -1,19 +1,9 @@
-"""SHA-256 of files of any size, in constant memory."""
+"""A file and its SHA-256 in one go, in constant memory."""
 
 import hashlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-
-def sha256_of(path: Path, chunk_size: int = 1 << 20) -> str:
-    """The SHA-256 of a file in hex, read ``chunk_size`` bytes at a time."""
-    digest = hashlib.sha256()
-    view = memoryview(bytearray(chunk_size))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(view):
-            digest.update(view[:count])
-    return digest.hexdigest()
 
 
 class HashingWriter:

@@ -1,17 +1,14 @@
 """Last stage: the entity shows the file, has its pictures, and is found as it now is."""
 
-import asyncio
 from pathlib import Path
 
-from msgspec import convert
-
-from models import database, entities, files, references, search_documents, thumbnails
+from models import database, entities, files, search_documents, thumbnails
 from models.claims import Claimed
 from models.database import Connection
-from models.errors import Fault, Rejected
+from models.errors import Fault
 from models.files import StoredFile
-from models.thumbnails import NewThumbnail
 from pipeline.context import Context
+from pipeline.places import place
 from pipeline.stage import Finish
 
 
@@ -42,19 +39,3 @@ async def _file(context: Context, claimed: Claimed) -> StoredFile:
     if claimed.on_duplicate == "keep":
         file.file_reference = claimed.source_reference
     return file
-
-
-async def place(context: Context, claimed: Claimed, file: StoredFile) -> list[NewThumbnail]:
-    """Copy a content's pictures to where the entity has its own."""
-    pictures = convert(file.thumbnails, list[NewThumbnail])
-    return list(await asyncio.gather(*(_copy(context, claimed, picture) for picture in pictures)))
-
-
-async def _copy(context: Context, claimed: Claimed, picture: NewThumbnail) -> NewThumbnail:
-    bucket = context.storage.thumbnails
-    target = thumbnails.reference(bucket, claimed.entity_type, claimed.entity_id, picture.size_variant)
-    try:
-        await context.storage.copy(references.parse(picture.file_reference), target)
-    except Rejected as error:  # the job's own file is well; a picture of ours is gone
-        raise Fault("INTERNAL", f"a stored picture is missing: {picture.size_variant}") from error
-    return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size)

@@ -13,7 +13,7 @@ from models.thumbnails import NewThumbnail
 from pipeline.context import Context
 from pipeline.deduplicate import TURN_SECONDS
 from pipeline.fetching import stored
-from pipeline.index import place
+from pipeline.places import place
 from pipeline.stage import Finish, Postpone, Step
 from pipeline.thumbnail import store
 

@@ -38,7 +38,7 @@ async def store(context: Context, sha256: str, rendered: list[Thumbnail]) -> lis
     return list(await asyncio.gather(*(_store(context, sha256, picture) for picture in rendered)))
 
 
-async def _store(context: Context, sha256: str, picture: Thumbnail) -> NewThumbnail:
-    target = thumbnails.of_content(context.storage.thumbnails, sha256, picture.size_variant)
-    await context.storage.put(target, Path(picture.path), "image/jpeg")
-    return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size)
+async def _store(context: Context, content: str, picture: Thumbnail) -> NewThumbnail:
+    target = thumbnails.of_content(context.storage.thumbnails, content, picture.size_variant)
+    sha256 = await context.storage.put(target, Path(picture.path), "image/jpeg")
+    return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size, sha256)

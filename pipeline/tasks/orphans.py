@@ -1,5 +1,6 @@
 """Objects that no row refers to: listed when they are seen, removed when they are still such after a grace time."""
 
+import time
 from typing import Final, NamedTuple
 
 from models import housekeeping, orphans
@@ -8,6 +9,7 @@ from models.references import Reference
 from pipeline.run import Run
 
 PAGE: Final = 1000  # objects looked at at once
+REMOVAL_SECONDS: Final = 5.0  # in which a removal has its effect or none
 
 
 class Place(NamedTuple):
@@ -53,8 +55,7 @@ def _following(page: Page, buckets: list[str]) -> Place | None:
 async def _look(run: Run, page: Page, following: Place | None) -> None:
     """Mark the orphans of a page, and remove those whose time is over.
 
-    What is younger than an upload may take is none yet. What is removed was marked by an earlier run, and is looked
-    up once more in the transaction before.
+    What is younger than an upload may take is none yet. What is removed was marked by an earlier run.
     """
     settled = run.ago(hours=run.settings.upload_grace_hours)
     keys = [one.key for one in page.objects if one.modified_at < settled]
@@ -69,10 +70,13 @@ async def _look(run: Run, page: Page, following: Place | None) -> None:
 
 
 async def _remove(run: Run, target: Reference) -> None:
+    """Announced first, so that nobody begins to refer to it meanwhile; too late for that, the storage refuses."""
+    until = time.monotonic() + REMOVAL_SECONDS
     async with run.transaction() as connection:
-        if not await orphans.without_reference(connection, target.bucket, [target.key]):
+        if not await orphans.condemn(connection, target, REMOVAL_SECONDS):
             return
-    await run.storage.remove(target)
+    if not await run.storage.remove(target, until):
+        return  # the next run does
     async with run.transaction() as connection:
-        await orphans.forget(connection, target.bucket, target.key)
+        await orphans.forget(connection, target)
         run.counts["removed"] += 1

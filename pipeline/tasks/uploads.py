@@ -1,9 +1,11 @@
 """Uploads in parts that nobody completed in time are given up, with what has arrived of them.
 
-A URL that was never used leaves nothing behind; an object that was never ingested is an orphan.
+A URL that was never used leaves nothing behind; an object that was never ingested is an orphan. What others upload to
+the bucket, under names that this application does not give, is theirs.
 """
 
 from models.errors import Rejected
+from models.references import UPLOADED
 from models.storage import Begun
 from pipeline.run import Run
 
@@ -14,7 +16,7 @@ async def expired_uploads(run: Run) -> bool:
     for upload in await run.storage.begun(run.storage.primary):
         if run.out_of_time:
             return True
-        if upload.begun_at < before:
+        if upload.begun_at < before and UPLOADED.fullmatch(upload.target.key):
             await _give_up(run, upload)
     return False
 

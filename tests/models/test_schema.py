@@ -83,7 +83,7 @@ NEW |= {table: new for table, (_, new) in LINKS.items()}
 
 # Structs that are part of a table's columns, and the columns that nobody reads through them.
 PARTS: dict[str, tuple[type[msgspec.Struct], set[str]]] = {
-    "thumbnails": (thumbnails.ThumbnailRow, {"sha256"}),
+    "thumbnails": (thumbnails.ThumbnailRow, {"sha256", "picture_sha256", "verified_at"}),
     "idempotency_keys": (Answer, {"caller", "key", "request_hash", "created_at"}),
 }
 TYPES: dict[Any, set[str]] = {
