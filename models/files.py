@@ -121,6 +121,18 @@ async def settle(connection: Connection, sha256: str, job_id: UUID, thumbnails: 
     await database.execute(connection, query, {"sha256": sha256, "job_id": job_id, "thumbnails": pictures})
 
 
+async def keep(connection: Connection, file: StoredFile) -> None:
+    """Note what a second copy holds that an entity shows, so that it can be proved later."""
+    query = """
+        insert into held_objects (file_reference, sha256, file_size, verified_at)
+        select %(file_reference)s, %(sha256)s, %(file_size)s, clock_timestamp()
+        where not exists (select from files where file_reference = %(file_reference)s)
+        on conflict (file_reference) do update set sha256 = excluded.sha256, file_size = excluded.file_size
+    """
+    sent = {"file_reference": file.file_reference, "sha256": file.sha256, "file_size": file.file_size}
+    await database.execute(connection, query, sent)
+
+
 async def displace(connection: Connection, owner: Owner, shown: str) -> None:
     """The entity shows the content ``shown`` now: what it showed before has no entity any more."""
     query = """

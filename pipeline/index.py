@@ -21,6 +21,8 @@ async def index(context: Context, claimed: Claimed, _: Path) -> Finish:
         await entities.attach(connection, claimed, file, claimed.found)
         if made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
+        if claimed.on_duplicate == "keep":
+            await files.keep(connection, file)
         await files.displace(connection, claimed.owner, file.sha256)
         await search_documents.index(connection, claimed.entity_type, [claimed.entity_id])
 

@@ -1,70 +1,102 @@
-"""Stored files are read again, slowly: what has another hash is rotten, what is not there is lost."""
+"""What is stored is read again, slowly: what has another hash is rotten, what is not there is lost."""
 
 import asyncio
 import hashlib
 import threading
 import time
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 import structlog
 
 from models import integrity as findings
-from models.errors import Fault, Rejected, Unavailable
+from models.database import Connection
+from models.errors import Fault, Invalid, Rejected, Unavailable
 from models.integrity import FindingKind, Unproved
+from models.media import MB
 from models.references import parse
 from pipeline.run import Run
 
 log = structlog.get_logger()
-LONGEST_SECONDS: Final = 1800.0  # that one file may take, however slow the walk is: less than a stage may
+LONGEST_SECONDS: Final = 1800.0  # that one object may take, however slow the walk is: less than a stage may
+LARGEST: Final = 5 * 1024 * MB  # of what nobody knows the size of, in bytes
 BATCH: Final = 20
 TRIES: Final = 2
 
-Found = tuple[FindingKind | None, str | None]
+
+class Found(NamedTuple):
+    """What is wrong with an object, if anything, and what it holds, where it could be read."""
+
+    kind: FindingKind | None
+    sha256: str | None = None
+    file_size: int = 0
 
 
 async def integrity(run: Run) -> bool:
     """First what was found wrong earlier, then what was not read for longest; 0 days read nothing again."""
-    days = run.settings.integrity_days
+    days, buckets = run.settings.integrity_days, sorted(run.storage.buckets)
     async with run.transaction() as connection:
-        files = await findings.suspects(connection, run.claimed.created_at)
-    while files or days:
-        for file in files:
-            await _read(run, file)
-            if run.out_of_time:
-                return True
-        if days == 0:
-            return False
-        async with run.transaction() as connection:
-            files = await findings.due(connection, days, BATCH)
-        if not files:
-            return False
+        suspects = await findings.suspects(connection, run.claimed.created_at)
+    if not await _read_all(run, suspects):
+        return True
+    walks: tuple[Callable[[Connection], Awaitable[list[Unproved]]], ...] = (
+        lambda connection: findings.due_contents(connection, days, BATCH),
+        lambda connection: findings.due_places(connection, days, BATCH),
+        lambda connection: findings.due_copies(connection, buckets, days, BATCH),
+    )
+    for due in walks if days else ():
+        if not await _walk(run, due):
+            return True
+    async with run.transaction() as connection:
+        await findings.forget_copies(connection)
     return False
 
 
-async def _read(run: Run, file: Unproved) -> None:
-    kind, actual = await _compare(run, file)
+async def _walk(run: Run, due: Callable[[Connection], Awaitable[list[Unproved]]]) -> bool:
+    """Read what is due until nothing is; False where time ran out before."""
+    while True:
+        async with run.transaction() as connection:
+            found = await due(connection)
+        if not found:
+            return True
+        if not await _read_all(run, found):
+            return False
+
+
+async def _read_all(run: Run, unproved: list[Unproved]) -> bool:
+    """Read some, one after the other; False where time ran out before."""
+    for one in unproved:
+        if run.out_of_time:
+            return False
+        await _read(run, one)
+    return True
+
+
+async def _read(run: Run, unproved: Unproved) -> None:
+    found = await _compare(run, unproved)
     async with run.transaction() as connection:
         run.counts["checked"] += 1
-        if kind is None:
-            await findings.sound(connection, file.sha256)
+        if found.kind is None:
+            await findings.sound(connection, unproved, found.sha256 or "", found.file_size)
             return
-        run.counts[kind] += 1
-        new = await findings.broken(connection, file, kind, actual)
+        new = await findings.broken(connection, unproved, found.kind, found.sha256)
+        if new is not None:
+            run.counts[found.kind] += 1
     if new:
-        log.error("a stored file is not what it was", kind=kind, sha256=file.sha256, file=file.file_reference)
+        log.error("a stored object is not what it was", kind=found.kind, file=unproved.file_reference)
 
 
-async def _compare(run: Run, file: Unproved) -> Found:
-    """What is wrong with a file, and its hash where that is another.
+async def _compare(run: Run, unproved: Unproved) -> Found:
+    """What is wrong with an object, and its hash where that is another.
 
     One that breaks off again and again while the storage is there is rotten; it must not hold up all others.
     """
     for _ in range(TRIES):
         try:
-            return await _hash(run, file)
+            return await _hash(run, unproved)
         except Fault as fault:
             await _while_the_storage_answers(run, fault)
-    return "rot", None
+    return Found("rot")
 
 
 async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
@@ -79,23 +111,26 @@ async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
         raise fault from None
 
 
-async def _hash(run: Run, file: Unproved) -> Found:
-    rate = max(run.settings.integrity_bytes_per_second, file.file_size / LONGEST_SECONDS)
-    reading = _Reading(rate)
+async def _hash(run: Run, unproved: Unproved) -> Found:
+    size = LARGEST if unproved.file_size is None else unproved.file_size
+    reading = _Reading(max(run.settings.integrity_bytes_per_second, size / LONGEST_SECONDS))
     try:
-        await run.storage.fetch(parse(file.file_reference), reading.take, limit=file.file_size)
+        await run.storage.fetch(parse(unproved.file_reference), reading.take, limit=size)
     except Rejected as error:
-        return ("loss" if error.code == "SOURCE_MISSING" else "rot"), None
+        return Found("loss" if error.code == "SOURCE_MISSING" else "rot")
+    except Invalid:
+        return Found("loss")  # such a thing there cannot be
     finally:
         reading.stop()
-    actual = reading.hexdigest()
-    return (None, None) if actual == file.sha256 else ("rot", actual)
+    same = unproved.sha256 in (None, reading.hexdigest()) and unproved.file_size in (None, reading.size)
+    return Found(None if same else "rot", reading.hexdigest(), reading.size)
 
 
 class _Reading:
     """A hash that takes so many bytes a second; it waits in the thread that reads."""
 
     def __init__(self, rate: float) -> None:
+        self.size = 0  # bytes
         self._rate = rate
         self._digest = hashlib.sha256()
         self._free_at = time.monotonic()
@@ -107,6 +142,7 @@ class _Reading:
         Raises:
             CancelledError: nobody waits for the hash any more.
         """
+        self.size += len(chunk)
         self._digest.update(chunk)
         self._free_at = max(self._free_at, time.monotonic()) + len(chunk) / self._rate
         if self._stopped.wait(self._free_at - time.monotonic()):

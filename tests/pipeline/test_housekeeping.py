@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import boto3
 import httpx2
+import psycopg
 import pytest
 from nanio.storage.paths import object_path
 from PIL import Image
@@ -25,6 +29,7 @@ from models.housekeeping import TASKS, fire
 from ops.cli_housekeeping import TaskName
 from pipeline import housekeeping as stage
 from tests import media
+from tests.chaos.proxy import Hold, Proxy
 from tests.eventually import eventually
 from tests.resources import CLIP, COMPONENT, EPISODE, OUTFIT, SHOW, create
 from tests.stack import Stack, running, unmeasured
@@ -37,8 +42,11 @@ OURS = {"S3_PRIMARY_BUCKET": MEDIA, "S3_THUMBNAIL_BUCKET": PICTURES}  # what oth
 EAGER = {"UPLOAD_GRACE_HOURS": "0", "ORPHAN_GRACE_HOURS": "0", "TRASH_RETENTION_DAYS": "30", "LEASE_SECONDS": "1.5"}
 CAUTIOUS = {"UPLOAD_GRACE_HOURS": "1", "TRASH_RETENTION_DAYS": "0", "JOB_RETENTION_DAYS": "0", "INTEGRITY_DAYS": "0"}
 LONG_AGO = "now() - interval '40 days'"
-TABLES = "shows, episodes, clips, outfits, components, ingest_jobs, files, thumbnails, orphan_objects, outbox"
+TABLES = (
+    "shows, episodes, clips, outfits, components, ingest_jobs, files, thumbnails, held_objects, orphan_objects, outbox"
+)
 PICTURE = media.jpeg()
+REMOVAL = re.compile(rb"DELETE /house-media/")
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +213,7 @@ def test_a_run_whose_worker_is_killed_is_taken_up_again(stack: Stack, chief: htt
         )
         os.kill(slow.pid, signal.SIGKILL)
     last = over(chief, "integrity")
-    assert (last["status"], last["result"]) == ("succeeded", {"checked": 1})
+    assert (last["status"], last["result"]) == ("succeeded", {"checked": 4})  # the file and its three pictures
     attempts = chief.get(f"{JOBS}/{last['job_id']}/attempts").json()["data"]
     assert [attempt["result"] for attempt in attempts] == ["lost", "succeeded"]
     assert entity(chief, CLIP, clip)["file_hash"]
@@ -324,12 +332,16 @@ def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief
     stored = upload(chief, unique(PICTURE))
     with another_worker(stack, **CAUTIOUS):
         assert run(chief, "expired-uploads") == {}
+    theirs = {"Bucket": MEDIA, "Key": f"import/{uuid4()}-take.mp4"}
+    theirs["UploadId"] = s3(stack.environ).create_multipart_upload(**theirs)["UploadId"]
     sent = httpx2.put(begun["parts"][0]["url"], content=b"x" * 1000, trust_env=False)
     assert sent.status_code == httpx2.codes.OK
     assert run(chief, "expired-uploads") == {"aborted": 1}
     named = {"upload_id": begun["uploadId"], "file_reference": begun["fileReference"]}
     assert chief.post("/api/v1/upload/multipart/complete", json=named).status_code == httpx2.codes.NOT_FOUND
     assert objects(stack) == {key_of(stored)}
+    assert s3(stack.environ).list_multipart_uploads(Bucket=MEDIA)["Uploads"][0]["Key"] == theirs["Key"]
+    s3(stack.environ).abort_multipart_upload(**theirs)
     task = chief.get(f"{PATH}/expired-uploads").json()["data"]
     assert audited(chief, entity_id=task["task_id"])[-1] == ("housekeeping", "run", None, {"aborted": 1})
 
@@ -361,6 +373,82 @@ def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: S
     assert objects(stack, PICTURES) == pictures
     assert [row["key"] for row in chief.get(f"{PATH}/orphan-objects/found").json()["data"]] == ["import/theirs.jpg"]
     assert "import/theirs.jpg" in episodes(stack, "housekeeping", "orphans").stdout
+
+
+def orphan(stack: Stack, chief: httpx2.Client) -> str:
+    """An object of ours that nothing refers to, and that is marked."""
+    reference = upload(chief, unique(PICTURE))
+    assert run(chief, "orphan-objects") == {"found": 1}
+    return reference
+
+
+def running_now(stack: Stack) -> bool:
+    """Whether a run has come to a lock that somebody holds."""
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    return bool(stack.sql(waiting))
+
+
+@pytest.mark.parametrize("said", ["image_reference = %(at)s", "metadata = jsonb_build_object('seen at', %(at)s::text)"])
+def test_an_orphan_that_a_row_begins_to_name_while_it_is_looked_up_stays(
+    stack: Stack, chief: httpx2.Client, said: str
+) -> None:
+    outfit = create(chief, OUTFIT)["outfit_id"]
+    reference = orphan(stack, chief)
+    with psycopg.connect(stack.database_url) as writing:
+        writing.execute(f"update outfits set {said} where outfit_id = %(key)s", {"at": reference, "key": outfit})
+        chief.post(f"{PATH}/orphan-objects/run")
+        eventually(lambda: running_now(stack))
+        writing.commit()
+    assert over(chief, "orphan-objects")["result"] == {"found": 0}
+    assert objects(stack) == {key_of(reference)}
+    assert chief.get(f"{PATH}/orphan-objects/found").json()["data"] == []
+
+
+@pytest.fixture
+def delayed(stack: Stack) -> Iterator[Proxy]:
+    """What is between the worker and the storage."""
+    storage = Proxy(urlsplit(stack.environ["S3_ENDPOINT_URL"]).port or 0)
+    storage.start()
+    with another_worker(stack, S3_ENDPOINT_URL=f"http://127.0.0.1:{storage.port}"):
+        yield storage
+    storage.stop()
+
+
+def test_nobody_begins_to_refer_to_what_is_being_removed(stack: Stack, chief: httpx2.Client, delayed: Proxy) -> None:
+    outfit = create(chief, OUTFIT)["outfit_id"]
+    clip = create(chief, CLIP)["clip_id"]
+    reference, hold = orphan(stack, chief), Hold()
+    removing = delayed.trap("up", REMOVAL, hold)
+    chief.post(f"{PATH}/orphan-objects/run")
+    removing.wait()
+    body = {"entity_type": "clip", "entity_id": clip, "source_reference": reference}
+    for refused in (
+        chief.post(JOBS, json=body),
+        chief.post(f"{JOBS}/batch", json={"jobs": [body]}),
+        chief.patch(f"{OUTFIT.path}/{outfit}", json={"image_reference": reference}),
+        chief.patch(f"{OUTFIT.path}/{outfit}", json={"description": f"as in {reference}."}),
+    ):
+        assert (refused.status_code, refused.headers["Retry-After"]) == (httpx2.codes.SERVICE_UNAVAILABLE, "2")
+    hold.release()
+    assert over(chief, "orphan-objects")["result"] == {"found": 0, "removed": 1}
+    assert objects(stack) == set()
+    assert ended(chief, post(chief, reference, clip))["error"]["code"] == "SOURCE_MISSING"
+
+
+def test_a_removal_that_comes_late_removes_nothing(stack: Stack, chief: httpx2.Client, delayed: Proxy) -> None:
+    data = unique(PICTURE)
+    reference, hold = upload(chief, data), Hold()
+    assert run(chief, "orphan-objects") == {"found": 1}
+    removing = delayed.trap("up", REMOVAL, hold)
+    chief.post(f"{PATH}/orphan-objects/run")
+    removing.wait()
+    clip = create(chief, CLIP)["clip_id"]
+    body = {"entity_type": "clip", "entity_id": clip, "source_reference": reference}
+    job = eventually(lambda: (answer := chief.post(JOBS, json=body)).is_success and answer.json()["data"])
+    assert ended(chief, job)["status"] == "succeeded"
+    hold.release()
+    assert over(chief, "orphan-objects")["result"] == {"found": 0}
+    assert s3(stack.environ).get_object(Bucket=MEDIA, Key=key_of(reference))["Body"].read() == data
 
 
 # The trash ----------------------------------------------------------------------------------------------------------
@@ -395,6 +483,22 @@ def test_what_was_deleted_long_ago_is_purged_with_its_pictures_and_file(stack: S
     run(chief, "orphan-objects")
     assert run(chief, "orphan-objects")["removed"] == 7  # the file, three pictures of the content, three of the clip
     assert objects(stack) == {key_of(entity(chief, CLIP, recent)["file_reference"])}
+
+
+def test_failed_jobs_go_with_their_entity_and_the_totals_stay(stack: Stack, chief: httpx2.Client) -> None:
+    purged, living = (create(chief, CLIP)["clip_id"] for _ in range(2))
+    for clip in (purged, living):
+        assert ended(chief, post(chief, f"s3://{MEDIA}/clip/{uuid4()}-never.jpg", clip))["status"] == "failed"
+    totals = stack.sql(
+        "select name, label, error_code, sum(total) from ingest_totals group by 1, 2, 3 order by 1, 2, 3"
+    )
+    deleted(stack, chief, f"{CLIP.path}/{purged}")
+    assert run(chief, "trash") == {"clips": 1}
+    failed = chief.get(JOBS, params={"status": "failed"}).json()["data"]
+    assert [job["entity_id"] for job in failed] == [living]
+    stack.sql("delete from ingest_totals where label = 'housekeeping'")
+    after = stack.sql("select name, label, error_code, sum(total) from ingest_totals group by 1, 2, 3 order by 1, 2, 3")
+    assert after == [row for row in totals if row[1] != "housekeeping"]
 
 
 def test_a_file_that_another_clip_shows_stays_and_is_that_ones_now(stack: Stack, chief: httpx2.Client) -> None:
@@ -467,7 +571,7 @@ def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
     flipped[len(flipped) // 2] ^= 1
     places[rotten].write_bytes(flipped)
     places[lost].unlink()
-    assert run(chief, "integrity") == {"checked": 3, "rot": 1, "loss": 1}
+    assert run(chief, "integrity") == {"checked": 3 + 9, "rot": 1, "loss": 1}  # with the pictures of those contents
     findings = chief.get("/api/v1/integrity/findings").json()["data"]
     assert {(row["kind"], row["entity_id"]) for row in findings} == {("rot", rotten), ("loss", lost)}
     summary = chief.get("/api/v1/integrity").json()["data"]
@@ -496,18 +600,92 @@ def test_a_file_that_breaks_off_and_one_that_grew_are_rotten_and_hold_up_nothing
     short.write_bytes(short.read_bytes()[:-10])
     s3(stack.environ).put_object(Bucket=MEDIA, Key=keys[1], Body=object_path(disk, MEDIA, keys[1]).read_bytes() + b"x")
     stack.sql(f"update files set stored_at = {LONG_AGO}")
-    assert run(chief, "integrity") == {"checked": 3, "rot": 2}
+    assert run(chief, "integrity") == {"checked": 3 + 9, "rot": 2}
     assert run(chief, "integrity") == {"checked": 2, "rot": 2}
     assert len(chief.get("/api/v1/integrity/findings").json()["data"]) == 2
 
 
 def test_reading_is_throttled(stack: Stack, chief: httpx2.Client) -> None:
-    size = len(unique(PICTURE))
     for _ in range(4):
         ingested(chief, unique(PICTURE))
     stack.sql(f"update files set stored_at = {LONG_AGO}")
-    with another_worker(stack, INTEGRITY_BYTES_PER_SECOND=str(2 * size)):
-        assert run(chief, "integrity") == {"checked": 4}
+    sizes = "select sum(file_size + (select sum((p ->> 'file_size')::int) from jsonb_array_elements(thumbnails) as p))"
+    ((size,),) = stack.sql(f"{sizes} from files")
+    with another_worker(stack, INTEGRITY_BYTES_PER_SECOND=str(int(size) // 2)):
+        assert run(chief, "integrity") == {"checked": 4 + 12}
         last = over(chief, "integrity")
     worked = "select extract(epoch from finished_at - started_at)::float8 from ingest_jobs where job_id = %s"
     assert stack.sql(worked, last["job_id"])[0][0] >= 1.9
+
+
+def place_of(disk: Path, reference: str) -> Path:
+    """Where the storage keeps an object."""
+    bucket, _, key = reference.removeprefix("s3://").partition("/")
+    found: Path = object_path(disk, bucket, key)
+    return found
+
+
+def pictures_of(chief: httpx2.Client, clip: str) -> list[str]:
+    """Where an entity's pictures are, the largest first."""
+    return [row["file_reference"] for row in chief.get(f"{CLIP.path}/{clip}/thumbnails").json()["data"]]
+
+
+def test_rot_and_loss_of_pictures_second_copies_and_what_was_named_by_hand_are_found(
+    stack: Stack, chief: httpx2.Client, disk: Path
+) -> None:
+    data = unique(PICTURE)
+    clip = ingested(chief, data)["entity_id"]
+    sha256 = entity(chief, CLIP, clip)["file_hash"]
+    copy = upload(chief, data)
+    keeper = ended(chief, post(chief, copy, on_duplicate="keep"))["entity_id"]
+    named, never = upload(chief, unique(PICTURE)), f"s3://{MEDIA}/clip/{uuid4()}-never.jpg"
+    outfit, other = (create(chief, OUTFIT, image_reference=to)["outfit_id"] for to in (named, never))
+    content = f"s3://{PICTURES}/content/{sha256[:2]}/{sha256}/small.jpg"
+    primary, medium, _ = pictures_of(chief, keeper)
+    stack.sql(f"update files set stored_at = {LONG_AGO}")
+    stack.sql(f"update thumbnails set processed_at = {LONG_AGO}")
+    stack.sql(f"update held_objects set verified_at = {LONG_AGO}")
+    expected = {"checked": 4 + 6 + 3, "loss": 1}
+    assert run(chief, "integrity") == expected  # the content and its pictures, those of two clips, three copies
+    (finding,) = chief.get("/api/v1/integrity/findings").json()["data"]
+    assert (finding["file_reference"], finding["entity_id"], finding["sha256"]) == (never, other, None)
+    due = "update {} set verified_at = now() - interval '40 days'"
+    for table in ("files", "thumbnails", "held_objects"):
+        stack.sql(due.format(table))
+    older = place_of(disk, pictures_of(chief, clip)[1]).read_bytes()
+    wrong = {"rot": {copy: keeper, primary: keeper, content: clip, named: outfit}, "loss": {medium: keeper}}
+    whole = {at: place_of(disk, at).read_bytes() for kind in wrong.values() for at in kind}
+    for at in wrong["rot"]:
+        place_of(disk, at).write_bytes(bytes(len(whole[at])))
+    place_of(disk, medium).unlink()
+    assert run(chief, "integrity") == {"checked": 1 + 4 + 6 + 2, "rot": 4, "loss": 2}
+    found = chief.get("/api/v1/integrity/findings").json()["data"]
+    told = {(one["kind"], one["file_reference"], one["entity_id"]) for one in found}
+    seen = {(kind, at, of) for kind, of_kind in wrong.items() for at, of in of_kind.items()}
+    assert told == {*seen, ("loss", never, other)}
+    for at, before in whole.items():
+        place_of(disk, at).write_bytes(before)
+    chief.patch(f"{OUTFIT.path}/{other}", json={"image_reference": None})
+    assert run(chief, "integrity") == {"checked": 5}
+    assert chief.get("/api/v1/integrity/findings").json()["data"] == []
+    assert older == place_of(disk, medium).read_bytes()
+
+
+def test_pictures_of_another_content_in_the_places_of_an_entity_are_rot_and_a_remake_puts_them_right(
+    stack: Stack, chief: httpx2.Client, disk: Path
+) -> None:
+    clip, other = (ingested(chief, unique(media.jpeg((320 + number, 200))))["entity_id"] for number in range(2))
+    mine, theirs = pictures_of(chief, clip), pictures_of(chief, other)
+    before = [place_of(disk, at).read_bytes() for at in mine]
+    for at, foreign in zip(mine, theirs, strict=True):
+        s3(stack.environ).put_object(Bucket=PICTURES, Key=key_of(at), Body=place_of(disk, foreign).read_bytes())
+    # As of rows that were written before hashes of pictures were noted.
+    stack.sql(f"update thumbnails set processed_at = {LONG_AGO}, picture_sha256 = null")
+    assert run(chief, "integrity") == {"checked": 6, "rot": 3}
+    found = chief.get("/api/v1/integrity/findings").json()["data"]
+    assert {(one["entity_id"], one["file_reference"]) for one in found} == {(clip, at) for at in mine}
+    chief.post(f"{JOBS}/reprocess", json={"filter": {"entity_id": clip}})
+    eventually(lambda: chief.get(JOBS, params={"kind": "reprocess", "status": "succeeded"}).json()["data"])
+    assert [place_of(disk, at).read_bytes() for at in mine] == before
+    assert run(chief, "integrity") == {"checked": 3}
+    assert chief.get("/api/v1/integrity/findings").json()["data"] == []

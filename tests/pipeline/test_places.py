@@ -92,16 +92,18 @@ def lost_leases(world: World) -> int:
     return world.stack.log("worker").count('"lease lost"')
 
 
-@pytest.mark.parametrize(
-    ("where", "direction", "pattern", "skip"),
-    [
-        pytest.param("storage", "up", COPY, 1, id="while it copies, its request on the way"),
-        pytest.param("postgresql", "down", proxy.COMMITTED, 3, id="before it copies, the lease just renewed"),
-    ],
-)
+# Which proxy holds what, after how many of the kind.
+POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
+    "while it copies, its request on the way": ("storage", "up", COPY, 1),
+    "before it copies, the lease just renewed": ("postgresql", "down", proxy.COMMITTED, 3),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_slept_through_its_lease_while_copying_changes_no_newer_picture(
-    world: World, client: httpx2.Client, where: str, direction: Direction, pattern: re.Pattern[bytes], skip: int
+    world: World, client: httpx2.Client, point: str
 ) -> None:
+    where, direction, pattern, skip = POINTS[point]
     sleeper, hold = world.lone(), Hold()
     trap = getattr(world, where).trap(direction, pattern, hold, skip=skip)
     old, new = coloured(RED), coloured(GREEN)
