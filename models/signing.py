@@ -42,9 +42,13 @@ class Clock:
         self.compared = False
         self._behind = timedelta(0)
 
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC) + self._behind
+
     def moment(self) -> str:
         """Now, as signatures have it."""
-        return (datetime.now(UTC) + self._behind).strftime(MOMENT)
+        return self.now().strftime(MOMENT)
 
     def correct(self, signed: str, date: str | None) -> bool:
         """Take the time that an answer is dated with; whether what was signed at a moment is minutes off it."""
@@ -52,9 +56,9 @@ class Clock:
             theirs = parsedate_to_datetime(date or "")
         except ValueError:
             return False
-        now = datetime.now(UTC)
-        if abs(theirs - now - self._behind) > SLACK:
-            self._behind = theirs - now
+        behind = theirs - datetime.now(UTC)
+        if not -SLACK < behind - self._behind <= timedelta(0):  # what an answer tells has passed by then, never comes
+            self._behind = behind
         self.compared = True
         return abs(theirs - datetime.strptime(signed, MOMENT).replace(tzinfo=UTC)) > TOLERABLE
 

@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from models.errors import Fault, JobError, Rejected, Unavailable
 from models.references import Reference
 from models.settings import Settings
-from models.signing import EMPTY, Credentials, Signer, path
+from models.signing import EMPTY, MOMENT, Credentials, Signer, path
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -255,10 +255,12 @@ class Storage:
         """Send what the storage itself refuses after a time, by the date it is signed with; None where it did."""
         if not self._signer.clock.compared:
             self._send("HEAD", Reference(target.bucket, ""), {})
-        moment = self._signer.clock.moment()
-        seconds = int(until - time.monotonic())  # looked at after the moment: a pause between makes them fewer
-        if seconds < 1:
+        now = self._signer.clock.now()
+        left = until - time.monotonic()  # looked at after that: a pause between makes it less
+        seconds = int(now.microsecond / 1e6 + left)  # counted from a moment that has no fractions
+        if left < 0 or seconds < 1:
             return None
+        moment = now.strftime(MOMENT)
         url = self._signer.url(method, target, wanted, seconds, self._credentials(), moment=moment)
         there = url.removeprefix(self._signer.endpoint)
         answer = self._pool.urlopen(method, there, headers=wanted, retries=_ANSWERED)

@@ -24,6 +24,7 @@ from pipeline.stage import LostLease
 
 OF_THE_LEASE: Final = 0.75  # the rest is for clocks that differ
 ROUNDS: Final = 3
+PAUSE_SECONDS: Final = 0.3  # between them
 Copy = tuple[Reference, Reference]  # from, to
 
 
@@ -52,6 +53,7 @@ async def _copy(context: Context, claimed: Claimed, copies: Sequence[Copy]) -> N
                 return
         except Fault as fault:
             error = fault
+        await asyncio.sleep(PAUSE_SECONDS)
     if copies:
         raise error
 
