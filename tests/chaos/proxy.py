@@ -30,7 +30,7 @@ ENDS: Final = {
     "ingest": (NEXT, NEXT, 0),
     "deduplicate": (COMMIT, COMMITTED, 0),
     "thumbnail": (COMMIT, COMMITTED, 1),
-    "index": (COMMIT, COMMITTED, 2),
+    "index": (COMMIT, COMMITTED, 3),  # after that which claims the places of its pictures
 }
 ACK: Final = re.compile(rb"\r\n\$3\r\nack\r\n")  # Dramatiq's, to Redis
 ENQUEUE: Final = re.compile(rb"\r\n\$7\r\nenqueue\r\n")

@@ -22,6 +22,7 @@ POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     "after the claim": ("storage", "up", FETCH, 0),
     "in mid-download": ("storage", "down", ANY, 2),
     "before a picture is stored": ("storage", "up", STORE, 1),
+    "after the places of its pictures are claimed": ("postgresql", "down", proxy.COMMITTED, 2),
     "before a picture is put in place": ("storage", "up", COPY, 1),
     "after the hash": ("postgresql", "up", proxy.NEXT, 0),
     **{f"before the commit of {name}": ("postgresql", "up", end, skip) for name, (end, _, skip) in proxy.ENDS.items()},

@@ -95,7 +95,7 @@ def lost_leases(world: World) -> int:
 # Which proxy holds what, after how many of the kind.
 POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     "while it copies, its request on the way": ("storage", "up", COPY, 1),
-    "before it copies, the lease just renewed": ("postgresql", "down", proxy.COMMITTED, 3),
+    "before it copies, the lease just renewed": ("postgresql", "down", proxy.COMMITTED, 2),
 }
 
 
