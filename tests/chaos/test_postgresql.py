@@ -132,7 +132,7 @@ def test_postgresql_restarted_at_once_under_load(
 def test_a_backend_killed_in_mid_transaction(fragile: World, client: httpx2.Client, dealt: Dealer) -> None:
     fragile.lone()
     hold = Hold()
-    trap = fragile.postgresql.trap("up", proxy.COMMIT, hold, skip=2)
+    trap = fragile.postgresql.trap("up", proxy.COMMIT, hold, skip=3)
     fragile.send(client)
     trap.wait()
     since = time.monotonic()
