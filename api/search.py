@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 from api.dependencies import Db, Files
 from api.envelope import Data, ListMetadata, Pagination
 from api.parameters import TagFilter
-from models import search, search_walks, thumbnails
+from models import references, search, search_walks
 from models.paging import LONGEST_CURSOR
 from models.search import Hit, SearchQuery
 from models.search_walks import Walk
@@ -98,6 +98,5 @@ class SearchController(Controller):
 
 
 def _found(files: Storage, hit: Hit) -> Found:
-    picture = thumbnails.of_content(files.thumbnails, hit.thumbnail, "small") if hit.thumbnail else None
-    url = files.signed_get(picture) if picture else None
+    url = files.signed_get(references.parse(hit.thumbnail)) if hit.thumbnail else None
     return Found(hit.entity_type, hit.entity_id, hit.title, hit.snippet, hit.rank, hit.tags, hit.show_id, url)

@@ -2,11 +2,13 @@
 
 from uuid import UUID
 
+import msgspec
+
 from api.envelope import Data
-from models import thumbnails
+from models import references, thumbnails
 from models.database import Connection
 from models.storage import Storage
-from models.thumbnails import Shown, ThumbnailRow
+from models.thumbnails import ThumbnailRow
 
 
 class Thumbnail(ThumbnailRow):
@@ -20,8 +22,6 @@ async def thumbnails_of(db: Connection, files: Storage, entity_type: str, entity
     return Data([_signed(files, row) for row in await thumbnails.read_all(db, entity_type, entity_id)])
 
 
-def _signed(files: Storage, row: Shown) -> Thumbnail:
-    """The URL is of the content's own picture, the same bytes: no reader sees old pictures beside new ones."""
-    url = files.signed_get(thumbnails.of_content(files.thumbnails, row.sha256, row.size_variant))
-    fields = {name: getattr(row, name) for name in ThumbnailRow.__struct_fields__}
-    return Thumbnail(**fields, url=url)
+def _signed(files: Storage, row: ThumbnailRow) -> Thumbnail:
+    url = files.signed_get(references.parse(row.file_reference))
+    return Thumbnail(**msgspec.structs.asdict(row), url=url)

@@ -38,7 +38,7 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hit(msgspec.Struct):
-    """A document that matched; ``thumbnail`` is the content of its smallest picture, ``serial`` its place in time."""
+    """A document that matched; ``thumbnail`` is the reference of its smallest picture, ``serial`` its place in time."""
 
     serial: int
     entity_type: str
@@ -133,7 +133,7 @@ _PAGE: Final = """
         select document.serial, entity_type, entity_id, title, rank, tags, show_id,
                ts_headline(('public.folded_' || language)::regconfig,
                            translate(left(body, 20000), E'\\x02\\x03', ''), ranking, %(marks)s) as snippet,
-               (select sha256 from thumbnails
+               (select file_reference from thumbnails
                 where thumbnails.entity_type = document.entity_type and thumbnails.entity_id = document.entity_id
                   and size_variant = 'small') as thumbnail
         from page join search_documents as document using (entity_type, entity_id), asked

@@ -29,12 +29,6 @@ class ThumbnailRow(msgspec.Struct):
     processed_at: datetime
 
 
-class Shown(ThumbnailRow):
-    """A row, and of which content the picture is."""
-
-    sha256: str
-
-
 class NewThumbnail(msgspec.Struct):
     """A picture that has been stored; the SHA-256 of its bytes, where that is known."""
 
@@ -56,14 +50,14 @@ def of_content(bucket: str, sha256: str, variant: Variant) -> Reference:
     return Reference(bucket, f"content/{sha256[:2]}/{sha256}/{variant}.jpg")
 
 
-async def read_all(connection: Connection, entity_type: str, entity_id: UUID) -> list[Shown]:
+async def read_all(connection: Connection, entity_type: str, entity_id: UUID) -> list[ThumbnailRow]:
     """The thumbnails of an entity, largest first."""
     query = """
         select thumbnail_id, entity_type, entity_id, size_variant, file_reference, width, height, file_size, status,
-               processed_at, sha256
+               processed_at
         from thumbnails where entity_type = %s and entity_id = %s order by width desc
     """
-    return await database.rows(connection, Shown, query, [entity_type, entity_id])
+    return await database.rows(connection, ThumbnailRow, query, [entity_type, entity_id])
 
 
 async def replace(
