@@ -10,6 +10,7 @@ from ops.children import Child, Program
 
 # Debian's command changes to a user of its own; this is what it starts.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CONTROL = SERVER.with_name("rabbitmqctl")
 
 
 class RabbitMQ(Child):
@@ -17,6 +18,7 @@ class RabbitMQ(Child):
 
     def __init__(self, home: Path) -> None:
         port, other, names = ports.free(3)
+        self.data = home / "data"
         self.url = f"amqp://guest:guest@{ports.HOST}:{port}/"
         environment = {
             "PATH": os.environ["PATH"],
@@ -25,13 +27,14 @@ class RabbitMQ(Child):
             "RABBITMQ_NODE_IP_ADDRESS": ports.HOST,
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(other),
-            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_MNESIA_BASE": str(self.data),
             "RABBITMQ_LOG_BASE": str(home / "logs"),
             "RABBITMQ_PLUGINS_EXPAND_DIR": str(home / "plugins"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "ERL_EPMD_ADDRESS": ports.HOST,
             "ERL_EPMD_PORT": str(names),
         }
+        self._environment = environment
         self._names = {"PATH": os.environ["PATH"], "ERL_EPMD_PORT": str(names)}
         super().__init__(
             Program(
@@ -48,3 +51,7 @@ class RabbitMQ(Child):
         """Stop it, and Erlang's name server, which it has started and leaves behind."""
         super().stop()
         subprocess.run(["epmd", "-kill"], env=self._names, check=False, capture_output=True)
+
+    def control(self, *command: str) -> None:
+        """One command of its operator's."""
+        subprocess.run([CONTROL, *command], env=self._environment, check=True, capture_output=True)

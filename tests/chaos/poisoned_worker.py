@@ -7,6 +7,12 @@ from pipeline import context, sandbox, worker
 
 PROGRAM = (sys.executable, "-P", "-m", "tests.chaos.poisoned_decoder")
 
-if __name__ == "__main__":
+
+def poison() -> None:
+    """From now on this process starts such decoders."""
     vars(context)["Sandbox"] = partial(sandbox.Sandbox, program=PROGRAM)
+
+
+if __name__ == "__main__":
+    poison()
     raise SystemExit(worker.main())

@@ -7,7 +7,7 @@ import os
 import time
 from datetime import datetime, timedelta, tzinfo
 
-OFF = timedelta(seconds=float(os.environ["CLOCK_OFF_SECONDS"]))
+OFF = timedelta(seconds=float(os.environ.get("CLOCK_OFF_SECONDS", "0")))
 RIGHT = time.time
 
 
@@ -20,10 +20,16 @@ class Wrong(datetime):
         return super().now(tz) + OFF
 
 
-if __name__ == "__main__":
+def bend() -> None:
+    """Before anything of the worker's is imported."""
     vars(time)["time"] = lambda: RIGHT() + OFF.total_seconds()
     from models import signing
-    from pipeline import worker
 
     vars(signing)["datetime"] = Wrong
+
+
+if __name__ == "__main__":
+    bend()
+    from pipeline import worker
+
     raise SystemExit(worker.main())

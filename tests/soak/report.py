@@ -109,8 +109,8 @@ def written(figures: Figures) -> str:
     said = figures.verdict
     rows = [
         ("files, of which a fifth were sent before and a twentieth is hostile", f"{figures.files:,}"),
-        ("minutes", f"{figures.minutes:.1f}"),
-        ("faults dealt", f"{sum(figures.dealt.values())}"),
+        ("minutes, and files a second", f"{figures.minutes:.1f}, {figures.files / figures.minutes / 60:.1f}"),
+        ("faults dealt, kinds of them", f"{sum(figures.dealt.values())}, {len(figures.dealt)}"),
         ("requests that clients had to make again", f"{figures.repeats}"),
         ("jobs that failed by our fault, and were started again at the end", f"{figures.retried}"),
         ("lost / doubled / stuck / wrong", " / ".join(str(len(found)) for found in _found(said))),

@@ -15,8 +15,13 @@ from tests.resources import CLIP
 from tests.soak.files import File
 
 PATIENCE: Final = 180.0  # seconds that the API may be away
-AWAY: Final = (429, 502, 503, 504)
+AWAY: Final = (401, 429, 502, 503, 504)  # a token may be of a key that is told no more
 BUCKET: Final = "S3_PRIMARY_BUCKET"
+
+
+def reference(world: World, key: str) -> str:
+    """How a job names an object of a soak."""
+    return f"s3://{world.stack.environ[BUCKET]}/{key}"
 
 
 class Sender:
@@ -24,6 +29,7 @@ class Sender:
 
     def __init__(self, world: World) -> None:
         environ = world.stack.environ
+        self._world = world
         self.repeats = 0  # of requests whose answer was lost or a 503
         self._http = world.stack.client()
         self._bucket = environ[BUCKET]
@@ -50,21 +56,21 @@ class Sender:
         ]
 
     def _put(self, file: File) -> str:
-        key = f"clip/{uuid4()}-soak.jpg"
         if file.data is not None:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=file.data)
-        return f"s3://{self._bucket}/{key}"
+            self._s3.put_object(Bucket=self._bucket, Key=file.key, Body=file.data)
+        return reference(self._world, file.key)
 
     def _written(self, path: str, body: object) -> dict[str, Any]:
-        key, until = {"Idempotency-Key": os.urandom(8).hex()}, time.monotonic() + PATIENCE
+        once, until = {"Idempotency-Key": os.urandom(8).hex()}, time.monotonic() + PATIENCE
         while True:
             try:
-                answer = self._http.post(path, json=body, headers=key)
+                answer = self._http.post(path, json=body, headers=once)
                 if answer.status_code not in AWAY:
                     data: dict[str, Any] = answer.raise_for_status().json()["data"]
                     return data
             except httpx2.TransportError:
                 if time.monotonic() > until:
                     raise
+            self._http.headers["Authorization"] = f"Bearer {self._world.stack.token('editor')}"
             self.repeats += 1
             time.sleep(0.2)
