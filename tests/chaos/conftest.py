@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import httpx2
 import pytest
@@ -17,6 +18,9 @@ from tests.rabbitmq import SERVER, RabbitMQ
 from tests.stack import Stack
 
 LEASE_SECONDS = 2.0
+QUICK = pytest.mark.chaos(quick=True)  # dealt in a few seconds: `make test` draws some of these by its seed
+DRAWN = 5
+LOOK = 0.2  # seconds that a look at the ledger may take
 ON_RABBITMQ = os.environ.get("CHAOS_BROKER") == "rabbitmq"
 
 
@@ -36,13 +40,30 @@ class Dealer:
     """Notes what became of a fault; the ledger has to hold."""
 
     def __call__(self, fault: str, world: World, since: float, *, times: int = 1, within: float = 60.0) -> Verdict:
-        """Wait for all ends, look at the whole ledger, add a line to the table; ``since`` is when it was dealt."""
-        world.settle(within)
+        """Wait for all ends, look at the whole ledger, add a line to the table.
+
+        ``since`` is when it was dealt; all has to have ended so many seconds after that.
+        """
+        world.settle(since + within - time.monotonic())
         seconds = time.monotonic() - since
         verdict = world.verdict()
         TABLE.append(Dealt(fault, times, seconds, verdict))
         assert verdict.holds, verdict
+        assert seconds <= within + LOOK, f"{seconds:.1f} s, where {within:.0f} s are promised"
         return verdict
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether it is one of those that are drawn."""
+    return any(mark.kwargs.get("quick") for mark in item.iter_markers("chaos"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The short form: the seed draws what is dealt beside what always is."""
+    quick = sorted((item for item in items if is_quick(item)), key=lambda item: item.nodeid)
+    for item in Random(int(os.environ["TEST_SEED"])).sample(quick, min(DRAWN, len(quick))):
+        item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "chaos"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

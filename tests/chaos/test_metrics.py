@@ -10,7 +10,8 @@ from tests import work
 from tests.chaos import proxy
 from tests.chaos.conftest import Dealer
 from tests.chaos.proxy import Hold
-from tests.chaos.test_workers_die import FETCH, LARGE, POINTS
+from tests.chaos.storage import FETCH, LARGE
+from tests.chaos.test_workers_die import POINTS
 from tests.chaos.world import PICTURE, World, kill
 from tests.stack import PLAIN
 

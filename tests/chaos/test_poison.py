@@ -14,6 +14,7 @@ from tests import work
 from tests.chaos.conftest import LEASE_SECONDS, Dealer
 from tests.chaos.poisoned_decoder import POISON
 from tests.chaos.proxy import Hold, Link
+from tests.chaos.storage import FETCH
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
 from tests.stack import PLAIN
@@ -27,7 +28,6 @@ SUSPECT = """
     )
     update ingest_jobs set fence = 2, attempts = 2 where job_id = %s
 """
-FETCH = re.compile(rb"GET /episodes-media/")
 NEIGHBOURS = 5
 
 

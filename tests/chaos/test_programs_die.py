@@ -16,10 +16,11 @@ from ops import ports
 from ops.children import Child
 from tests import work
 from tests.chaos import proxy
-from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, Dealer
+from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, QUICK, Dealer
 from tests.chaos.ledger import Sent
 from tests.chaos.proxy import Hold, cut
-from tests.chaos.test_workers_die import ANY, COPY, LARGE, WITHIN
+from tests.chaos.storage import ANY, COPY, LARGE
+from tests.chaos.test_workers_die import WITHIN
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
 from tests.resources import CLIP, create
@@ -132,36 +133,39 @@ def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx
     dealt("kill -9 of the dispatcher between mark and send", world, since)
 
 
-@pytest.mark.chaos
+@contextmanager
+def at_work(world: World, client: httpx2.Client, worker: Child) -> Iterator[Child]:
+    """A worker in the middle of a download; afterwards, when it is dead, another takes its place."""
+    hold = Hold()
+    trap = world.storage.trap("down", ANY, hold, skip=2)
+    world.send(client, work.unique(PICTURE) + bytes(LARGE))
+    trap.wait()
+    yield worker
+    assert not worker.alive
+    world.storage.cut()
+    hold.release()
+    world.calm()
+    world.worker()
+
+
+@QUICK
 def test_a_killed_worker_leaves_no_orphan(world: World, client: httpx2.Client, dealt: Dealer) -> None:
-    worker, hold = world.lone(), Hold()
-    trap = world.storage.trap("down", ANY, hold, skip=2)
-    world.send(client, work.unique(PICTURE) + bytes(LARGE))
-    trap.wait()
-    decoders = decoders_of(worker)
-    assert decoders
-    since = kill(worker)
-    eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in decoders), within=5)
-    world.storage.cut()
-    hold.release()
-    world.calm()
-    world.worker()
-    dealt("kill -9 of the worker's main process: no orphans", world, since)
+    with at_work(world, client, world.lone()) as worker:
+        decoders = decoders_of(worker)
+        assert decoders
+        since = kill(worker)
+        eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in decoders), within=5)
+    dealt("kill -9 of the worker's main process: no orphans", world, since, within=LEASE_SECONDS + WITHIN)
 
 
-@pytest.mark.chaos
+@QUICK
 def test_sigterm_then_sigkill_during_a_long_job(world: World, client: httpx2.Client, dealt: Dealer) -> None:
-    worker, hold = world.lone(), Hold()
-    trap = world.storage.trap("down", ANY, hold, skip=2)
-    world.send(client, work.unique(PICTURE) + bytes(LARGE))
-    trap.wait()
-    assert worker.pid
-    os.kill(worker.pid, signal.SIGTERM)
-    since = kill(worker)
-    world.storage.cut()
-    hold.release()
-    world.calm()
-    world.worker()
+    with at_work(world, client, world.lone()) as worker:
+        before = world.stack.log("worker").count("worker stops")
+        assert worker.pid
+        os.kill(worker.pid, signal.SIGTERM)
+        eventually(lambda: world.stack.log("worker").count("worker stops") > before)  # it has begun to, and cannot end
+        since = kill(worker)
     dealt("SIGTERM, then SIGKILL during a long job", world, since, within=LEASE_SECONDS + WITHIN)
 
 
@@ -193,14 +197,6 @@ def test_with_the_default_lease_a_killed_workers_job_goes_on_within_half_a_minut
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
     world.lone().stop()
-    victim, hold = world.worker(LEASE_SECONDS="30"), Hold()
-    trap = world.storage.trap("down", ANY, hold, skip=2)
-    world.send(client, work.unique(PICTURE) + bytes(LARGE))
-    trap.wait()
-    since = kill(victim)
-    world.storage.cut()
-    hold.release()
-    world.calm()
-    world.worker()
-    dealt("kill -9 of a worker whose lease is 30 s", world, since, within=60)
-    assert time.monotonic() - since < 30 + WITHIN
+    with at_work(world, client, world.worker(LEASE_SECONDS="30")) as victim:
+        since = kill(victim)
+    dealt("kill -9 of a worker whose lease is 30 s", world, since, within=30 + WITHIN)

@@ -4,31 +4,14 @@ import re
 import time
 from collections.abc import Iterator
 
-import boto3
 import httpx2
 import pytest
 
 from tests import work
-from tests.chaos.conftest import Dealer
-from tests.chaos.proxy import Act, Hold, answering, changing, cut, end
+from tests.chaos.conftest import QUICK, Dealer
+from tests.chaos.proxy import COMMITTED, Act, Hold, changing, cut, end
+from tests.chaos.storage import ANY, COPY, ERROR, FETCH, LARGE, SLOW, STORE, flip, put
 from tests.chaos.world import PICTURE, World
-
-FETCH = re.compile(rb"GET /episodes-media/")
-STORE = re.compile(rb"PUT /episodes-thumbnails/content/")
-COPY = re.compile(rb"PUT /episodes-thumbnails/clips/")
-ANY = re.compile(rb"(?s).")
-LARGE = 1_000_000  # bytes: a download of several pieces
-
-
-def says(status: str, code: str) -> bytes:
-    """An answer of S3."""
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>Please try again.</Message></Error>".encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"Connection: close\r\n\r\n" + body
-
-
-ERROR = answering(says("500 Internal Server Error", "InternalError"))
-SLOW = answering(says("503 Slow Down", "SlowDown"))
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +25,11 @@ def worker(world: World) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("fault", "request_of", "act", "times"),
     [
-        ("S3 answers 500 to a download", FETCH, ERROR, 2),
-        ("S3 answers SlowDown where a picture is put in place", COPY, SLOW, 3),
-        pytest.param("S3 answers SlowDown to a download", FETCH, SLOW, 2, marks=pytest.mark.chaos),
-        pytest.param("S3 answers 500 where a picture is stored", STORE, ERROR, 3, marks=pytest.mark.chaos),
-        pytest.param("S3 resets the connection on a request", FETCH, cut, 2, marks=pytest.mark.chaos),
+        pytest.param("S3 answers 500 to a download", FETCH, ERROR, 2, marks=QUICK),
+        pytest.param("S3 answers SlowDown where a picture is put in place", COPY, SLOW, 3, marks=QUICK),
+        pytest.param("S3 answers SlowDown to a download", FETCH, SLOW, 2, marks=QUICK),
+        pytest.param("S3 answers 500 where a picture is stored", STORE, ERROR, 3, marks=QUICK),
+        pytest.param("S3 resets the connection on a request", FETCH, cut, 2, marks=QUICK),
         pytest.param("S3 answers 500 until a stage is put off", FETCH, ERROR, 5, marks=pytest.mark.chaos),
         pytest.param("S3 answers SlowDown until a stage is put off", STORE, SLOW, 13, marks=pytest.mark.chaos),
     ],
@@ -70,7 +53,10 @@ def test_a_bad_answer_is_asked_again(
 
 @pytest.mark.parametrize(
     ("fault", "act"),
-    [pytest.param("S3 resets in mid-body", cut, marks=pytest.mark.chaos), ("S3 sends a short body", end)],
+    [
+        pytest.param("S3 resets in mid-body", cut, marks=QUICK),
+        pytest.param("S3 sends a short body", end, marks=QUICK),
+    ],
 )
 def test_a_body_that_breaks_off_is_fetched_again(
     world: World, client: httpx2.Client, dealt: Dealer, fault: str, act: Act
@@ -84,12 +70,7 @@ def test_a_body_that_breaks_off_is_fetched_again(
     assert world.stack.sql(first, sent.job_id) == [("failed", "STORAGE_UNAVAILABLE")]
 
 
-def flip(data: bytes) -> bytes:
-    """One bit of the last byte, where a body is."""
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
-@pytest.mark.chaos
+@QUICK
 def test_wrong_bytes_are_told_from_the_announced_hash_and_a_retry_stores_the_right_ones(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
@@ -109,9 +90,7 @@ def test_wrong_bytes_are_told_from_the_announced_hash_and_a_retry_stores_the_rig
 def test_wrong_bytes_of_an_object_that_is_the_same_are_fetched_again(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
-    hold = Hold()
-    commits = world.postgresql.trap("down", re.compile(rb"C\x00\x00\x00\x0bCOMMIT\x00"), cut)
-    del hold
+    commits = world.postgresql.trap("down", COMMITTED, cut)
     since = time.monotonic()
     sent = world.send(client, work.unique(PICTURE) + bytes(LARGE))
     commits.wait()
@@ -125,7 +104,7 @@ def test_wrong_bytes_of_an_object_that_is_the_same_are_fetched_again(
 def test_an_object_that_is_replaced_between_two_reads_is_refused(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
-    commits = world.postgresql.trap("down", re.compile(rb"C\x00\x00\x00\x0bCOMMIT\x00"), cut)
+    commits = world.postgresql.trap("down", COMMITTED, cut)
     since = time.monotonic()
     sent = world.send(client, None, "HASH_MISMATCH")
     commits.wait()  # the hash is known; whoever goes on fetches the source again
@@ -143,17 +122,3 @@ def test_a_storage_that_never_answers_is_given_up_and_asked_again(
     world.send(client)
     dealt("S3 does not answer for 30 s", world, since, within=90)
     holds.release()
-
-
-def put(world: World, reference: str, data: bytes) -> None:
-    """Another object in the place of one, as somebody with the keys can."""
-    bucket, _, key = reference.removeprefix("s3://").partition("/")
-    environ = world.stack.environ
-    client = boto3.client(
-        "s3",
-        endpoint_url=environ["S3_ENDPOINT_URL"],
-        region_name=environ["AWS_REGION"],
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-    )
-    client.put_object(Bucket=bucket, Key=key, Body=data)

@@ -7,16 +7,12 @@ import pytest
 
 from tests import work
 from tests.chaos import proxy
-from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, Dealer
+from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, QUICK, Dealer
 from tests.chaos.proxy import Direction, Hold
+from tests.chaos.storage import ANY, COPY, FETCH, LARGE, STORE
 from tests.chaos.world import PICTURE, World, kill
 
 WITHIN = 30.0  # seconds after the end of a lease
-LARGE = 1_000_000  # bytes: a download of several pieces
-ANY = re.compile(rb"(?s).")
-FETCH = re.compile(rb"GET /episodes-media/")
-STORE = re.compile(rb"PUT /episodes-thumbnails/content/")
-COPY = re.compile(rb"PUT /episodes-thumbnails/clips/")
 # Point → which proxy holds what, after how many of the kind.
 POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     "after the claim": ("storage", "up", FETCH, 0),
@@ -29,10 +25,9 @@ POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     **{f"after the commit of {name}": ("postgresql", "down", end, skip) for name, (_, end, skip) in proxy.ENDS.items()},
     "before the acknowledgement": ("broker", "up", proxy.ACKNOWLEDGED if ON_RABBITMQ else proxy.ACK, 0),
 }
-SHORT = ("in mid-download", "before the commit of ingest", "after the commit of index")
 
 
-@pytest.mark.parametrize("point", [p if p in SHORT else pytest.param(p, marks=pytest.mark.chaos) for p in POINTS])
+@pytest.mark.parametrize("point", [pytest.param(point, marks=QUICK) for point in POINTS])
 def test_a_worker_killed(world: World, client: httpx2.Client, dealt: Dealer, point: str) -> None:
     where, direction, pattern, skip = POINTS[point]
     through, hold = getattr(world, where), Hold()

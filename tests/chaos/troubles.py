@@ -3,8 +3,9 @@
 ``url`` is the database as its owner reaches it.
 """
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, LiteralString
@@ -17,32 +18,39 @@ NO_SPACE: Final = Path("/dev/full")  # the kernel refuses every write to it, as 
 OTHERS: Final = "datname = current_database() and pid <> pg_backend_pid()"
 Wish = tuple[LiteralString, list[Any]]  # a query and its parameters
 CLIPS: Final[Wish] = "lock table clips in exclusive mode", []
-AUDIT: Final[Wish] = "lock table audit_log in share row exclusive mode", []
+# Not who reads it for the search, whom nobody needs to wait for.
+WAITS: Final = """
+    select exists (select from pg_stat_activity
+                   where %s = any(pg_blocking_pids(pid)) and query ilike '%%update%%clips%%')
+"""
+EPISODE: Final = "select from episodes where episode_id = %s for update"
 CLIP: Final = "select from clips where clip_id = %s for update"
 JOB: Final = "select from ingest_jobs where job_id = %s for update"
 TOUCH: Final = "update clips set title = title where clip_id = %s"
 
 
 def in_the_way(url: str, pid: int, within: float = PATIENCE) -> bool:
-    """Wait until somebody waits for what a session holds; whether anybody has in so many seconds."""
-    query = "select exists (select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))"
+    """Wait until who changes a clip waits for what a session holds; whether anybody has in so many seconds."""
     until = time.monotonic() + within
     with psycopg.connect(url, autocommit=True) as connection:
         while time.monotonic() < until:
-            if connection.execute(query, [pid]).fetchone() == (True,):
+            if connection.execute(WAITS, [pid]).fetchone() == (True,):
                 return True
             time.sleep(0.01)
     return False
 
 
-def cross(url: str, first: Wish, second: Wish, within: float = PATIENCE) -> bool:
-    """Hold ``first`` until somebody waits for it, then do ``second``, which that one may hold, and commit.
+def cross(
+    url: str, first: Wish, second: Wish, *, begin: Callable[[], object] = lambda: None, within: float = PATIENCE
+) -> bool:
+    """Hold ``first``, ``begin`` something, and when that waits to change a clip do ``second``, and commit.
 
-    Where both want what the other holds that is a deadlock, of which the one that came first is the victim. Whether
-    anybody came.
+    Where that one holds what ``second`` wants it is a deadlock, of which it is the victim. Whether anybody came.
     """
     with psycopg.connect(url) as session:
+        session.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # whatever everybody else has to have
         session.execute(*first)
+        begin()
         came = in_the_way(url, session.info.backend_pid, within)
         if came:
             session.execute("select pg_sleep(0.2)")  # who has waited for longer looks first whether it is a deadlock
@@ -91,6 +99,7 @@ def disk_full(url: str, data: Path, table: str, times: int | None = None) -> Ite
     finally:
         place.unlink()
         place.touch()
+        os.chown(place, data.stat().st_uid, data.stat().st_gid)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("drop function no_room cascade; drop sequence no_room_dealt; drop table no_room")
 
