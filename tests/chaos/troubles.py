@@ -15,7 +15,7 @@ from psycopg import sql
 
 PATIENCE: Final = 30.0  # seconds until somebody must be in the way
 NO_SPACE: Final = Path("/dev/full")  # the kernel refuses every write to it, as it does on a disk that is full
-OTHERS: Final = "datname = current_database() and pid <> pg_backend_pid()"
+OTHERS: Final = "backend_type = 'client backend' and datname = current_database() and pid <> pg_backend_pid()"
 Wish = tuple[LiteralString, list[Any]]  # a query and its parameters
 CLIPS: Final[Wish] = "lock table clips in exclusive mode", []
 # Not who reads it for the search, whom nobody needs to wait for.

@@ -28,7 +28,8 @@ class Faults:
         self.error: BaseException | None = None
         self._ground = ground
         self._spare = threading.Event()
-        self._thread = threading.Thread(target=self._deal)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
         self._hand: list[Fault] = []
 
     def start(self) -> None:
@@ -42,7 +43,7 @@ class Faults:
     def stop(self) -> None:
         """End after the fault that is under way."""
         self._ground.over.set()
-        self._thread.join()
+        self._ended.wait()
         self._ground.world.calm()
         self.check()
 
@@ -50,6 +51,12 @@ class Faults:
         """Raise what kept a fault from being dealt."""
         if self.error:
             raise self.error
+
+    def _live(self) -> None:
+        """The thread outlives its faults: the kernel ends what it has started again when it ends itself."""
+        self._deal()
+        self._ended.set()
+        threading.Event().wait()
 
     def _deal(self) -> None:
         try:
