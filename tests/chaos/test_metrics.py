@@ -32,13 +32,13 @@ QUERIES = {
         from audit_log where entity_type = 'job' and action = 'retry' group by 1, 2""",
     "episodes_stage_retries_total": """
         select made.stage, count(*) from ingest_attempts as made join ingest_jobs as job using (job_id)
-        where result = 'failed' and not (made.fence = job.fence and job.status = 'failed')
+        where made.result = 'failed' and not (made.fence = job.fence and job.status = 'failed')
           and not made.fence = retried_fence group by 1""",
     "episodes_leases_expired_total": "select count(*) from ingest_attempts where result = 'lost'",
     "episodes_duplicates_total": "select count(*) from ingest_jobs where duplicate_of is not null",
     "episodes_ingested_bytes_total": """
         select sum(file_size) from ingest_jobs join ingest_attempts as made using (job_id)
-        where made.stage = 'ingest' and result = 'succeeded'""",
+        where made.stage = 'ingest' and made.result = 'succeeded'""",
     "episodes_outbox_pending": "select count(*) from outbox",
     "episodes_oldest_queued_job_seconds": """
         select name, coalesce(extract(epoch from now() - min(created_at)), 0) from
