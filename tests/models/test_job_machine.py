@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -12,19 +13,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from models import claims, database, dispatch, jobs
+from models import claims, database, dispatch, jobs, pauses
 from models.changes import Actor
 from models.claims import MAX_ATTEMPTS, Claimed, Found, Holder
 from models.database import Connection
 from models.errors import Fault, Rejected
 from models.jobs import STAGES, NewJob, Stage
 from models.media import Media
+from models.pauses import NewPause
 from tests.stack import own_database
 
 T = TypeVar("T")
+U = TypeVar("U")
 WHO: Final = Actor("tester", "request")
 WORKERS: Final = [Holder(f"worker-{number}", 30.0) for number in range(3)]
 FOUND: Final = Found("0" * 64, 1, Media(mime_type="image/jpeg", kind="image"), "etag")
+LATER: Final = st.sampled_from([0, 0, 3600])  # seconds
+NAMES: Final = ["interactive", "batch", "backfill", *STAGES]  # what can be paused
 ENDS: Final = {"succeeded", "failed", "cancelled"}
 JOBS: Final = "select to_jsonb(job) from ingest_jobs as job order by job_id"
 ATTEMPTS: Final = "select to_jsonb(made) from ingest_attempts as made order by job_id, fence"
@@ -32,20 +37,26 @@ Row = dict[str, Any]
 
 
 class JobMachine(RuleBasedStateMachine):
-    """Up to three jobs, three workers, a dispatcher, an operator; whatever a worker once held, it may try to use."""
+    """Up to three jobs, three workers, a dispatcher, an operator; whatever a worker once held, it may try to use.
+
+    Two connections take turns, so that nothing rests on what one of them remembers; some rules use both at once.
+    """
 
     held: Bundle[Claimed] = Bundle("held")
 
     def __init__(self, loop: asyncio.Runner, url: str) -> None:
         super().__init__()
         self._loop = loop
-        self._connection: Connection = loop.run(Connection.connect(url, autocommit=True))
+        self._connections: list[Connection] = [loop.run(Connection.connect(url, autocommit=True)) for _ in range(2)]
         self._do(lambda to: database.execute(to, "delete from ingest_jobs"))
+        self._do(lambda to: database.execute(to, "delete from ingest_pauses"))
         self._jobs: dict[str, Row] = {}
+        self._paused: set[str] = set()
         self._restarted: set[str] = set()
 
     def teardown(self) -> None:
-        self._loop.run(self._connection.close())
+        for connection in self._connections:
+            self._loop.run(connection.close())
 
     # What happens ----------------------------------------------------------------------------------------------------
 
@@ -57,7 +68,30 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def dispatched(self) -> None:
-        self._do(dispatch.due)
+        for hint in self._do(dispatch.due).hints:
+            job = self._jobs[str(hint.job_id)]
+            assert self._is_due(job)
+            assert hint.stage == job["stage"]
+
+    @precondition(lambda self: len(self._paused) < len(NAMES))
+    @rule(data=st.data())
+    def paused(self, data: st.DataObject) -> None:
+        name: Any = data.draw(st.sampled_from([name for name in NAMES if name not in self._paused]), "name")
+        new = NewPause("for a while", stage=name) if name in STAGES else NewPause("for a while", lane=name)
+        self._do(lambda to: pauses.pause(to, WHO, new))
+        self._paused.add(name)
+
+    @precondition(lambda self: self._paused)
+    @rule(data=st.data())
+    def resumed(self, data: st.DataObject) -> None:
+        name: Any = data.draw(st.sampled_from(sorted(self._paused)), "name")
+        self._do(lambda to: pauses.resume(to, WHO, name))
+        self._paused.remove(name)
+
+    @rule()
+    def time_went_by(self) -> None:
+        late = "update ingest_jobs set run_at = clock_timestamp() where run_at > clock_timestamp()"
+        self._do(lambda to: database.execute(to, late))
 
     @precondition(lambda self: self._jobs)
     @rule(
@@ -71,10 +105,32 @@ class JobMachine(RuleBasedStateMachine):
         suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
         got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
-        due = job["status"] in {"queued", "running"} and job["lease_expires_at"] is None and job["stage"] == wanted
+        due = self._is_due(job) and job["stage"] == wanted
         hinted = job["hinted_at"] is not None or suspect  # who reserves a job hints at it
         assert (got is not None) is (due and hinted and (alone or not suspect))
         return multiple() if got is None else got
+
+    @precondition(lambda self: self._jobs)
+    @rule(target=held, data=st.data())
+    def claimed_by_two_at_once(self, data: st.DataObject) -> Any:
+        job = self._any(data)
+        one, other = (
+            lambda to, worker=worker: claims.claim(to, UUID(job["job_id"]), job["stage"], worker, alone=True)
+            for worker in WORKERS[:2]
+        )
+        got = [claimed for claimed in self._at_once(one, other) if claimed is not None]
+        assert len(got) == (self._is_due(job) and job["hinted_at"] is not None)
+        return multiple(*got)
+
+    @rule(ours=held)
+    def failed_while_it_was_cancelled(self, ours: Claimed) -> None:
+        before = next(row for row in self._rows(JOBS) if row["job_id"] == str(ours.job_id))
+        failed, cancelled = self._at_once(
+            lambda to: claims.fail(to, ours, Rejected("CORRUPT_FILE", "it is torn")),
+            lambda to: jobs.cancel_all(to, WHO, [ours.job_id]),
+        )
+        assert not (failed is not None and cancelled)
+        assert failed is None or self._is_own(ours, before)
 
     @rule(target=held, ours=held, worker=st.sampled_from(WORKERS))
     def ended_well(self, ours: Claimed, worker: Holder) -> Any:
@@ -83,24 +139,27 @@ class JobMachine(RuleBasedStateMachine):
             self._counts(ours, lambda to: claims.succeed(to, ours))
             return multiple()
         learnt = FOUND if ours.stage == "ingest" else None
-        following = self._counts(ours, lambda to: claims.advance(to, ours, STAGES[place], worker, learnt))
+        waits = bool({STAGES[place], ours.priority} & self._paused)
+        following = self._counts(
+            ours, lambda to: claims.advance(to, ours, STAGES[place], worker, learnt), told=not waits
+        )
         return multiple() if following is None else following
 
     @rule(ours=held)
     def refused_the_file(self, ours: Claimed) -> None:
         self._counts(ours, lambda to: claims.fail(to, ours, Rejected("CORRUPT_FILE", "it is torn")))
 
-    @rule(ours=held)
-    def failed_at_it(self, ours: Claimed) -> None:
+    @rule(ours=held, later=LATER)
+    def failed_at_it(self, ours: Claimed, later: int) -> None:
         error = Fault("TIMEOUT", "it took too long")
         if ours.attempts >= MAX_ATTEMPTS:
             self._counts(ours, lambda to: claims.fail(to, ours, error))
         else:
-            self._counts(ours, lambda to: claims.retry_later(to, ours, error, 0))
+            self._counts(ours, lambda to: claims.retry_later(to, ours, error, later))
 
-    @rule(ours=held)
-    def put_off(self, ours: Claimed) -> None:
-        self._counts(ours, lambda to: claims.postpone(to, ours, 0))
+    @rule(ours=held, later=LATER)
+    def put_off(self, ours: Claimed, later: int) -> None:
+        self._counts(ours, lambda to: claims.postpone(to, ours, later))
 
     @rule(ours=held, worker=st.sampled_from(WORKERS))
     def renewed(self, ours: Claimed, worker: Holder) -> None:
@@ -165,31 +224,52 @@ class JobMachine(RuleBasedStateMachine):
     # How -------------------------------------------------------------------------------------------------------------
 
     def _do(self, act: Callable[[Connection], Awaitable[T]]) -> T:
-        """In a transaction of its own, as all of these are."""
+        """In a transaction of its own, as all of these are, on the connection whose turn it is."""
+        self._connections.reverse()
+        return self._loop.run(_transaction(self._connections[0], act))
 
-        async def run() -> T:
-            async with self._connection.transaction():
-                return await act(self._connection)
+    def _at_once(
+        self, one: Callable[[Connection], Awaitable[T]], other: Callable[[Connection], Awaitable[U]]
+    ) -> tuple[T, U]:
+        """Two transactions that begin at the same time."""
+
+        async def run() -> tuple[T, U]:
+            first, second = self._connections
+            return await asyncio.gather(_transaction(first, one), _transaction(second, other))
 
         return self._loop.run(run())
 
-    def _counts(self, ours: Claimed, act: Callable[[Connection], Awaitable[T]]) -> T:
-        """What a worker does with a stage counts exactly if it is still its own; else nothing changes at all."""
+    def _counts(self, ours: Claimed, act: Callable[[Connection], Awaitable[T]], *, told: bool = True) -> T:
+        """What a worker does with a stage counts exactly if it is still its own; else nothing changes at all.
+
+        Where it is not ``told`` so, its answer is the same in both cases.
+        """
         before = self._rows(JOBS), self._rows(ATTEMPTS)
-        (job,) = (row for row in before[0] if row["job_id"] == str(ours.job_id))
-        own = (job["status"], job["fence"]) == ("running", ours.fence) and job["lease_expires_at"] is not None
+        own = self._is_own(ours, next(row for row in before[0] if row["job_id"] == str(ours.job_id)))
         done = self._do(act)
-        assert (done is not None and done is not False) is own
-        if not own:
-            assert (self._rows(JOBS), self._rows(ATTEMPTS)) == before
+        assert (done is not None and done is not False) is (own and told)
+        assert ((self._rows(JOBS), self._rows(ATTEMPTS)) != before) is own
         return done
 
+    def _is_own(self, ours: Claimed, job: Row) -> bool:
+        return (job["status"], job["fence"]) == ("running", ours.fence) and job["lease_expires_at"] is not None
+
+    def _is_due(self, job: Row) -> bool:
+        waits = job["status"] in {"queued", "running"} and job["lease_expires_at"] is None
+        held_back = {job["priority"], job["stage"]} & self._paused
+        return waits and not held_back and datetime.fromisoformat(job["run_at"]) <= datetime.now(UTC)
+
     def _rows(self, query: str) -> list[Row]:
-        return [row for (row,) in self._loop.run(database.tuples(self._connection, query.encode()))]
+        return [row for (row,) in self._loop.run(database.tuples(self._connections[0], query.encode()))]
 
     def _any(self, data: st.DataObject) -> Row:
         place = data.draw(st.integers(0, len(self._jobs) - 1), "job")
         return self._jobs[sorted(self._jobs)[place]]
+
+
+async def _transaction(connection: Connection, act: Callable[[Connection], Awaitable[T]]) -> T:
+    async with connection.transaction():
+        return await act(connection)
 
 
 def check_state(job: Row) -> None:
