@@ -106,7 +106,7 @@ class Rabbit:
         try:
             yield
         finally:
-            self._server.start(within=60)
+            self._server.start(within=120)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -92,7 +92,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     if not SERVER.exists():
         pytest.skip("RabbitMQ is not installed (Debian: rabbitmq-server)")
     server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    server.start(within=60)
+    server.start(within=120)
     yield server
     server.stop()
 

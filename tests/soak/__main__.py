@@ -71,7 +71,7 @@ def soak(home: Path, count: int, seed: int) -> Figures:
     """Send, break, wait, start again what failed by our fault, and hold the ledger against all of it."""
     rng, began = Random(seed), time.monotonic()
     with _ground(home, Random(rng.randrange(2**31))) as ground:
-        world, faults, sending = ground.world, Faults(ground), _Sending(ground.world, list(files(rng, count)))
+        world, faults, sending = ground.world, Faults(ground, count), _Sending(ground.world, list(files(rng, count)))
         sending.start()
         faults.start()
         samples = list(_watch(world, faults, sending, count))

@@ -11,7 +11,9 @@ from tests.soak.of_database import DATABASE
 from tests.soak.of_programs import MORTAL, PROGRAMS
 from tests.soak.of_storage import STORAGE
 
-PAUSES: Final = (0.5, 3.0)  # seconds between two faults
+SHORTEST: Final = 0.5  # seconds between two faults
+LONGEST: Final = 1.0  # and a second more for every so many files: few files meet many faults, many have time to go on
+FILES: Final = 1000
 Fault = Callable[[Ground], None]
 EVERY: Final[tuple[Fault, ...]] = (*PROGRAMS, *BROKER, *DATABASE, *STORAGE)
 
@@ -23,10 +25,11 @@ class Faults:
     seen to be steady; the first worker never. Every fault is dealt once before one is dealt again.
     """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, count: int) -> None:
         self.dealt: Counter[str] = Counter()
         self.error: BaseException | None = None
         self._ground = ground
+        self._pauses = SHORTEST, LONGEST + count / FILES
         self._spare = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
@@ -60,7 +63,7 @@ class Faults:
 
     def _deal(self) -> None:
         try:
-            while not self._ground.over.wait(self._ground.rng.uniform(*PAUSES)):
+            while not self._ground.over.wait(self._ground.rng.uniform(*self._pauses)):
                 fault = self._next()
                 fault(self._ground)
                 self.dealt[fault.__name__.replace("_", " ")] += 1
