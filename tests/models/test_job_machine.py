@@ -100,7 +100,10 @@ class JobMachine(RuleBasedStateMachine):
     def claimed(self, data: st.DataObject, stage: Stage, worker: Holder, alone: bool) -> Any:
         job = self._any(data)
         wanted = data.draw(st.sampled_from([job["stage"], job["stage"], stage]), "stage")
-        free = "update ingest_jobs set hinted_at = '-infinity' where job_id = %s and hinted_at is not null"
+        free = """
+            update ingest_jobs set hinted_at = '-infinity'
+            where job_id = %s and hinted_at is not null and finished_at is null
+        """
         self._do(lambda to: database.execute(to, free, [job["job_id"]]))
         suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
@@ -129,8 +132,8 @@ class JobMachine(RuleBasedStateMachine):
             lambda to: claims.fail(to, ours, Rejected("CORRUPT_FILE", "it is torn")),
             lambda to: jobs.cancel_all(to, WHO, [ours.job_id]),
         )
-        assert not (failed is not None and cancelled)
-        assert failed is None or self._is_own(ours, before)
+        assert not (failed and cancelled)
+        assert not failed or self._is_own(ours, before)
 
     @rule(target=held, ours=held, worker=st.sampled_from(WORKERS))
     def ended_well(self, ours: Claimed, worker: Holder) -> Any:
