@@ -143,10 +143,9 @@ class JobMachine(RuleBasedStateMachine):
             return multiple()
         learnt = FOUND if ours.stage == "ingest" else None
         waits = bool({STAGES[place], ours.priority} & self._paused)
-        following = self._counts(
-            ours, lambda to: claims.advance(to, ours, STAGES[place], worker, learnt), told=not waits
-        )
-        return multiple() if following is None else following
+        following = self._counts(ours, lambda to: claims.advance(to, ours, STAGES[place], worker, learnt))
+        assert following is None or (following.attempts == 0) is waits
+        return multiple() if following is None or waits else following
 
     @rule(ours=held)
     def refused_the_file(self, ours: Claimed) -> None:
@@ -242,15 +241,12 @@ class JobMachine(RuleBasedStateMachine):
 
         return self._loop.run(run())
 
-    def _counts(self, ours: Claimed, act: Callable[[Connection], Awaitable[T]], *, told: bool = True) -> T:
-        """What a worker does with a stage counts exactly if it is still its own; else nothing changes at all.
-
-        Where it is not ``told`` so, its answer is the same in both cases.
-        """
+    def _counts(self, ours: Claimed, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """What a worker does with a stage counts exactly if it is still its own; else nothing changes at all."""
         before = self._rows(JOBS), self._rows(ATTEMPTS)
         own = self._is_own(ours, next(row for row in before[0] if row["job_id"] == str(ours.job_id)))
         done = self._do(act)
-        assert (done is not None and done is not False) is (own and told)
+        assert (done is not None and done is not False) is own
         assert ((self._rows(JOBS), self._rows(ATTEMPTS)) != before) is own
         return done
 
