@@ -35,7 +35,7 @@ LEASE_SECONDS: Final = "3"
 OURS: Final = frozenset({"STORAGE_UNAVAILABLE", "TIMEOUT", "DECODER_KILLED", "INTERNAL", "HASH_MISMATCH"})
 STANDSTILL: Final = 300.0  # seconds without an end after which it is called off
 LOOK_SECONDS: Final = 1.0
-ENDED: Final = "select count(*) from ingest_jobs where finished_at is not null"
+ENDED: Final = "select count(*) from ingest_jobs where finished_at is not null and kind = 'ingest'"
 # From the moment a lease was given back until its stage ended.
 AGAIN: Final = """
     select extract(epoch from (select min(next.finished_at) from ingest_attempts as next
@@ -56,7 +56,9 @@ def main() -> int:
     print(text)
     if asked.report:
         asked.report.write_text(text + "\n")
-    return int(not (figures.verdict.holds and figures.verdict.jobs == asked.files and steady(figures.growth)))
+    return int(
+        not (figures.verdict.holds and figures.verdict.jobs == asked.files + figures.beside and steady(figures.growth))
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,12 +78,14 @@ def soak(home: Path, count: int, seed: int) -> Figures:
         faults.start()
         samples = list(_watch(world, faults, sending, count))
         faults.stop()
+        beside = len(world.sent)
         world.sent += sending.sent
         retried = _start_again(world)
         return Figures(
             day=datetime.now(UTC).date(),
             seed=seed,
             files=count,
+            beside=beside,
             minutes=(time.monotonic() - began) / 60,
             dealt=dict(faults.dealt),
             repeats=sending.repeats,
@@ -143,7 +147,7 @@ class _Sending:
 def _watch(world: World, faults: Faults, sending: _Sending, count: int) -> Iterator[Sample]:
     """Until all have ended; from the half on, what the programs use that live to the end."""
     ended, moved = 0, time.monotonic()
-    while ended < count:
+    while ended < count + len(world.sent):  # those are of faults that bring a file of their own
         time.sleep(LOOK_SECONDS)  # a look at the whole ledger is work for it, too
         sending.check()
         faults.check()

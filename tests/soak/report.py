@@ -34,6 +34,7 @@ class Figures(Struct):
     day: date
     seed: int
     files: int
+    beside: int  # files that faults brought along
     minutes: float
     dealt: dict[str, int]
     repeats: int
@@ -109,6 +110,7 @@ def written(figures: Figures) -> str:
     said = figures.verdict
     rows = [
         ("files, of which a fifth were sent before and a twentieth is hostile", f"{figures.files:,}"),
+        ("files that faults brought along", f"{figures.beside}"),
         ("minutes, and files a second", f"{figures.minutes:.1f}, {figures.files / figures.minutes / 60:.1f}"),
         ("faults dealt, kinds of them", f"{sum(figures.dealt.values())}, {len(figures.dealt)}"),
         ("requests that clients had to make again", f"{figures.repeats}"),
