@@ -145,7 +145,8 @@ def refused(asked: httpx2.Response) -> bool:
 
 @pytest.fixture
 def clip(client: httpx2.Client) -> str:
-    """One that a request changes."""
+    """One that a request changes; what a test before this one has ended may still be coming back."""
+    eventually(lambda: client.get(CLIP.path).status_code == 200, within=SOON)
     return str(create(client, CLIP)["clip_id"])
 
 
