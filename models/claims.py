@@ -20,7 +20,7 @@ from models.pauses import PAUSED
 
 MAX_ATTEMPTS: Final = 3
 RETRY_PAUSES: Final = (2.0, 15.0)  # seconds before the second and the third attempt, each jittered by half
-RESERVED: Final = 3.0  # seconds for which a process that has just said so waits to run a suspect
+RESERVED_SECONDS: Final = 3.0  # seconds for which a process that has just said so waits to run a suspect
 POSTPONE_SECONDS: Final = 2.0  # how long a job waits for another's file unless that one wakes it
 
 
@@ -110,14 +110,17 @@ async def reserve(connection: Connection, job_id: UUID, stage: Stage) -> bool:
 
     It is this process's for some seconds then, hinted at in the future: nobody is hinted at it meanwhile.
     """
-    return await database.execute(connection, _RESERVE, {"job_id": job_id, "stage": stage, "secs": RESERVED}) == 1
+    return (
+        await database.execute(connection, _RESERVE, {"job_id": job_id, "stage": stage, "secs": RESERVED_SECONDS}) == 1
+    )
 
 
 _RESERVE: Final = f"""
     update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %(secs)s)
     where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
       and lease_expires_at is null and run_at <= clock_timestamp()
-      and (hinted_at is null or hinted_at <= clock_timestamp()) and {_SUSPECT}
+      and hinted_at <= clock_timestamp() and {_SUSPECT}
+      and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
 """.encode()  # noqa: S608
 
 
@@ -127,7 +130,7 @@ async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
         update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %s)
         where job_id = %s and lease_expires_at is null and hinted_at > clock_timestamp()
     """
-    return await database.execute(connection, query, [RESERVED, job_id]) == 1
+    return await database.execute(connection, query, [RESERVED_SECONDS, job_id]) == 1
 
 
 async def claim(

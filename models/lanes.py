@@ -70,13 +70,18 @@ _NUMBER: Final = "array_position(array['interactive', 'batch', 'backfill'], inge
 async def loads(connection: Connection) -> list[Load]:
     """What each lane has under way.
 
-    Where one is bounded, only one dispatcher at a time counts and sends: two would fill the same room twice.
+    Where one is bounded, only one dispatcher at a time counts and sends: two would fill the same room twice. None does
+    while a lane is bounded anew.
     """
-    if await database.value(connection, "select exists (select from ingest_lanes where concurrency is not null)"):
-        await database.execute(connection, "select pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))")
+    await database.execute(connection, _COUNTING)
     return await database.rows(connection, Load, _LOADS)
 
 
+_COUNTING: Final = """
+    select case when exists (select from ingest_lanes where concurrency is not null)
+                then pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))
+                else pg_advisory_xact_lock_shared(hashtextextended('ingest_lanes', 0)) end
+"""
 _LOADS: Final = f"select {_HINTED}, {_LEASED}, concurrency from ingest_lanes order by {_NUMBER}".encode()  # noqa: S608
 
 
@@ -104,7 +109,9 @@ _LANES: Final = f"""
 
 async def bound(connection: Connection, actor: Actor, name: Priority, to: Bound) -> Lane:
     """Bound a lane, or free it: what runs goes on; hints that nobody took count no more, and are sent as they fit."""
-    await database.execute(connection, _BOUND, actor.params() | {"lane": name, "concurrency": to.concurrency})
+    async with connection.transaction():
+        await database.execute(connection, "select pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))")
+        await database.execute(connection, _BOUND, actor.params() | {"lane": name, "concurrency": to.concurrency})
     return next(lane for lane in await read_all(connection) if lane.lane == name)
 
 

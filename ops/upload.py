@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import httpx2
 import msgspec
 
 from ops.client import Client, web_client
-from ops.errors import Unreachable
+from ops.errors import CommandError, Unreachable
 from ops.outcome import Failed, Original
 from ops.plan import Item
 
@@ -92,12 +93,14 @@ class Uploads:
 
     async def _in_parts(self, item: Item) -> str:
         upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(item))).data
-        sent = {
-            "upload_id": upload.upload_id,
-            "file_reference": upload.file_reference,
-            "parts": [await self._part(item, upload, part) for part in upload.parts],
-        }
-        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], sent)
+        known = {"upload_id": upload.upload_id, "file_reference": upload.file_reference}
+        try:
+            parts = [await self._part(item, upload, part) for part in upload.parts]
+        except Failed:
+            with suppress(CommandError):  # housekeeping gives it up a day later
+                await self._client.delete(f"{UPLOAD}/multipart", **known)
+            raise
+        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], {**known, "parts": parts})
         return upload.file_reference
 
     async def _part(self, item: Item, upload: PartsTicket, part: Part) -> dict[str, Any]:
@@ -114,10 +117,13 @@ class Uploads:
                 return ticket.file_reference, said
             if status not in AGAIN and status < httpx2.codes.INTERNAL_SERVER_ERROR:
                 raise Failed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
-            if pause is not None:
-                await asyncio.sleep(pause)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
             if status == EXPIRED:
                 ticket = await self._replaced(piece)
+        if status == EXPIRED:
+            raise Failed("UPLOAD_REFUSED", "The storage refuses it, whatever URL it is sent to.")
         raise Unreachable(f"The storage does not take uploads: {said or f'status {status}'}")
 
     async def _replaced(self, piece: Piece) -> Ticket:

@@ -84,7 +84,7 @@ async def _reserved(context: Context, job_id: UUID) -> AsyncIterator[None]:
 async def _keep_reserved(context: Context, job_id: UUID) -> None:
     kept = True
     while kept:
-        await asyncio.sleep(claims.RESERVED / RENEWALS)
+        await asyncio.sleep(claims.RESERVED_SECONDS / RENEWALS)
         async with database.connection(context.pool) as connection:
             kept = await claims.keep_reserved(connection, job_id)
 

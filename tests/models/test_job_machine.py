@@ -90,7 +90,9 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def time_went_by(self) -> None:
-        late = "update ingest_jobs set run_at = clock_timestamp() where run_at > clock_timestamp()"
+        late = """
+            update ingest_jobs set run_at = clock_timestamp() where run_at > clock_timestamp() and finished_at is null
+        """
         self._do(lambda to: database.execute(to, late))
 
     @precondition(lambda self: self._jobs)
@@ -109,8 +111,7 @@ class JobMachine(RuleBasedStateMachine):
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
         got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
         due = self._is_due(job) and job["stage"] == wanted
-        hinted = job["hinted_at"] is not None or suspect  # who reserves a job hints at it
-        assert (got is not None) is (due and hinted and (alone or not suspect))
+        assert (got is not None) is (due and job["hinted_at"] is not None and (alone or not suspect))
         return multiple() if got is None else got
 
     @precondition(lambda self: self._jobs)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 
 import httpx2
 
@@ -72,7 +73,9 @@ def keys_away_and_rotated(ground: Ground) -> None:
 
 
 def _takes(client: httpx2.Client, header: str) -> bool:
-    return client.get(CLIP.path, params={"limit": 1}, headers={"Authorization": header}).status_code == 200
+    with suppress(httpx2.TransportError):  # it may just be starting again
+        return client.get(CLIP.path, params={"limit": 1}, headers={"Authorization": header}).status_code == 200
+    return False
 
 
 def _again(ground: Ground, child: Child) -> None:
