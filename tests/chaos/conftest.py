@@ -144,3 +144,11 @@ def client(world: World) -> Iterator[httpx2.Client]:
     """Signed in as an editor."""
     with world.stack.client() as signed_in:
         yield signed_in
+
+
+@pytest.fixture(autouse=True)
+def calm(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test has set and nothing has sprung is no fault of the next one."""
+    yield
+    for name in {"world", "fragile"} & set(request.fixturenames):
+        request.getfixturevalue(name).calm()
