@@ -68,7 +68,7 @@ def role_for(method: str, path: str) -> Role | None:
 
 
 class Authenticator:
-    """Verifies bearer tokens: RS256 only, by the issuer's keys, with everything the contract asks of the claims."""
+    """Verifies bearer tokens: RS256 only, by the issuer's keys, and all that the API promises to ask of the claims."""
 
     def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
         self._keys = keys or keys_of(settings)

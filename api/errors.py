@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a request, as the answer the contract gives it."""
+"""Everything that can go wrong in a request, as the answer the API promises for it."""
 
 import re
 from typing import Any, Final

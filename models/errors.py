@@ -22,7 +22,7 @@ ErrorCode = Literal[
 
 
 class Problem(Exception):
-    """An answer other than success, with the status and code the contract gives it."""
+    """An answer other than success, with the status and code the API promises for it."""
 
     status = 500
     code = "SERVER_ERROR"
@@ -98,7 +98,7 @@ class Unavailable(Problem):
 
 
 class JobError(Exception):
-    """A stage did not do its work; ``code`` is one of the contract's, the message is for a production assistant."""
+    """A stage did not do its work; ``code`` is one of the API's, the message is for a production assistant."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)

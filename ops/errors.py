@@ -10,7 +10,7 @@ class Unreachable(CommandError):
 
 
 class ApiError(CommandError):
-    """The server refused: ``code`` is one of the contract's, ``field`` names what was wrong."""
+    """The server refused: ``code`` is one of the API's, ``field`` names what was wrong."""
 
     def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
         super().__init__(f"{message} ({code})")

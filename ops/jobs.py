@@ -19,7 +19,7 @@ IN_FLIGHT: Final = 10_000  # unfinished jobs looked through for files that are a
 
 
 class Job(msgspec.Struct):
-    """What we use of a job; the contract has the rest."""
+    """What we use of a job; the API tells more of it."""
 
     job_id: str
     entity_type: str

@@ -8,7 +8,7 @@ Outcome = Literal["stored", "duplicate", "failed", "cancelled"]
 
 
 class Why(msgspec.Struct, frozen=True):
-    """Why a file failed: a code of the contract, or one of ours, and a sentence for a production assistant."""
+    """Why a file failed: a code of the API's, or one of ours, and a sentence for a production assistant."""
 
     code: str
     message: str

@@ -89,7 +89,7 @@ def ask(server: Stack) -> Iterator[Callable[[str | None], httpx2.Response]]:
 
 
 def unauthorized(answer: httpx2.Response) -> bool:
-    """Whether the answer is the contract's 401."""
+    """Whether the answer is the 401 that the API promises."""
     code = answer.json()["errors"][0]["code"]
     return (answer.status_code, code, answer.headers["WWW-Authenticate"]) == (401, "UNAUTHORIZED", "Bearer")
 
@@ -260,7 +260,7 @@ def table(services: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def least_role(method: str, path: str) -> str | None:
-    """What the contract says, read aloud: §3 and §4."""
+    """Who may do what, as the API promises it, read aloud."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
     areas = ("audit", "ingest/pauses", "ingest/lanes", "ingest/reprocess", "housekeeping", "integrity")
@@ -271,7 +271,7 @@ def least_role(method: str, path: str) -> str | None:
     return "viewer" if method == "GET" else "editor"
 
 
-def test_every_route_asks_for_what_the_contract_says(table: list[tuple[str, str]]) -> None:
+def test_every_route_asks_for_what_is_promised(table: list[tuple[str, str]]) -> None:
     assert len(table) > 30
     rules = {route: role_for(*route) for route in table}
     assert rules == {route: least_role(*route) for route in table}

@@ -99,7 +99,7 @@ def listed(client: httpx2.Client, **params: Any) -> list[str]:
     return [job["job_id"] for job in answer.json()["data"]]
 
 
-def test_a_job_is_accepted_with_its_location_and_exactly_the_contracts_fields(waiting: httpx2.Client) -> None:
+def test_a_job_is_accepted_with_its_location_and_exactly_the_promised_fields(waiting: httpx2.Client) -> None:
     clip = create(waiting, CLIP)["clip_id"]
     reference = missing()
     body = {"entity_type": "clip", "entity_id": clip, "source_reference": reference}

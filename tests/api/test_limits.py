@@ -88,7 +88,7 @@ def test_a_caller_is_told_how_the_quota_stands_and_refused_when_it_is_used_up(sl
 
 
 def check_refusal(answer: httpx2.Response) -> None:
-    """A 429 of the contract, which a page of another origin can read."""
+    """A 429 as promised, which a page of another origin can read."""
     assert answer.status_code == 429
     assert standing(answer)[:2] == (5, 0)
     assert 1 <= int(answer.headers["Retry-After"]) <= 12

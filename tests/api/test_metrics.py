@@ -14,7 +14,7 @@ from tests.eventually import eventually
 from tests.resources import CLIP, create
 from tests.stack import PLAIN, Stack
 
-# Name → its type and labels, as the contract has them (§9).
+# Name → its type and labels, as the API promises them.
 EVERYWHERE = {
     "episodes_jobs": ("gauge", {"status", "stage"}),
     "episodes_jobs_total": ("counter", {"outcome", "error_code"}),
@@ -42,7 +42,7 @@ def scrape(url: str, token: str | None = None) -> httpx2.Response:
 
 
 def types(text: str) -> dict[str, str]:
-    """The type of each metric, by the name that the contract calls it."""
+    """The type of each metric, by the name that is promised."""
     families = text_string_to_metric_families(text)
     return {family.name + ("_total" if family.type == "counter" else ""): family.type for family in families}
 
@@ -70,7 +70,7 @@ def worked(server: Stack, editor: httpx2.Client) -> dict[str, str]:
     return texts | {"bytes": str(len(data))}
 
 
-def test_every_metric_of_the_contract_is_there_with_its_type(worked: dict[str, str]) -> None:
+def test_every_promised_metric_is_there_with_its_type(worked: dict[str, str]) -> None:
     found = {"api": types(worked["api"]), "worker": types(worked["worker"])}
     assert {name: found["api"].get(name) for name in OF_THE_API} == {
         name: kind for name, (kind, _) in OF_THE_API.items()
@@ -80,7 +80,7 @@ def test_every_metric_of_the_contract_is_there_with_its_type(worked: dict[str, s
     }
 
 
-def test_every_sample_has_the_labels_of_the_contract(worked: dict[str, str]) -> None:
+def test_every_sample_has_the_promised_labels(worked: dict[str, str]) -> None:
     for text in (worked["api"], worked["worker"]):
         for family in text_string_to_metric_families(text):
             name = family.name + ("_total" if family.type == "counter" else "")

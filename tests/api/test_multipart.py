@@ -44,7 +44,7 @@ def error(answer: httpx2.Response) -> tuple[int, str, str | None]:
     return answer.status_code, first["code"], first.get("field")
 
 
-def test_an_upload_in_parts_has_the_contracts_shape(editor: httpx2.Client) -> None:
+def test_an_upload_in_parts_has_the_promised_shape(editor: httpx2.Client) -> None:
     upload = start(editor, file_size=150 * MB)
     assert set(upload) == {"uploadId", "fileReference", "partSize", "parts", "expiresIn"}
     assert upload["fileReference"].startswith("s3://episodes-media/clip/")

@@ -14,7 +14,7 @@ from tests.resources import CLIP, EPISODE, GUEST, OUTFIT, SHOW, create
 from tests.stack import PLAIN, Stack
 
 PATH = "/api/v1/search"
-SOON = 2.0  # seconds; what the contract promises
+SOON = 2.0  # seconds; what the API promises
 MOST = 300  # matches that are ranked and counted
 
 
@@ -74,7 +74,7 @@ def test_what_is_written_is_found_and_what_is_deleted_is_gone(
     eventually(lambda: ids(editor, second) == [key], SOON)
 
 
-def test_a_hit_has_the_contracts_shape(editor: httpx2.Client) -> None:
+def test_a_hit_has_the_promised_shape(editor: httpx2.Client) -> None:
     mark = word()
     episode = create(editor, EPISODE, title=f"Coats {mark}", tags=["winter", mark])
     findable(editor, episode["episode_id"], mark)

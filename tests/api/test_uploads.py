@@ -38,7 +38,7 @@ def refused(client: httpx2.Client, **fields: Any) -> tuple[int, list[tuple[str, 
     return answer.status_code, [(error["code"], error.get("field")) for error in answer.json()["errors"]]
 
 
-def test_an_upload_has_the_contracts_shape(editor: httpx2.Client) -> None:
+def test_an_upload_has_the_promised_shape(editor: httpx2.Client) -> None:
     url = ask(editor)
     assert set(url) == {"uploadUrl", "fileReference", "method", "headers", "expiresIn"}
     assert (url["method"], url["expiresIn"]) == ("PUT", 3600)

@@ -120,6 +120,11 @@ class Hold:
         self._released.set()
 
 
+def passing(_: Link, data: bytes) -> bytes:
+    """An act: nothing; the trap counts what it sees."""
+    return data
+
+
 def cut(link: Link, _: bytes) -> None:
     """An act: swallow what is caught and reset the connection."""
     link.reset()
@@ -230,11 +235,11 @@ class Proxy:
         before = b""
         with suppress(OSError):
             while data := source.recv(CHUNK):
-                passing = self._passing(link, direction, before, data)
+                left = self._passing(link, direction, before, data)
                 before = data[-OVERLAP:]
-                if passing:
-                    target.sendall(passing)
-                    link.passed[direction] += len(passing)
+                if left:
+                    target.sendall(left)
+                    link.passed[direction] += len(left)
         link.end()
         source.close()
 
@@ -242,8 +247,8 @@ class Proxy:
         if self.delay:
             time.sleep(self.delay)
         self._flowing.wait()
-        passing: bytes | None = data
+        left: bytes | None = data
         for trap in tuple(self._traps):
-            if passing is not None and trap.direction == direction and trap.wants(before, passing):
-                passing = trap.spring(link, passing)
-        return passing
+            if left is not None and trap.direction == direction and trap.wants(before, left):
+                left = trap.spring(link, left)
+        return left

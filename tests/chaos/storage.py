@@ -1,7 +1,7 @@
 """What S3 may answer, and what somebody with its keys may do."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import boto3
 
@@ -12,6 +12,8 @@ FETCH: Final = re.compile(rb"GET /episodes-media/")
 PUT: Final = re.compile(rb"PUT /episodes-thumbnails/")
 STORE: Final = re.compile(rb"PUT /episodes-thumbnails/content/")
 COPY: Final = re.compile(rb"PUT /episodes-thumbnails/clips/")
+PICTURES: Final = 3  # of each content, and as many copies
+FORBIDDEN: Final = re.compile(rb"HTTP/1\.1 403 ")
 ANY: Final = re.compile(rb"(?s).")
 LARGE: Final = 1_000_000  # bytes: a download of several pieces
 
@@ -35,12 +37,21 @@ def flip(data: bytes) -> bytes:
 def put(world: World, reference: str, data: bytes) -> None:
     """Another object in the place of one, as somebody with the keys can."""
     bucket, _, key = reference.removeprefix("s3://").partition("/")
+    _client(world).put_object(Bucket=bucket, Key=key, Body=data)
+
+
+def pictures(world: World, prefix: str) -> list[str]:
+    """The keys of the pictures that begin so."""
+    found = _client(world).list_objects_v2(Bucket=world.stack.environ["S3_THUMBNAIL_BUCKET"], Prefix=prefix)
+    return [one["Key"] for one in found.get("Contents", ())]
+
+
+def _client(world: World) -> Any:
     environ = world.stack.environ
-    client = boto3.client(
+    return boto3.client(
         "s3",
         endpoint_url=environ["S3_ENDPOINT_URL"],
         region_name=environ["AWS_REGION"],
         aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
     )
-    client.put_object(Bucket=bucket, Key=key, Body=data)

@@ -19,6 +19,7 @@ from tests.chaos.test_postgresql import crash
 from tests.chaos.troubles import Wish
 from tests.chaos.world import World, decoders_of
 from tests.eventually import eventually
+from tests.processes import family
 from tests.resources import CLIP
 
 THREADS = 6  # jobs that the worker runs at once
@@ -94,12 +95,6 @@ def full_strength(world: World, client: httpx2.Client) -> None:
             waiting = "select count(*) >= %s from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'clips'"
             eventually(lambda: world.stack.sql(waiting, CONNECTIONS) == [(True,)], within=2.5)
         assert [one.result().status_code for one in asked] == [200] * CONNECTIONS
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [pid, *(below for task in tasks for child in task.read_text().split() for below in family(int(child)))]
 
 
 def processes_of(world: World) -> list[str]:

@@ -41,7 +41,7 @@ def test_a_file_that_kills_its_decoder_is_told_after_three_starts_and_the_worker
     poison = world.send(client, unique(PICTURE) + POISON, "DECODER_KILLED")
     for _ in range(NEIGHBOURS):
         world.send(client)
-    dealt("a file that kills its decoder", world, since, times=3)
+    dealt("a file that kills its decoder", world, since, times=3, within=30)
     starts = "select attempt, error_code, worker from ingest_attempts where job_id = %s order by fence"
     assert world.stack.sql(starts, poison.job_id) == [(n, "DECODER_KILLED", "poisoned") for n in (1, 2, 3)]
     assert worker.pid == pid

@@ -18,8 +18,8 @@ from tests import work
 from tests.chaos import proxy
 from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, QUICK, Dealer
 from tests.chaos.ledger import Sent
-from tests.chaos.proxy import Hold, cut
-from tests.chaos.storage import ANY, COPY, LARGE
+from tests.chaos.proxy import Hold, cut, passing
+from tests.chaos.storage import ANY, COPY, FORBIDDEN, LARGE, PICTURES
 from tests.chaos.test_workers_die import WITHIN
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
@@ -130,7 +130,7 @@ def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx
     hold.release()
     world.calm()
     world.stack.dispatcher.spawn()
-    dealt("kill -9 of the dispatcher between mark and send", world, since)
+    dealt("kill -9 of the dispatcher between mark and send", world, since, within=10)
 
 
 @contextmanager
@@ -173,9 +173,9 @@ def test_sigterm_then_sigkill_during_a_long_job(world: World, client: httpx2.Cli
 def test_a_worker_that_slept_past_its_lease_changes_nothing(world: World, client: httpx2.Client, dealt: Dealer) -> None:
     late, hold = world.lone(), Hold()
     before = world.stack.log("worker").count("lease lost")
-    trap = world.storage.trap("up", COPY, hold, times=3)
+    trap = world.storage.trap("up", COPY, hold, times=PICTURES)
     sent = world.send(client)
-    trap.wait()
+    eventually(lambda: trap.caught == PICTURES)
     assert late.pid
     os.kill(late.pid, signal.SIGSTOP)
     since = time.monotonic()
@@ -185,7 +185,9 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(world: World, client
     world.worker()
     world.settle()
     seen = world.stack.sql("select fence, version from ingest_jobs where job_id = %s", sent.job_id)
-    hold.release()  # the late twin's pictures arrive after all: they are the same
+    refused = world.storage.trap("down", FORBIDDEN, passing, times=PICTURES)
+    hold.release()  # the late twin's pictures arrive after all
+    eventually(lambda: refused.caught == PICTURES)
     os.kill(late.pid, signal.SIGCONT)
     eventually(lambda: world.stack.log("worker").count("lease lost") > before, within=20)
     dealt("a worker paused past its lease, and woken", world, since)

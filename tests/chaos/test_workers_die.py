@@ -13,14 +13,13 @@ from tests.chaos.storage import ANY, COPY, FETCH, LARGE, STORE
 from tests.chaos.world import PICTURE, World, kill
 
 WITHIN = 30.0  # seconds after the end of a lease
-# Point → which proxy holds what, after how many of the kind.
+# Point → which proxy holds what, after how many of the kind. The commit of ingest is what follows the hash.
 POINTS: dict[str, tuple[str, Direction, re.Pattern[bytes], int]] = {
     "after the claim": ("storage", "up", FETCH, 0),
     "in mid-download": ("storage", "down", ANY, 2),
     "before a picture is stored": ("storage", "up", STORE, 1),
     "after the places of its pictures are claimed": ("postgresql", "down", proxy.COMMITTED, 2),
     "before a picture is put in place": ("storage", "up", COPY, 1),
-    "after the hash": ("postgresql", "up", proxy.NEXT, 0),
     **{f"before the commit of {name}": ("postgresql", "up", end, skip) for name, (end, _, skip) in proxy.ENDS.items()},
     **{f"after the commit of {name}": ("postgresql", "down", end, skip) for name, (_, end, skip) in proxy.ENDS.items()},
     "before the acknowledgement": ("broker", "up", proxy.ACKNOWLEDGED if ON_RABBITMQ else proxy.ACK, 0),

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from tests import media, work
 from tests.chaos import ledger
 from tests.chaos.ledger import Sent, Verdict
 from tests.chaos.proxy import Proxy
+from tests.processes import children
 from tests.resources import CLIP, create
 from tests.stack import Stack
 
@@ -132,8 +132,7 @@ def kill(child: Child, number: signal.Signals = signal.SIGKILL) -> float:
 
 def decoders_of(worker: Child) -> list[int]:
     """The processes that decode files for a worker."""
-    children = Path(f"/proc/{worker.pid}/task").glob("*/children")
-    return [int(pid) for file in children for pid in file.read_text().split()]
+    return children(worker.pid or 0)
 
 
 def _through(proxy: Proxy, url: str) -> str:

@@ -1,6 +1,7 @@
 """A worker whose wall clock is wrong by ``CLOCK_OFF_SECONDS``; nobody else's is.
 
-The clock is bent in Python, where all that reads it does: under Debian's libfaketime CPython cannot sleep.
+The clock is bent in Python: ``time.time``, and the time of day that signatures are made with, which is all that our
+code reads. What libraries in C read stays right: under Debian's libfaketime CPython 3.11 cannot sleep.
 """
 
 import os

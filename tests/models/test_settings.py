@@ -68,7 +68,7 @@ def test_keys_from_elsewhere_need_the_name_of_their_issuer() -> None:
         load(NEEDED | {"JWKS_URL": "https://id.example/keys"})
 
 
-def test_the_defaults_are_the_contracts() -> None:
+def test_the_defaults_are_the_promised_ones() -> None:
     found = load(NEEDED)
     assert (found.app_env, found.port, found.metrics, found.rate_limit_per_minute) == ("development", 3000, 4000, 0)
     assert found.broker == NEEDED["REDIS_URL"]

@@ -64,6 +64,18 @@ def test_a_bucket_of_ours_that_is_missing_is_our_fault_and_the_job_goes_on_when_
         assert ended(client, job)["status"] == "succeeded"
 
 
+def test_a_job_whose_bucket_stays_away_fails_by_our_fault_and_a_retry_stores_it(stack: Stack, s3: Any) -> None:
+    with stack.client() as client:
+        reference = upload(client, unique(media.jpeg()))
+        key, data = remove(s3, reference)
+        failed = ended(client, post(client, reference))
+        assert (failed["status"], failed["attempts"], failed["error"]["code"]) == ("failed", 3, "STORAGE_UNAVAILABLE")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+        assert client.post(f"/api/v1/ingest/{failed['job_id']}/retry").status_code == httpx2.codes.OK
+        assert ended(client, failed)["status"] == "succeeded"
+
+
 def test_an_object_that_is_missing_and_a_bucket_that_is_none_of_ours_are_the_senders_fault(
     stack: Stack, s3: Any
 ) -> None:

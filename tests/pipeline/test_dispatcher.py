@@ -22,7 +22,7 @@ from tests.resources import CLIP, EPISODE, SHOW, create
 from tests.stack import Stack, own_database
 from tests.work import ended, post, unique, upload
 
-SOON = 2.0  # seconds; what the contract promises of the search
+SOON = 2.0  # seconds; what the API promises of the search
 WAITING = "select priority, count(*) from ingest_jobs where hinted_at is not null group by priority"
 
 

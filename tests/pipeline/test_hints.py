@@ -1,6 +1,5 @@
 """What stands in the broker and is no hint is dropped by the worker that fetches it."""
 
-import json
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -9,22 +8,21 @@ import redis
 from pipeline.broker import NAMESPACE
 from pipeline.hints import QUEUE
 from tests import media, work
+from tests.chaos.brokers import Message, message
 from tests.eventually import eventually
 from tests.stack import Stack
 
 
-def hint(actor: str = "ingest", told_id: str | None = None) -> tuple[str, str]:
-    """A message and its id; where ``told_id`` is given, it tells that instead."""
-    known_id = str(uuid4())
-    options = {"redis_message_id": known_id if told_id is None else told_id}
-    body = {"queue_name": QUEUE, "actor_name": actor, "args": [str(uuid4())], "kwargs": {}, "options": options}
-    return known_id, json.dumps(body | {"message_id": str(uuid4()), "message_timestamp": 0})
+def telling(known_id: str) -> Message:
+    """A hint that tells another id than its own."""
+    return message(str(uuid4()), options={"redis_message_id": known_id})
 
 
 def test_garbage_unknown_actors_and_forged_ids_do_not_stay_in_redis(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     stack.start()
-    forged = [hint("shutdown"), hint(told_id=""), hint(told_id=str(uuid4())), (str(uuid4()), b"\x00\xff garbage")]
+    unknown, garbage = message(str(uuid4()), actor="shutdown"), (str(uuid4()), b"\x00\xff garbage")
+    forged = [unknown, telling(""), telling(str(uuid4())), garbage]
     with redis.Redis.from_url(stack.environ["REDIS_URL"]) as queue:
         for known_id, body in forged:
             queue.hset(f"{NAMESPACE}:{QUEUE}.msgs", known_id, body)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tests.chaos.ledger import Verdict
 from tests.chaos.world import World
+from tests.processes import family
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 MIB: Final = 1 << 20
@@ -51,15 +52,9 @@ def sample(world: World) -> Sample:
 
 
 def _use(pid: int) -> Use:
-    family = [pid, *_children(pid)]
-    pages = sum(int(_read(each, "statm").split()[1]) for each in family if _read(each, "statm"))
-    return Use(pages * PAGE / MIB, sum(_descriptors(each) for each in family))
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    found = [int(child) for task in tasks for child in task.read_text().split()]
-    return found + [below for child in found for below in _children(child)]
+    each = family(pid)
+    pages = sum(int(_read(one, "statm").split()[1]) for one in each if _read(one, "statm"))
+    return Use(pages * PAGE / MIB, sum(_descriptors(one) for one in each))
 
 
 def _read(pid: int, name: str) -> str:

@@ -65,7 +65,7 @@ class Sender:
         while True:
             try:
                 answer = self._http.post(path, json=body, headers=once)
-                if answer.status_code not in AWAY:
+                if answer.status_code not in AWAY or time.monotonic() > until:
                     data: dict[str, Any] = answer.raise_for_status().json()["data"]
                     return data
             except httpx2.TransportError:
