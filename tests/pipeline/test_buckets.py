@@ -68,7 +68,7 @@ def test_a_job_whose_bucket_stays_away_fails_by_our_fault_and_a_retry_stores_it(
     with stack.client() as client:
         reference = upload(client, unique(media.jpeg()))
         key, data = remove(s3, reference)
-        failed = ended(client, post(client, reference))
+        failed = ended(client, post(client, reference), within=60)
         assert (failed["status"], failed["attempts"], failed["error"]["code"]) == ("failed", 3, "STORAGE_UNAVAILABLE")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key=key, Body=data)
