@@ -7,6 +7,7 @@ The mark is the lock. Whoever begins to refer to an object takes its mark away i
 ``spare``), or is told to come again where a removal is under way; what has no mark is not removed.
 """
 
+import time
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,11 @@ from msgspec import Struct
 from models import database
 from models.database import Connection
 from models.references import OURS, Reference
+from models.signing import SLACK
 from models.storage import Stored
+
+# What is announced lasts longer than what is signed: by what the storage's clock may be taken wrong, and a second.
+MARGIN_SECONDS: Final = SLACK.total_seconds() + 1
 
 
 class Orphan(Struct):
@@ -116,21 +121,24 @@ async def removable(connection: Connection, page: Page, orphans: set[str], befor
     return found
 
 
-async def condemn(connection: Connection, target: Reference, seconds: float) -> bool:
-    """Announce that an orphan is removed within so many seconds from now; False where it is none any more.
+async def condemn(connection: Connection, target: Reference, seconds: float) -> float | None:
+    """Announce that an orphan is removed within so many seconds: from when they count; None where it is none any more.
 
-    Its mark is locked before the last look: who referred to it since has taken that away, or comes after us.
+    By this machine's monotonic clock. Who named the object in a row since it was last looked for has taken its mark
+    away, which is locked here, or comes after us; what has no trigger is looked for once more, by indexes alone.
     """
     lock = "select true from orphan_objects where bucket = %s and key = %s and ours for update"
     if not await database.value(connection, lock, list(target)):
-        return False
-    if not await without_reference(connection, target.bucket, [target.key]):
-        return False
+        return None
+    if not await _keys(connection, _UNKNOWN, target.bucket, [target.key]):
+        return None
     announce = """
         update orphan_objects set removing_until = clock_timestamp() + make_interval(secs => %s)
         where bucket = %s and key = %s
     """
-    return await database.execute(connection, announce, [seconds, *target]) == 1
+    now = time.monotonic()
+    await database.execute(connection, announce, [seconds + MARGIN_SECONDS, *target])
+    return now
 
 
 async def spare(connection: Connection, targets: list[Reference]) -> None:

@@ -1,13 +1,15 @@
 """Objects that no row refers to: listed when they are seen, removed when they are still such after a grace time."""
 
-import time
 from typing import Final, NamedTuple
 
-from models import housekeeping, orphans
+import structlog
+
+from models import database, housekeeping, orphans
 from models.orphans import Page
 from models.references import Reference
 from pipeline.run import Run
 
+log = structlog.get_logger()
 PAGE: Final = 1000  # objects looked at at once
 REMOVAL_SECONDS: Final = 5.0  # in which a removal has its effect or none
 
@@ -27,8 +29,10 @@ async def orphan_objects(run: Run) -> bool:
         if run.out_of_time:
             return True
         page = await _page(run, *place)
+        if not await _remove_all(run, page.bucket, await _look(run, page)):
+            return True  # and what is left of this page is looked at again
         place = _following(page, buckets)
-        await _look(run, page, place)
+        await _move(run, place)
     return False
 
 
@@ -52,31 +56,46 @@ def _following(page: Page, buckets: list[str]) -> Place | None:
     return Place(rest[0], "") if rest else None
 
 
-async def _look(run: Run, page: Page, following: Place | None) -> None:
-    """Mark the orphans of a page, and remove those whose time is over.
+async def _move(run: Run, place: Place | None) -> None:
+    async with run.transaction() as connection:
+        await housekeeping.move(connection, run.task, place and place._asdict())
 
-    What is younger than an upload may take is none yet. What is removed was marked by an earlier run.
+
+async def _look(run: Run, page: Page) -> list[str]:
+    """Mark the orphans of a page; those whose time is over.
+
+    What is younger than an upload may take is none yet. What is removed was marked by an earlier run. The look through
+    all texts may take seconds, in which nobody waits for a lock.
     """
     settled = run.ago(hours=run.settings.upload_grace_hours)
     keys = [one.key for one in page.objects if one.modified_at < settled]
-    async with run.transaction() as connection:
+    async with database.connection(run.context.pool) as connection:
         found = await orphans.without_reference(connection, page.bucket, keys)
+    async with run.transaction() as connection:
         run.counts["found"] += await orphans.mark(connection, page, found)
         over = run.ago(hours=run.settings.orphan_grace_hours)
-        removable = await orphans.removable(connection, page, found, over)
-        await housekeeping.move(connection, run.task, following and following._asdict())
-    for key in removable:
-        await _remove(run, Reference(page.bucket, key))
+        return await orphans.removable(connection, page, found, over)
+
+
+async def _remove_all(run: Run, bucket: str, keys: list[str]) -> bool:
+    """One after the other; False where time ran out before."""
+    for key in keys:
+        if run.out_of_time:
+            return False
+        await _remove(run, Reference(bucket, key))
+    return True
 
 
 async def _remove(run: Run, target: Reference) -> None:
     """Announced first, so that nobody begins to refer to it meanwhile; too late for that, the storage refuses."""
-    until = time.monotonic() + REMOVAL_SECONDS
     async with run.transaction() as connection:
-        if not await orphans.condemn(connection, target, REMOVAL_SECONDS):
-            return
-    if not await run.storage.remove(target, until):
-        return  # the next run does
+        announced = await orphans.condemn(connection, target, REMOVAL_SECONDS)
+    if announced is None:
+        return
+    if not await run.storage.remove(target, announced + REMOVAL_SECONDS):
+        run.counts["put_off"] += 1  # to a later run
+        log.warning("an orphan was not removed in time", object=str(target))
+        return
     async with run.transaction() as connection:
         await orphans.forget(connection, target)
         run.counts["removed"] += 1

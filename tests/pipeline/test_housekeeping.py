@@ -11,10 +11,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import boto3
@@ -26,10 +27,11 @@ from PIL import Image
 
 from models.database import Connection
 from models.housekeeping import TASKS, fire
+from models.signing import MOMENT, SLACK
 from ops.cli_housekeeping import TaskName
 from pipeline import housekeeping as stage
 from tests import media
-from tests.chaos.proxy import Hold, Proxy
+from tests.chaos.proxy import Hold, Link, Proxy
 from tests.eventually import eventually
 from tests.resources import CLIP, COMPONENT, EPISODE, OUTFIT, SHOW, create
 from tests.stack import Stack, running, unmeasured
@@ -448,8 +450,56 @@ def test_a_removal_that_comes_late_removes_nothing(stack: Stack, chief: httpx2.C
     job = eventually(lambda: (answer := chief.post(JOBS, json=body)).is_success and answer.json()["data"])
     assert ended(chief, job)["status"] == "succeeded"
     hold.release()
-    assert over(chief, "orphan-objects")["result"] == {"found": 0}
+    assert over(chief, "orphan-objects")["result"] == {"found": 0, "put_off": 1}
     assert s3(stack.environ).get_object(Bucket=MEDIA, Key=key_of(reference))["Body"].read() == data
+
+
+def test_what_is_announced_lasts_longer_than_what_is_signed_whatever_the_clocks_say(
+    stack: Stack, chief: httpx2.Client, delayed: Proxy
+) -> None:
+    reference, sent, hold = orphan(stack, chief), [], Hold()
+
+    def see(link: Link, data: bytes) -> bytes | None:
+        sent.append(data)
+        return hold(link, data)
+
+    removing = delayed.trap("up", REMOVAL, see)
+    chief.post(f"{PATH}/orphan-objects/run")
+    removing.wait()
+    ((until,),) = stack.sql("select removing_until from orphan_objects where key = %s", key_of(reference))
+    hold.release()
+    signed = parse_qs(urlsplit(sent[0].split()[1].decode()).query)
+    began = datetime.strptime(signed["X-Amz-Date"][0], MOMENT).replace(tzinfo=UTC)
+    assert began + timedelta(seconds=int(signed["X-Amz-Expires"][0])) + SLACK < until
+    assert over(chief, "orphan-objects")["result"] == {"found": 0, "removed": 1}
+
+
+SLOW = """
+    alter view mentioned_references rename to mentioned_quickly;
+    create view mentioned_references as
+        select reference from mentioned_quickly union all select pg_sleep(6)::text;
+    grant select on mentioned_references to public;
+"""
+QUICK = "drop view mentioned_references; alter view mentioned_quickly rename to mentioned_references"
+ASLEEP = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
+
+
+def test_however_long_the_look_through_all_texts_takes_nobody_waits_for_it_and_orphans_are_removed(
+    stack: Stack, chief: httpx2.Client
+) -> None:
+    outfit = create(chief, OUTFIT)["outfit_id"]
+    named, _ = (upload(chief, unique(PICTURE)) for _ in range(2))
+    assert run(chief, "orphan-objects") == {"found": 2}
+    stack.sql(SLOW)
+    try:
+        chief.post(f"{PATH}/orphan-objects/run")
+        eventually(lambda: stack.sql(ASLEEP))
+        assert chief.patch(f"{OUTFIT.path}/{outfit}", json={"image_reference": named}).is_success
+        assert stack.sql(ASLEEP)
+        assert over(chief, "orphan-objects")["result"] == {"found": 1, "removed": 1}
+    finally:
+        stack.sql(QUICK)
+    assert objects(stack) == {key_of(named)}
 
 
 # The trash ----------------------------------------------------------------------------------------------------------
