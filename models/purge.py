@@ -21,6 +21,13 @@ SLICE: Final = 100  # rows of one transaction
 LINKED: Final = ("outfit", "ui_element", "background", "component", "guest")
 
 
+class Purged(NamedTuple):
+    """How many rows went, and how many failed jobs with them."""
+
+    rows: int
+    failed_jobs: int
+
+
 class Kind(NamedTuple):
     """A table with a trash, and what must not be there any more when a row of it goes."""
 
@@ -63,17 +70,18 @@ _DELETE: Final = """
 """
 
 
-async def purge(connection: Connection, actor: Actor, entity_type: str, before: datetime) -> int:
+async def purge(connection: Connection, actor: Actor, entity_type: str, before: datetime) -> Purged:
     """Remove a slice of the rows of a kind that were deleted before that time, and what goes with them; how many."""
     ids = await _due(connection, entity_type, before)
-    if ids:
-        await _unlink(connection, actor, entity_type, ids)
-        if entity_type == "episode":
-            await _scripts(connection, actor, ids)
-        await _files(connection, actor, entity_type, ids)
-        await database.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
-        await database.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
-    return len(ids)
+    if not ids:
+        return Purged(0, 0)
+    await _unlink(connection, actor, entity_type, ids)
+    if entity_type == "episode":
+        await _scripts(connection, actor, ids)
+    await _files(connection, actor, entity_type, ids)
+    failed = await database.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
+    await database.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
+    return Purged(len(ids), failed)
 
 
 async def kept(connection: Connection, entity_type: str, before: datetime) -> int:

@@ -13,6 +13,11 @@ class Turns:
         self._ended = asyncio.Event()
         self._inside = 0
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits to be alone: who has a turn beside others should end it soon."""
+        return self._alone.locked() and self._inside > 0
+
     async def open(self, seconds: float) -> bool:
         """Whether a turn beside others may begin, if need be after waiting for so long."""
         with suppress(TimeoutError):

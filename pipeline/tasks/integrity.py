@@ -16,10 +16,12 @@ from models.integrity import FindingKind, Unproved
 from models.media import MB
 from models.references import parse
 from pipeline.run import Run
+from pipeline.turns import Turns
 
 log = structlog.get_logger()
 LONGEST_SECONDS: Final = 1800.0  # that one object may take, however slow the walk is: less than a stage may
 LARGEST: Final = 5 * 1024 * MB  # of what nobody knows the size of, in bytes
+LOOK_SECONDS: Final = 1.0  # between looks whether somebody waits to be alone, while a reading is held back
 BATCH: Final = 20
 TRIES: Final = 2
 
@@ -30,6 +32,10 @@ class Found(NamedTuple):
     kind: FindingKind | None
     sha256: str | None = None
     file_size: int = 0
+
+
+class GivenWay(Exception):
+    """A reading was broken off for who waits to be alone in this process."""
 
 
 async def integrity(run: Run) -> bool:
@@ -68,7 +74,10 @@ async def _read_all(run: Run, unproved: list[Unproved]) -> bool:
     for one in unproved:
         if run.out_of_time:
             return False
-        await _read(run, one)
+        try:
+            await _read(run, one)
+        except GivenWay:
+            return False
     return True
 
 
@@ -113,7 +122,8 @@ async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
 
 async def _hash(run: Run, unproved: Unproved) -> Found:
     size = LARGEST if unproved.file_size is None else unproved.file_size
-    reading = _Reading(max(run.settings.integrity_bytes_per_second, size / LONGEST_SECONDS))
+    rate = max(run.settings.integrity_bytes_per_second, size / LONGEST_SECONDS)
+    reading = _Reading(rate, run.context.turns)
     try:
         await run.storage.fetch(parse(unproved.file_reference), reading.take, limit=size)
     except Rejected as error:
@@ -129,9 +139,10 @@ async def _hash(run: Run, unproved: Unproved) -> Found:
 class _Reading:
     """A hash that takes so many bytes a second; it waits in the thread that reads."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, turns: Turns) -> None:
         self.size = 0  # bytes
         self._rate = rate
+        self._turns = turns
         self._digest = hashlib.sha256()
         self._free_at = time.monotonic()
         self._stopped = threading.Event()
@@ -141,12 +152,18 @@ class _Reading:
 
         Raises:
             CancelledError: nobody waits for the hash any more.
+            GivenWay: somebody waits to be alone.
         """
         self.size += len(chunk)
         self._digest.update(chunk)
         self._free_at = max(self._free_at, time.monotonic()) + len(chunk) / self._rate
-        if self._stopped.wait(self._free_at - time.monotonic()):
-            raise asyncio.CancelledError
+        while not self._turns.wanted:
+            left = self._free_at - time.monotonic()
+            if self._stopped.wait(min(left, LOOK_SECONDS)):
+                raise asyncio.CancelledError
+            if left <= LOOK_SECONDS:
+                return
+        raise GivenWay
 
     def stop(self) -> None:
         """Let a thread go that still reads."""

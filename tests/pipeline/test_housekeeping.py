@@ -544,7 +544,9 @@ def test_failed_jobs_go_with_their_entity_and_the_totals_stay(stack: Stack, chie
         "select name, label, error_code, sum(total) from ingest_totals group by 1, 2, 3 order by 1, 2, 3"
     )
     deleted(stack, chief, f"{CLIP.path}/{purged}")
-    assert run(chief, "trash") == {"clips": 1}
+    assert run(chief, "trash") == {"clips": 1, "failed_jobs": 1}
+    task = chief.get(f"{PATH}/trash").json()["data"]["task_id"]
+    assert audited(chief, entity_id=task)[-1] == ("housekeeping", "run", None, {"clips": 1, "failed_jobs": 1})
     failed = chief.get(JOBS, params={"status": "failed"}).json()["data"]
     assert [job["entity_id"] for job in failed] == [living]
     stack.sql("delete from ingest_totals where label = 'housekeeping'")
@@ -667,6 +669,32 @@ def test_reading_is_throttled(stack: Stack, chief: httpx2.Client) -> None:
         last = over(chief, "integrity")
     worked = "select extract(epoch from finished_at - started_at)::float8 from ingest_jobs where job_id = %s"
     assert stack.sql(worked, last["job_id"])[0][0] >= 1.9
+
+
+# A job that two workers died of: it runs with nothing beside it.
+SUSPECT = """
+    with lost as (
+        insert into ingest_attempts (job_id, fence, stage, attempt, worker, finished_at, result)
+        values (%s, 1, 'ingest', 1, 'gone', now(), 'lost')
+    )
+    update ingest_jobs set fence = 2, attempts = 2 where job_id = %s
+"""
+
+
+def test_a_long_reading_gives_way_to_who_waits_to_be_alone(stack: Stack, chief: httpx2.Client) -> None:
+    ingested(chief, unique(PICTURE))
+    stack.sql(f"update files set stored_at = {LONG_AGO}")
+    reading = "select 1 from ingest_jobs where kind = 'housekeeping' and status = 'running'"
+    with another_worker(stack, INTEGRITY_BYTES_PER_SECOND="1"):  # half an hour an object
+        first = chief.post(f"{PATH}/integrity/run").json()["data"]["job_id"]
+        eventually(lambda: stack.sql(reading))
+        chief.post(f"{JOBS}/pauses", json={"lane": "batch", "reason": "x"})
+        job = post(chief, upload(chief, unique(PICTURE)), priority="batch")
+        stack.sql(SUSPECT, job["job_id"], job["job_id"])
+        chief.delete(f"{JOBS}/pauses/batch")
+        assert ended(chief, job, within=30)["status"] == "succeeded"
+        ended_well = "select status, result from ingest_jobs where job_id = %s"
+        assert stack.sql(ended_well, first) == [("succeeded", {})]  # nothing was read yet; the next run does
 
 
 def place_of(disk: Path, reference: str) -> Path:
