@@ -3,11 +3,16 @@
 It attaches nothing, so that it cannot put an older file in the place of a newer one.
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from models import claims, database, files, search_documents, thumbnails
 from models.claims import Claimed
 from models.database import Connection
+from models.errors import Fault
 from models.files import StoredFile
 from models.thumbnails import NewThumbnail
 from pipeline.context import Context
@@ -16,6 +21,10 @@ from pipeline.fetching import stored
 from pipeline.places import place
 from pipeline.stage import Finish, Postpone, Step
 from pipeline.thumbnail import store
+
+log = structlog.get_logger()
+AWAY_SECONDS: Final = 15.0  # between attempts while the storage takes no pictures
+PATIENCE: Final = timedelta(days=1)  # for which a job waits for that; then it is tried like any other
 
 
 async def render_again(context: Context, claimed: Claimed, folder: Path) -> Finish:
@@ -38,8 +47,21 @@ async def _render(context: Context, file: StoredFile, folder: Path) -> list[NewT
     return await store(context, file.sha256, rendered)
 
 
-async def show_again(context: Context, claimed: Claimed, _: Path) -> Finish:
-    """Put the pictures in the entity's places, in turn with its ingests: those see that this job is running."""
+async def show_again(context: Context, claimed: Claimed, _: Path) -> Finish | Postpone:
+    """Put the pictures in the entity's places, in turn with its ingests: those see that this job is running.
+
+    What lies there may be a mixture, so it does not give up while the storage is unavailable.
+    """
+    try:
+        return await _show_again(context, claimed)
+    except Fault as fault:
+        if fault.code != "STORAGE_UNAVAILABLE" or datetime.now(UTC) - claimed.created_at > PATIENCE:
+            raise
+        log.warning("pictures not put back yet", error=fault.message)
+        return Postpone(AWAY_SECONDS)
+
+
+async def _show_again(context: Context, claimed: Claimed) -> Finish:
     async with database.transaction(context.pool) as connection:
         busy = await claims.entity_is_busy(connection, claimed)
         file = await files.shown(connection, claimed.entity_type, claimed.entity_id)

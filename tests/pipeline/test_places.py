@@ -130,6 +130,23 @@ def test_a_worker_that_slept_through_its_lease_while_copying_changes_no_newer_pi
     assert of_content(world, new) != of_content(world, old)
 
 
+DUE = "update ingest_jobs set run_at = now() where entity_id = %s and kind = 'reprocess' and status = 'queued'"
+LATEST = "select fence, status, run_at > now() from ingest_jobs where entity_id = %s and kind = 'reprocess'"
+
+
+def put_off_often(world: World, clip: str) -> None:
+    """Until the job that puts a clip's pictures back was refused more often than a job is tried."""
+    for times in range(1, 6):
+
+        def put_off(times: int = times) -> bool:
+            ((fence, status, waits),) = world.stack.sql(LATEST, clip)
+            assert status in ("queued", "running")
+            return bool(fence >= times and waits)
+
+        eventually(put_off, within=30)
+        world.stack.sql(DUE, clip)
+
+
 def test_pictures_of_a_job_that_fails_do_not_stay(world: World, client: httpx2.Client) -> None:
     world.lone()
     old, new = coloured(GREEN), coloured(RED)
@@ -145,7 +162,9 @@ def test_pictures_of_a_job_that_fails_do_not_stay(world: World, client: httpx2.C
 
     eventually(failed, within=60)
     assert lay & set(of_content(world, new))
+    put_off_often(world, clip)
     world.calm()
+    world.stack.sql(DUE, clip)
     eventually(lambda: in_places(world, clip) == of_content(world, old), within=30)
     assert shown(client, clip) == of_content(world, old)
     again = client.post(f"/api/v1/ingest/{job['job_id']}/retry").json()["data"]
