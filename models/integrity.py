@@ -103,11 +103,10 @@ _PLACE: Final = """
     from thumbnails where {where}
 """
 _COPY: Final = """
-    select distinct on (reference) 'copy', held.entity_type, held.entity_id, reference,
-           coalesce(known.sha256, file_hash), coalesce(known.file_size, clips.file_size), null::timestamptz
-    from held_references as held left join held_objects as known on known.file_reference = reference
-        left join clips on held.entity_type = 'clip' and clip_id = held.entity_id
-    where not exists (select from files where files.file_reference = reference) and {where}
+    select 'copy', entity_type, entity_id, file_reference, sha256, file_size, null::timestamptz
+    from held_objects as held
+    where entity_id is not null and {where}
+      and not exists (select from files where files.file_reference = held.file_reference)
 """
 
 
@@ -141,7 +140,7 @@ _AGAIN: Final = " union all ".join(
         _PLACE.format(
             where="entity_type = %(entity_type)s and entity_id = %(entity_id)s and file_reference = %(reference)s"
         ),
-        f"({_COPY.format(where='reference = %(reference)s')})",
+        _COPY.format(where="file_reference = %(reference)s"),
     )
 ).encode()
 
@@ -178,26 +177,36 @@ _PLACES: Final = _PLACE.format(
 ).encode()
 
 
-async def due_copies(connection: Connection, buckets: list[str], days: int, limit: int) -> list[Unproved]:
-    """What else rows refer to in our buckets, and was never read, or not for so many days."""
-    return await database.rows(connection, Unproved, _COPIES, {"buckets": buckets, "days": days, "limit": limit})
+async def due_copies(connection: Connection, days: int, limit: int) -> list[Unproved]:
+    """Those copies that were not read for longest, of those that never were, or not for so many days."""
+    return await database.rows(connection, Unproved, _COPIES, {"days": days, "limit": limit})
 
 
 _COPIES: Final = (
     _COPY.format(
-        where="""split_part(reference, '/', 3) = any(%(buckets)s)
-            and (known.verified_at is null or known.verified_at < now() - make_interval(days => %(days)s))
+        where="""verified_at < now() - make_interval(days => %(days)s)
             and not exists (select from integrity_findings as finding
-                            where finding.file_reference = reference and resolved_at is null)"""
+                            where finding.file_reference = held.file_reference and resolved_at is null)"""
     )
-    + " limit %(limit)s"
+    + " order by verified_at limit %(limit)s"
 ).encode()
 
 
-async def forget_copies(connection: Connection) -> None:
-    """Forget what objects were that no row refers to any more."""
-    query = "delete from held_objects where not exists (select from held_references where reference = file_reference)"
-    await database.execute(connection, query)
+async def note_copies(connection: Connection, buckets: list[str]) -> None:
+    """Note what rows refer to in our buckets now, and forget what they do not; a look at all of them."""
+    forget = "delete from held_objects where not exists (select from held_references where reference = file_reference)"
+    await database.execute(connection, forget)
+    note = """
+        insert into held_objects as known (file_reference, entity_type, entity_id, sha256, file_size)
+        select distinct on (reference) reference, held.entity_type, held.entity_id, file_hash, clips.file_size
+        from held_references as held left join clips on held.entity_type = 'clip' and clip_id = held.entity_id
+        where split_part(reference, '/', 3) = any(%s)
+          and not exists (select from files where files.file_reference = reference)
+        order by reference, held.entity_id
+        on conflict (file_reference) do update set entity_type = excluded.entity_type, entity_id = excluded.entity_id
+        where known.entity_id is distinct from excluded.entity_id
+    """
+    await database.execute(connection, note, [buckets])
 
 
 async def sound(connection: Connection, read: Unproved, sha256: str, file_size: int) -> None:
@@ -211,8 +220,6 @@ async def sound(connection: Connection, read: Unproved, sha256: str, file_size: 
 
 
 async def _read(connection: Connection, read: Unproved, sha256: str | None, file_size: int | None) -> None:
-    if read.sort == "copy" and sha256 is None:
-        return  # its finding stands for it
     params = structs.asdict(read) | {"sha256": sha256, "file_size": file_size}
     await database.execute(connection, _READ[read.sort].encode(), params)
 
@@ -237,9 +244,10 @@ _READ: Final[Mapping[Sort, str]] = {
           and processed_at = %(since)s
     """,
     "copy": """
-        insert into held_objects (file_reference, sha256, file_size, verified_at)
-        values (%(file_reference)s, %(sha256)s, %(file_size)s, clock_timestamp())
-        on conflict (file_reference) do update set verified_at = excluded.verified_at
+        update held_objects
+        set verified_at = clock_timestamp(), sha256 = coalesce(sha256, %(sha256)s),
+            file_size = coalesce(file_size, %(file_size)s)
+        where file_reference = %(file_reference)s
     """,
 }
 

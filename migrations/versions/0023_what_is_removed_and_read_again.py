@@ -13,21 +13,31 @@ TABLES = ("shows", "episodes", "scripts", "clips", "outfits", "ui_elements", "ba
 ENTITIES = ("episode", "clip", "outfit", "ui_element", "background", "component", "guest")
 
 
+# How long those who write may wait for us; who cannot be had in this time is asked again by another upgrade.
+LOCKS = "lock_timeout = '3s'"
+
+
 def upgrade() -> None:
-    _marks()
-    _who_takes_a_mark_away()
+    # Each statement by itself, so that nobody waits for more than one of them; all of them may be done again.
+    with op.get_context().autocommit_block():
+        op.execute(f"set {LOCKS}")
+        _marks()
+        _who_takes_a_mark_away()
+        _columns()
+        op.execute("reset lock_timeout")
+        _indexes()
+        _jobs_of_nothing()
+    op.execute(f"set local {LOCKS}")
     _readings()
-    _jobs_of_nothing()
 
 
 def _marks() -> None:
     op.execute("""
         -- The mark is the lock: who begins to refer to an object takes its mark away, and only what has one is removed.
         -- After this time a removal that was begun has no effect any more.
-        alter table orphan_objects add column removing_until timestamptz;
-        create index orphan_objects_key_idx on orphan_objects (key);
+        alter table orphan_objects add column if not exists removing_until timestamptz;
 
-        create function spare_objects(named text[]) returns void language plpgsql as $$
+        create or replace function spare_objects(named text[]) returns void language plpgsql as $$
         declare
             mark record;
         begin
@@ -48,16 +58,19 @@ def _marks() -> None:
 
 def _who_takes_a_mark_away() -> None:
     op.execute("""
-        create function job_spares_objects() returns trigger language plpgsql as $$
+        create or replace function job_spares_objects() returns trigger language plpgsql as $$
         begin
             perform spare_objects(array(select source_reference from made where kind = 'ingest'));
             return null;
         end $$;
-        create trigger ingest_jobs_spare_objects after insert on ingest_jobs
+    """)
+    op.execute("""
+        create or replace trigger ingest_jobs_spare_objects after insert on ingest_jobs
             referencing new table as made for each statement execute function job_spares_objects();
-
+    """)
+    op.execute("""
         -- The pictures of a content have its name.
-        create function file_spares_objects() returns trigger language plpgsql as $$
+        create or replace function file_spares_objects() returns trigger language plpgsql as $$
         begin
             perform spare_objects(array(
                 select concat('s3://', bucket, '/', key) from orphan_objects
@@ -65,10 +78,13 @@ def _who_takes_a_mark_away() -> None:
                                 from unnest(array['primary', 'medium', 'small']) as variant)));
             return null;
         end $$;
-        create trigger files_spare_objects after insert on files
+    """)
+    op.execute("""
+        create or replace trigger files_spare_objects after insert on files
             for each row execute function file_spares_objects();
-
-        create function row_spares_objects() returns trigger language plpgsql as $$
+    """)
+    op.execute("""
+        create or replace function row_spares_objects() returns trigger language plpgsql as $$
         begin
             perform spare_objects(array(
                 select unnest(array[said[1], rtrim(said[1], '.-')])
@@ -78,25 +94,42 @@ def _who_takes_a_mark_away() -> None:
     """)
     for table in TABLES:
         op.execute(f"""
-            create trigger {table}_spare_objects after insert or update on {table}
+            create or replace trigger {table}_spare_objects after insert or update on {table}
                 for each row when (new::text like '%s3://%') execute function row_spares_objects();
         """)
 
 
-def _readings() -> None:
+def _columns() -> None:
     op.execute("""
         alter table thumbnails
-            add column picture_sha256 text,  -- of the picture's own bytes; empty: not known yet
-            add column verified_at timestamptz;
-        create index thumbnails_verified_idx on thumbnails (coalesce(verified_at, processed_at));
+            add column if not exists picture_sha256 text,  -- of the picture's own bytes; empty: not known yet
+            add column if not exists verified_at timestamptz;
+    """)
 
-        -- What objects held that rows refer to beside the first copies of contents, when they came or were first read.
+
+def _indexes() -> None:
+    """Built while others write; what an upgrade left that was broken off is of no use."""
+    for name, column in (
+        ("orphan_objects_key_idx", "orphan_objects (key)"),
+        ("thumbnails_verified_idx", "thumbnails (coalesce(verified_at, processed_at))"),
+    ):
+        op.execute(f"drop index concurrently if exists {name}")
+        op.execute(f"create index concurrently {name} on {column}")
+
+
+def _readings() -> None:
+    op.execute("""
+        -- Objects that rows refer to beside the first copies of contents: who shows them, and what they held when they
+        -- came or were first read; empty: not known yet.
         create table held_objects (
             file_reference text primary key,
-            sha256 text not null,
-            file_size bigint not null,
-            verified_at timestamptz
+            entity_type text,
+            entity_id uuid,
+            sha256 text,
+            file_size bigint,
+            verified_at timestamptz not null default '-infinity'
         );
+        create index held_objects_verified_idx on held_objects (verified_at);
 
         -- A finding is of an object, whatever it is to whom.
         alter table integrity_findings
@@ -121,17 +154,27 @@ def _readings() -> None:
 
 
 def _jobs_of_nothing() -> None:
+    """A thousand at once."""
     for kind in ENTITIES:
         op.execute(f"""
-            delete from ingest_jobs as job where status = 'failed' and entity_type = '{kind}'
-                and not exists (select from {kind}s where {kind}_id = job.entity_id);
+            do $$ begin
+                loop
+                    delete from ingest_jobs where job_id in (
+                        select job_id from ingest_jobs as job where status = 'failed' and entity_type = '{kind}'
+                            and not exists (select from {kind}s where {kind}_id = job.entity_id) limit 1000);
+                    exit when not found;
+                    commit;
+                end loop;
+            end $$
         """)  # noqa: S608
 
 
 def downgrade() -> None:
+    op.execute(f"set local {LOCKS}")
     op.execute("""
         delete from integrity_findings as finding
-            where not exists (select from files where files.file_reference = finding.file_reference);
+            where not exists (select from files where files.file_reference = finding.file_reference
+                                and files.sha256 = finding.sha256);
         alter table integrity_findings
             drop column entity_type,
             drop column entity_id,

@@ -42,19 +42,18 @@ async def integrity(run: Run) -> bool:
     """First what was found wrong earlier, then what was not read for longest; 0 days read nothing again."""
     days, buckets = run.settings.integrity_days, sorted(run.storage.buckets)
     async with run.transaction() as connection:
+        await findings.note_copies(connection, buckets)
         suspects = await findings.suspects(connection, run.claimed.created_at)
     if not await _read_all(run, suspects):
         return True
     walks: tuple[Callable[[Connection], Awaitable[list[Unproved]]], ...] = (
         lambda connection: findings.due_contents(connection, days, BATCH),
         lambda connection: findings.due_places(connection, days, BATCH),
-        lambda connection: findings.due_copies(connection, buckets, days, BATCH),
+        lambda connection: findings.due_copies(connection, days, BATCH),
     )
     for due in walks if days else ():
         if not await _walk(run, due):
             return True
-    async with run.transaction() as connection:
-        await findings.forget_copies(connection)
     return False
 
 

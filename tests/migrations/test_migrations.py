@@ -155,3 +155,67 @@ def test_what_was_empty_becomes_null_and_a_blank_name_gets_one(empty: str) -> No
     downgrade(empty, f"{int(step) - 1:04}")
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("update episodes set trailer_reference = ''")
+
+
+JOB = """
+    insert into ingest_jobs (kind, entity_type, entity_id, role, source_reference, on_duplicate, priority, stage,
+                             request_id, created_by, status, error_code, error_message, finished_at)
+    select 'ingest', 'clip', coalesce(%s, uuidv7()), 'primary', 's3://b/k', 'link', 'batch', 'ingest', 'r', 'x',
+           'failed', 'TIMEOUT', 'x', now()
+    from generate_series(1, %s)
+"""
+FILE = """
+    insert into files (sha256, file_reference, file_size, entity_type, entity_id, role, job_id, stored_at)
+    select repeat(%(digit)s, 64), 's3://b/' || %(digit)s, 1, 'clip', clip_id, 'primary', uuidv7(), now() from clips
+"""
+
+
+def before_what_is_read_again(url: str) -> str:
+    """A database as it was before objects were read again, with a clip in it; the clip's key."""
+    upgrade(url, "0022")
+    with psycopg.connect(url, autocommit=True) as connection:
+        made = connection.execute("insert into clips (title, created_by, updated_by) values ('a', 'x', 'x') returning 1")
+        assert made.fetchone()
+        return str((connection.execute("select clip_id from clips").fetchone() or ("",))[0])
+
+
+def test_failed_jobs_of_what_is_gone_are_forgotten_and_findings_go_back_and_forth(empty: str) -> None:
+    clip = before_what_is_read_again(empty)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(JOB, [None, 2500])
+        connection.execute(JOB, [clip, 2])
+        for digit in "ab":
+            connection.execute(FILE, {"digit": digit})
+        connection.execute("insert into integrity_findings (kind, sha256) values ('rot', repeat('a', 64))")
+    upgrade(empty, "0023")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        assert connection.execute("select count(*), min(entity_id::text) from ingest_jobs").fetchone() == (2, clip)
+        assert connection.execute("select file_reference from integrity_findings").fetchall() == [("s3://b/a",)]
+        connection.execute("""
+            insert into integrity_findings (kind, sha256, file_reference, entity_type, entity_id)
+            select 'loss', sha256, at, 'clip', uuidv7()
+            from (values (null, 's3://b/never'), (null, 's3://b/b'), (repeat('c', 64), 's3://b/c'),
+                         (repeat('a', 64), 's3://b/copy')) as found (sha256, at)
+        """)
+    downgrade(empty, "0022")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        assert connection.execute("select kind, sha256 from integrity_findings").fetchall() == [("rot", "a" * 64)]
+    upgrade(empty)
+
+
+def test_an_upgrade_that_comes_to_a_lock_keeps_nobody_waiting_and_goes_on_when_it_is_done_again(empty: str) -> None:
+    before_what_is_read_again(empty)
+    with psycopg.connect(empty) as writing:
+        writing.execute("update clips set title = 'b'")
+        with pytest.raises(Exception, match="lock timeout"):
+            upgrade(empty, "0023")
+        assert revision(empty) == "0022"
+        with psycopg.connect(empty, autocommit=True) as others:
+            others.execute("set lock_timeout = '1s'")
+            others.execute("update episodes set title = title")
+            others.execute("insert into clips (title, created_by, updated_by) values ('c', 'x', 'x')")
+    upgrade(empty, "0023")
+    again = schema(empty)
+    downgrade(empty, "0022")
+    upgrade(empty, "0023")
+    assert schema(empty) == again
