@@ -174,9 +174,10 @@ def before_what_is_read_again(url: str) -> str:
     """A database as it was before objects were read again, with a clip in it; the clip's key."""
     upgrade(url, "0022")
     with psycopg.connect(url, autocommit=True) as connection:
-        made = connection.execute("insert into clips (title, created_by, updated_by) values ('a', 'x', 'x') returning 1")
-        assert made.fetchone()
-        return str((connection.execute("select clip_id from clips").fetchone() or ("",))[0])
+        make = "insert into clips (title, created_by, updated_by) values ('a', 'x', 'x') returning clip_id::text"
+        made = connection.execute(make).fetchone()
+        assert made
+        return str(made[0])
 
 
 def test_failed_jobs_of_what_is_gone_are_forgotten_and_findings_go_back_and_forth(empty: str) -> None:
