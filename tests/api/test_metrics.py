@@ -113,7 +113,7 @@ def test_jobs_are_counted_by_how_they_ended(server: Stack, worked: dict[str, str
         assert value(text, "episodes_stage_duration_seconds_count", stage=stage) >= 1
 
 
-def test_the_histograms_are_what_the_ledger_says(server: Stack, worked: dict[str, str]) -> None:
+def test_the_histograms_are_what_the_ledger_says(new_stack: Callable[..., Stack]) -> None:
     spans = """
         select 'job_wait', null, extract(epoch from started_at - created_at) from ingest_jobs
         where started_at is not null
@@ -122,9 +122,17 @@ def test_the_histograms_are_what_the_ledger_says(server: Stack, worked: dict[str
         union all select 'stage_duration', stage, extract(epoch from finished_at - started_at) from ingest_attempts
         where result in ('succeeded', 'failed')
     """
-    for text in (scrape(f"{server.url}/metrics").text, scrape(server.metrics_url).text):
+    stack = new_stack()
+    stack.api.start()
+    stack.worker.spawn()
+    stack.dispatcher.spawn()
+    with stack.client() as client:
+        assert work.ingested(client, media.jpeg())["outcome"] == "stored"
+        missing = work.post(client, f"s3://episodes-media/clip/{uuid4()}-missing.jpg")
+        assert work.ended(client, missing)["status"] == "failed"
+    for text in (scrape(f"{stack.url}/metrics").text, scrape(stack.metrics_url).text):
         taken: dict[tuple[str, str | None], list[float]] = {}
-        for name, stage, seconds in server.sql(spans):
+        for name, stage, seconds in stack.sql(spans):
             taken.setdefault((f"episodes_{name}_seconds", stage), []).append(float(seconds))
         assert len(taken) >= 6
         for (name, stage), times in taken.items():

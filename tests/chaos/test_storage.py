@@ -87,6 +87,7 @@ def test_wrong_bytes_are_told_from_the_announced_hash_and_a_retry_stores_the_rig
     dealt("… and the retry of that job", world, since, times=0)
 
 
+@pytest.mark.chaos
 def test_wrong_bytes_of_an_object_that_is_the_same_are_fetched_again(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:

@@ -111,6 +111,7 @@ def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quie
         eventually(lambda: broker.llen("episodes:pipeline") == 16, within=10)
 
 
+@pytest.mark.chaos
 def test_hints_do_not_pile_up_while_no_worker_runs(quiet: Stack) -> None:
     many(quiet, 40, "interactive")
     quiet.dispatcher.spawn()

@@ -171,6 +171,7 @@ def test_a_cancelled_job_has_no_effect_even_while_it_runs(stack: Stack) -> None:
         assert stack.sql("select 1 from files where stored_at is null") == []
 
 
+@pytest.mark.chaos
 def test_a_storage_that_is_away_is_tried_three_times(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack(S3_ENDPOINT_URL="http://127.0.0.1:9")
     stack.worker.spawn()

@@ -64,6 +64,7 @@ def test_a_bucket_of_ours_that_is_missing_is_our_fault_and_the_job_goes_on_when_
         assert ended(client, job)["status"] == "succeeded"
 
 
+@pytest.mark.chaos
 def test_a_job_whose_bucket_stays_away_fails_by_our_fault_and_a_retry_stores_it(stack: Stack, s3: Any) -> None:
     with stack.client() as client:
         reference = upload(client, unique(media.jpeg()))

@@ -147,6 +147,7 @@ def put_off_often(world: World, clip: str) -> None:
         world.stack.sql(DUE, clip)
 
 
+@pytest.mark.chaos
 def test_pictures_of_a_job_that_fails_do_not_stay(world: World, client: httpx2.Client) -> None:
     world.lone()
     old, new = coloured(GREEN), coloured(RED)
