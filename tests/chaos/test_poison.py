@@ -88,6 +88,7 @@ class Supervised:
         return self._world.worker(WORKER_THREADS=str(NEIGHBOURS + 1))
 
 
+@pytest.mark.chaos
 def test_a_job_that_kills_every_worker_fails_and_its_neighbours_succeed(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
