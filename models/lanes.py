@@ -77,11 +77,12 @@ async def loads(connection: Connection) -> list[Load]:
     return await database.rows(connection, Load, _LOADS)
 
 
-_COUNTING: Final = """
+_LOCK: Final = "hashtextextended('ingest_lanes', 0)"
+_CHANGING: Final = f"select pg_advisory_xact_lock({_LOCK})".encode()
+_COUNTING: Final = f"""
     select case when exists (select from ingest_lanes where concurrency is not null)
-                then pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))
-                else pg_advisory_xact_lock_shared(hashtextextended('ingest_lanes', 0)) end
-"""
+                then pg_advisory_xact_lock({_LOCK}) else pg_advisory_xact_lock_shared({_LOCK}) end
+""".encode()  # noqa: S608
 _LOADS: Final = f"select {_HINTED}, {_LEASED}, concurrency from ingest_lanes order by {_NUMBER}".encode()  # noqa: S608
 
 
@@ -110,7 +111,7 @@ _LANES: Final = f"""
 async def bound(connection: Connection, actor: Actor, name: Priority, to: Bound) -> Lane:
     """Bound a lane, or free it: what runs goes on; hints that nobody took count no more, and are sent as they fit."""
     async with connection.transaction():
-        await database.execute(connection, "select pg_advisory_xact_lock(hashtextextended('ingest_lanes', 0))")
+        await database.execute(connection, _CHANGING)
         await database.execute(connection, _BOUND, actor.params() | {"lane": name, "concurrency": to.concurrency})
     return next(lane for lane in await read_all(connection) if lane.lane == name)
 

@@ -1,9 +1,11 @@
 """Sending files in and waiting for what becomes of them, as a client does."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import httpx2
 
 from tests.eventually import eventually
@@ -11,6 +13,17 @@ from tests.resources import CLIP, Resource, create
 from tests.stack import PLAIN
 
 ENDED = ("succeeded", "failed", "cancelled")
+
+
+def storage(environ: Mapping[str, str]) -> Any:
+    """The object storage, past the application."""
+    return boto3.client(
+        "s3",
+        endpoint_url=environ["S3_ENDPOINT_URL"],
+        region_name=environ["AWS_REGION"],
+        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+    )
 
 
 def upload(client: httpx2.Client, data: bytes, name: str = "look.jpg", kind: str = "image/jpeg", **more: Any) -> str:

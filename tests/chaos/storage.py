@@ -1,10 +1,9 @@
 """What S3 may answer, and what somebody with its keys may do."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
-import boto3
-
+from tests import work
 from tests.chaos.proxy import answering
 from tests.chaos.world import World
 
@@ -37,21 +36,12 @@ def flip(data: bytes) -> bytes:
 def put(world: World, reference: str, data: bytes) -> None:
     """Another object in the place of one, as somebody with the keys can."""
     bucket, _, key = reference.removeprefix("s3://").partition("/")
-    _client(world).put_object(Bucket=bucket, Key=key, Body=data)
+    work.storage(world.stack.environ).put_object(Bucket=bucket, Key=key, Body=data)
 
 
 def pictures(world: World, prefix: str) -> list[str]:
     """The keys of the pictures that begin so."""
-    found = _client(world).list_objects_v2(Bucket=world.stack.environ["S3_THUMBNAIL_BUCKET"], Prefix=prefix)
-    return [one["Key"] for one in found.get("Contents", ())]
-
-
-def _client(world: World) -> Any:
-    environ = world.stack.environ
-    return boto3.client(
-        "s3",
-        endpoint_url=environ["S3_ENDPOINT_URL"],
-        region_name=environ["AWS_REGION"],
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+    found = work.storage(world.stack.environ).list_objects_v2(
+        Bucket=world.stack.environ["S3_THUMBNAIL_BUCKET"], Prefix=prefix
     )
+    return [one["Key"] for one in found.get("Contents", ())]

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx2
 import pytest
 
 from tests import media
 from tests.eventually import eventually
 from tests.stack import Stack, running
-from tests.work import ended, post, unique, upload
+from tests.work import ended, post, storage, unique, upload
 
 BUCKET = "buckets-media"
 
@@ -18,13 +17,7 @@ BUCKET = "buckets-media"
 @pytest.fixture
 def s3(services: dict[str, str]) -> Any:
     """The storage, past the application."""
-    return boto3.client(
-        "s3",
-        endpoint_url=services["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=services["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=services["AWS_SECRET_ACCESS_KEY"],
-    )
+    return storage(services)
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from typing import Any
 
-import boto3
 import httpx2
 import pytest
 from PIL import Image
@@ -55,15 +53,7 @@ def coloured(colour: tuple[int, int, int]) -> bytes:
 
 def read(world: World, key: str) -> bytes:
     """An object, past the application."""
-    environ = world.stack.environ
-    s3: Any = boto3.client(
-        "s3",
-        endpoint_url=environ["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-    )
-    body: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    body: bytes = work.storage(world.stack.environ).get_object(Bucket=BUCKET, Key=key)["Body"].read()
     return body
 
 

@@ -2,22 +2,20 @@
 
 import os
 import re
-import signal
 import time
-from contextlib import suppress
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from ops.children import Child
 from tests import work
-from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, Dealer
+from tests.chaos.conftest import Dealer
 from tests.chaos.poisoned_decoder import POISON
-from tests.chaos.proxy import Hold, Link
+from tests.chaos.proxy import Hold, Link, Proxy
 from tests.chaos.storage import FETCH
-from tests.chaos.world import PICTURE, World, decoders_of, kill
+from tests.chaos.world import PICTURE, World, decoders_of, kill, through
 from tests.eventually import eventually
-from tests.stack import PLAIN
 from tests.work import unique
 
 # A stage that a worker died with, and that has one attempt left.
@@ -122,36 +120,23 @@ def waiting(world: World) -> int:
     return number
 
 
-def answers(url: str) -> bool:
-    """Whether a program tells its metrics."""
-    with suppress(httpx2.TransportError):
-        return httpx2.get(url, timeout=5, **PLAIN).status_code == 200
-    return False
-
-
 @pytest.mark.chaos
-@pytest.mark.skipif(ON_RABBITMQ, reason="it gives hints to a worker that sleeps, and one has to for the other's sake")
 def test_a_suspect_that_waits_to_run_alone_holds_up_one_worker_and_no_other(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:
     world.lone().stop()
-    busy = Hold()
-    world.storage.trap("up", FETCH, busy, times=2)  # one job for each worker, which goes on until it is let go
+    busy, beside = Hold(), Proxy(urlsplit(world.stack.environ["S3_ENDPOINT_URL"]).port or 0)
+    beside.start()
+    traps = [way.trap("up", FETCH, busy) for way in (world.storage, beside)]  # a job of each goes on until it is let go
     pause = "insert into ingest_pauses (name, reason, paused_by, until) values ('batch', 'a', 'b', 'infinity')"
     world.stack.sql(pause)
     suspect = world.send(client, priority="batch")
     world.stack.sql(SUSPECT, suspect.job_id, suspect.job_id)
     since = time.monotonic()
-    first = world.worker()
-    world.send(client)
-    eventually(lambda: at_work(world) == 1, within=20)
-    second = world.worker(METRICS_PORT=str(world.stack.metrics_port))
-    eventually(lambda: answers(world.stack.metrics_url), within=20)
-    assert first.pid is not None
-    os.kill(first.pid, signal.SIGSTOP)
-    world.send(client)
-    eventually(lambda: at_work(world) == 2, within=LEASE_SECONDS)
-    os.kill(first.pid, signal.SIGCONT)
+    workers = world.worker(), world.worker(S3_ENDPOINT_URL=through(beside, world.stack.environ["S3_ENDPOINT_URL"]))
+    while not all(trap.sprung.wait(0.5) for trap in traps):
+        world.send(client)
+    eventually(lambda: at_work(world) == 2 and not waiting(world), within=20)
     world.stack.sql("delete from ingest_pauses")
     reserved = "select 1 from ingest_jobs where job_id = %s and hinted_at > clock_timestamp()"
     eventually(lambda: world.stack.sql(reserved, suspect.job_id), within=20)
@@ -164,5 +149,6 @@ def test_a_suspect_that_waits_to_run_alone_holds_up_one_worker_and_no_other(
     ]
     busy.release()
     dealt("a suspect waits for its turn alone, beside another worker", world, since)
-    for worker in (first, second):
+    for worker in workers:
         worker.stop()
+    beside.stop()

@@ -34,7 +34,7 @@ class World:
         direct = {"BROKER_URL": stack.environ["REDIS_URL"], **stack.environ}
         made = [Proxy(urlsplit(direct[name]).port or 0) for name in URLS]
         self.postgresql, self.broker, self.storage = made
-        self.proxied = {name: _through(proxy, direct[name]) for name, proxy in zip(URLS, made, strict=True)}
+        self.proxied = {name: through(proxy, direct[name]) for name, proxy in zip(URLS, made, strict=True)}
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -80,7 +80,7 @@ class World:
 
     def program(self, module: str, **environ: str) -> Child:
         """One more process of a program, behind the proxies; not started."""
-        return self.stack.child(module, **self.proxied, **environ)
+        return self.stack.child(module, **(self.proxied | environ))
 
     def send(
         self, client: httpx2.Client, data: bytes | None = None, *ends: str, reference: str | None = None, **more: Any
@@ -135,7 +135,8 @@ def decoders_of(worker: Child) -> list[int]:
     return children(worker.pid or 0)
 
 
-def _through(proxy: Proxy, url: str) -> str:
+def through(proxy: Proxy, url: str) -> str:
+    """The URL of a service by way of a proxy."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{place[0]}{place[1]}127.0.0.1:{proxy.port}").geturl()

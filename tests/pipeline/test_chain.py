@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import httpx2
 import pytest
 from PIL import Image
@@ -16,7 +15,7 @@ from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
 from tests.stack import PLAIN, Stack
-from tests.work import ended, entity, ingested, post, sha256, unique, upload
+from tests.work import ended, entity, ingested, post, sha256, storage, unique, upload
 
 CHAIN = ("ingest", "deduplicate", "thumbnail", "index")
 SIZES = {"primary": (1280, 720), "medium": (640, 360), "small": (320, 180)}
@@ -241,14 +240,7 @@ def test_two_files_at_once_for_one_clip_do_not_mix(editor: httpx2.Client) -> Non
 def test_a_file_counts_by_its_own_bytes_however_its_upload_was_encoded(server: Stack, editor: httpx2.Client) -> None:
     packed = gzip.compress(unique(media.jpeg()) + b"\0" * (40 * 1024 * 1024))
     key = f"clip/{uuid4()}-packed.jpg"
-    storage = boto3.client(
-        "s3",
-        endpoint_url=server.environ["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=server.environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=server.environ["AWS_SECRET_ACCESS_KEY"],
-    )
-    storage.put_object(Bucket="episodes-media", Key=key, Body=packed, ContentEncoding="gzip")
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=packed, ContentEncoding="gzip")
     job = ended(editor, post(editor, f"s3://episodes-media/{key}"))
     assert job["error"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
 

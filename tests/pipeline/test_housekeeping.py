@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-import boto3
 import httpx2
 import psycopg
 import pytest
@@ -35,7 +34,7 @@ from tests.chaos.proxy import Hold, Link, Proxy
 from tests.eventually import eventually
 from tests.resources import CLIP, COMPONENT, EPISODE, OUTFIT, SHOW, create
 from tests.stack import Stack, running, unmeasured
-from tests.work import ENDED, ended, entity, ingested, post, unique, upload
+from tests.work import ENDED, ended, entity, ingested, post, storage, unique, upload
 
 PATH = "/api/v1/housekeeping"
 JOBS = "/api/v1/ingest"
@@ -54,9 +53,9 @@ REMOVAL = re.compile(rb"DELETE /house-media/")
 @pytest.fixture(scope="module")
 def shared(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with buckets of its own, that waits for nothing before it tidies up."""
-    there = {bucket["Name"] for bucket in s3(services).list_buckets()["Buckets"]}
+    there = {bucket["Name"] for bucket in storage(services).list_buckets()["Buckets"]}
     for bucket in {MEDIA, PICTURES} - there:  # tests that move between processes may make one twice
-        s3(services).create_bucket(Bucket=bucket)
+        storage(services).create_bucket(Bucket=bucket)
     with running(services, tmp_path_factory.mktemp("house"), **OURS, **EAGER) as made:
         yield made
 
@@ -68,7 +67,7 @@ def stack(shared: Stack) -> Stack:
     shared.sql("update housekeeping_tasks set position = null, next_run_at = now() + interval '1 day'")
     for bucket in (MEDIA, PICTURES):
         for key in objects(shared, bucket):
-            s3(shared.environ).delete_object(Bucket=bucket, Key=key)
+            storage(shared.environ).delete_object(Bucket=bucket, Key=key)
     return shared
 
 
@@ -79,20 +78,9 @@ def chief(stack: Stack) -> Iterator[httpx2.Client]:
         yield client
 
 
-def s3(environ: Any) -> Any:
-    """The storage, past the application."""
-    return boto3.client(
-        "s3",
-        endpoint_url=environ["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-    )
-
-
 def objects(stack: Stack, bucket: str = MEDIA) -> set[str]:
     """The keys of a bucket."""
-    return {one["Key"] for one in s3(stack.environ).list_objects_v2(Bucket=bucket).get("Contents", ())}
+    return {one["Key"] for one in storage(stack.environ).list_objects_v2(Bucket=bucket).get("Contents", ())}
 
 
 def key_of(reference: str) -> str:
@@ -336,15 +324,15 @@ def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief
     with another_worker(stack, **CAUTIOUS):
         assert run(chief, "expired-uploads") == {}
     theirs = {"Bucket": MEDIA, "Key": f"import/{uuid4()}-take.mp4"}
-    theirs["UploadId"] = s3(stack.environ).create_multipart_upload(**theirs)["UploadId"]
+    theirs["UploadId"] = storage(stack.environ).create_multipart_upload(**theirs)["UploadId"]
     sent = httpx2.put(begun["parts"][0]["url"], content=b"x" * 1000, trust_env=False)
     assert sent.status_code == httpx2.codes.OK
     assert run(chief, "expired-uploads") == {"aborted": 1}
     named = {"upload_id": begun["uploadId"], "file_reference": begun["fileReference"]}
     assert chief.post("/api/v1/upload/multipart/complete", json=named).status_code == httpx2.codes.NOT_FOUND
     assert objects(stack) == {key_of(stored)}
-    assert s3(stack.environ).list_multipart_uploads(Bucket=MEDIA)["Uploads"][0]["Key"] == theirs["Key"]
-    s3(stack.environ).abort_multipart_upload(**theirs)
+    assert storage(stack.environ).list_multipart_uploads(Bucket=MEDIA)["Uploads"][0]["Key"] == theirs["Key"]
+    storage(stack.environ).abort_multipart_upload(**theirs)
     task = chief.get(f"{PATH}/expired-uploads").json()["data"]
     assert audited(chief, entity_id=task["task_id"])[-1] == ("housekeeping", "run", None, {"aborted": 1})
 
@@ -361,7 +349,7 @@ def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: S
     assert ended(chief, post(chief, refused, sha256="0" * 64))["status"] == "failed"
     create(chief, OUTFIT, image_reference=by_hand)
     create(chief, COMPONENT, config={"layers": [{"file": in_passing}]})
-    s3(stack.environ).put_object(Bucket=MEDIA, Key="import/theirs.jpg", Body=b"theirs")
+    storage(stack.environ).put_object(Bucket=MEDIA, Key="import/theirs.jpg", Body=b"theirs")
     pictures = objects(stack, PICTURES)
     assert run(chief, "orphan-objects") == {"found": 4}
     listed = {row["key"]: row["ours"] for row in chief.get(f"{PATH}/orphan-objects/found").json()["data"]}
@@ -452,7 +440,7 @@ def test_a_removal_that_comes_late_removes_nothing(stack: Stack, chief: httpx2.C
     assert ended(chief, job)["status"] == "succeeded"
     hold.release()
     assert over(chief, "orphan-objects")["result"] == {"found": 0, "put_off": 1}
-    assert s3(stack.environ).get_object(Bucket=MEDIA, Key=key_of(reference))["Body"].read() == data
+    assert storage(stack.environ).get_object(Bucket=MEDIA, Key=key_of(reference))["Body"].read() == data
 
 
 def test_what_is_announced_lasts_longer_than_what_is_signed_whatever_the_clocks_say(
@@ -652,7 +640,9 @@ def test_a_file_that_breaks_off_and_one_that_grew_are_rotten_and_hold_up_nothing
     ]
     short = object_path(disk, MEDIA, keys[0])
     short.write_bytes(short.read_bytes()[:-10])
-    s3(stack.environ).put_object(Bucket=MEDIA, Key=keys[1], Body=object_path(disk, MEDIA, keys[1]).read_bytes() + b"x")
+    storage(stack.environ).put_object(
+        Bucket=MEDIA, Key=keys[1], Body=object_path(disk, MEDIA, keys[1]).read_bytes() + b"x"
+    )
     stack.sql(f"update files set stored_at = {LONG_AGO}")
     assert run(chief, "integrity") == {"checked": 3 + 9, "rot": 2}
     assert run(chief, "integrity") == {"checked": 2, "rot": 2}
@@ -758,7 +748,7 @@ def test_pictures_of_another_content_in_the_places_of_an_entity_are_rot_and_a_re
     mine, theirs = pictures_of(chief, clip), pictures_of(chief, other)
     before = [place_of(disk, at).read_bytes() for at in mine]
     for at, foreign in zip(mine, theirs, strict=True):
-        s3(stack.environ).put_object(Bucket=PICTURES, Key=key_of(at), Body=place_of(disk, foreign).read_bytes())
+        storage(stack.environ).put_object(Bucket=PICTURES, Key=key_of(at), Body=place_of(disk, foreign).read_bytes())
     # As of rows that were written before hashes of pictures were noted.
     stack.sql(f"update thumbnails set processed_at = {LONG_AGO}, picture_sha256 = null")
     assert run(chief, "integrity") == {"checked": 6, "rot": 3}

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import httpx2
 import pytest
 from PIL import Image
@@ -18,7 +17,7 @@ from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, OUTFIT, create
 from tests.stack import Stack, running, unmeasured
-from tests.work import ended, entity, ingested, post, unique, upload
+from tests.work import ended, entity, ingested, post, storage, unique, upload
 
 PATH = "/api/v1/ingest"
 BUCKET = "episodes-thumbnails"
@@ -86,20 +85,9 @@ def coloured(colour: tuple[int, int, int]) -> bytes:
     return unique(made.getvalue())
 
 
-def storage(stack: Stack) -> Any:
-    """The storage, past the application."""
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.environ["S3_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=stack.environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=stack.environ["AWS_SECRET_ACCESS_KEY"],
-    )
-
-
 def spoil(stack: Stack, *prefixes: str) -> int:
     """Overwrite pictures with what is none; how many."""
-    s3 = storage(stack)
+    s3 = storage(stack.environ)
     keys = [one["Key"] for at in prefixes for one in s3.list_objects_v2(Bucket=BUCKET, Prefix=at).get("Contents", ())]
     for key in keys:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"spoiled")
@@ -119,7 +107,7 @@ def test_all_pictures_are_made_again_a_content_once_whoever_shows_it(stack: Stac
     eventually(lambda: statuses(chief, made["batch_id"]) == {"succeeded": 4}, within=30)
     for path in (*(f"{CLIP.path}/{clip}" for clip in clips), f"{OUTFIT.path}/{outfit}"):
         assert primary(chief, path).size == (1280, 720)
-    renderings = storage(stack).head_object(Bucket=BUCKET, Key=f"{content}primary.jpg")
+    renderings = storage(stack.environ).head_object(Bucket=BUCKET, Key=f"{content}primary.jpg")
     assert renderings["ContentType"] == "image/jpeg"
     job = chief.get(PATH, params={"kind": "reprocess", "entity_id": outfit}).json()["data"][0]
     assert (job["priority"], job["batch_id"], job["outcome"]) == ("backfill", made["batch_id"], None)
@@ -216,7 +204,7 @@ def test_a_remake_is_stopped_and_started_again_by_its_batch(stack: Stack, chief:
 def test_of_a_file_that_is_gone_the_old_pictures_stay_and_the_job_says_why(stack: Stack, chief: httpx2.Client) -> None:
     clip = ingested(chief, unique(media.jpeg()))["entity_id"]
     bucket, _, key = entity(chief, CLIP, clip)["file_reference"].removeprefix("s3://").partition("/")
-    storage(stack).delete_object(Bucket=bucket, Key=key)
+    storage(stack.environ).delete_object(Bucket=bucket, Key=key)
     made = again(chief)
     eventually(lambda: statuses(chief, made["batch_id"]) == {"failed": 1}, within=30)
     (job,) = chief.get(PATH, params={"batch_id": made["batch_id"]}).json()["data"]

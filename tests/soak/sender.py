@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-import boto3
 import httpx2
 
+from tests import work
 from tests.chaos.ledger import Sent
 from tests.chaos.world import World
 from tests.resources import CLIP
@@ -33,13 +33,7 @@ class Sender:
         self.repeats = 0  # of requests whose answer was lost or a 503
         self._http = world.stack.client()
         self._bucket = environ[BUCKET]
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=environ["S3_ENDPOINT_URL"],
-            region_name=environ["AWS_REGION"],
-            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-        )
+        self._s3 = work.storage(environ)
 
     def send(self, files: Sequence[File]) -> list[Sent]:
         """One batch: a new clip for each file."""
