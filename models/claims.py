@@ -4,6 +4,7 @@ A claim counts the attempt, raises the fence and takes a lease on the database's
 says so, where the fence has moved on: then somebody else owns the job.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -134,29 +135,35 @@ async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
 
 
 async def claim(
-    connection: Connection, job_id: UUID, stage: Stage, holder: Holder, *, alone: bool = False
-) -> Claimed | None:
-    """Take a stage that is due, count the attempt, raise the fence; None where it is not to be had.
+    connection: Connection, wanted: Mapping[UUID, Stage], holder: Holder, *, alone: bool = False
+) -> list[Claimed]:
+    """Take those stages that are due and nobody takes at this moment: count the attempt, raise the fence.
 
     A suspect is to be had only by who has nothing else at work, and says so. Without a hint that still counts none is
     to be had: the dispatcher, which keeps the lanes to their bounds, sends a new one.
     """
-    params: dict[str, Any] = {"job_id": job_id, "stage": stage, "alone": alone}
+    params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values()), "alone": alone}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
-    return await database.row(connection, Claimed, _CLAIM, params)
+    return await database.rows(connection, Claimed, _CLAIM, params)
 
 
 _CLAIM: Final = f"""
-    with claimed as (
-        update ingest_jobs
-        set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
-            started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
-            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
-        where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
+    with due as (
+        select job_id from ingest_jobs
+        where job_id = any(%(jobs)s::uuid[])
+          and stage = (%(stages)s::text[])[array_position(%(jobs)s::uuid[], job_id)]
+          and status in ('queued', 'running')
           and lease_expires_at is null and hinted_at is not null and run_at <= clock_timestamp()
           and (%(alone)s or not {_SUSPECT})
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
-        returning *
+        for no key update skip locked
+    ), claimed as (
+        update ingest_jobs as job
+        set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
+            started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
+            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        from due where job.job_id = due.job_id
+        returning job.*
     ), counted as (
         insert into ingest_attempts (job_id, fence, stage, attempt, worker)
         select job_id, fence, stage, attempts, %(worker)s from claimed

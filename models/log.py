@@ -27,7 +27,7 @@ def configure(level: str, program: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_formatter(shared, program))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian"):
+    for noisy in ("botocore", "urllib3", "dramatiq", "pika", "psycopg.pool", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -14,6 +14,7 @@ from models import database
 from models.claims import Holder
 from models.settings import Settings
 from models.storage import Storage
+from pipeline.claimer import Claimer
 from pipeline.sandbox import Sandbox
 from pipeline.turns import Turns
 
@@ -41,6 +42,7 @@ class Context:
         self._root: Final = settings.episodes_home / "scratch"
         self._scratch = self._root
         self.turns: Final = Turns()
+        self.claimer: Final = Claimer(self.pool, self.holder)
         self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:

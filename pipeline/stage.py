@@ -60,14 +60,16 @@ async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> N
             await claims.pass_on(connection, job_id)
         return
     with context.turns.beside():
-        if await _run(context, chains, stage, job_id):
+        if claimed := await context.claimer.claim(job_id, stage):
+            await _begin(context, chains, claimed)
             return
     async with database.connection(context.pool) as connection:
         reserved = await claims.reserve(connection, job_id, stage)
     if reserved:
         with context.working():  # a process that stops does not wait for it
             async with _reserved(context, job_id), context.turns.alone():
-                await _run(context, chains, stage, job_id, alone=True)
+                if claimed := await context.claimer.claim_alone(job_id, stage):
+                    await _begin(context, chains, claimed)
 
 
 @asynccontextmanager
@@ -89,19 +91,15 @@ async def _keep_reserved(context: Context, job_id: UUID) -> None:
             kept = await claims.keep_reserved(connection, job_id)
 
 
-async def _run(context: Context, chains: Chains, stage: Stage, job_id: UUID, *, alone: bool = False) -> bool:
-    """Claim a stage and go on as far as it goes; whether it was to be had."""
-    async with database.connection(context.pool) as connection:
-        claimed = await claims.claim(connection, job_id, stage, context.holder, alone=alone)
-    if claimed is None:
-        return False
+async def _begin(context: Context, chains: Chains, claimed: Claimed) -> None:
+    """Go on from a stage as far as it goes."""
     with context.working():
         async with context.folder() as folder:
             await _go_on(context, chains[claimed.kind], claimed, folder)
-    return True
 
 
-async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
+async def _go_on(context: Context, chain: Mapping[Stage, Work], begun: Claimed, folder: Path) -> None:
+    claimed: Claimed | None = begun
     while claimed is not None:
         with structlog.contextvars.bound_contextvars(
             request_id=claimed.request_id, job_id=str(claimed.job_id), stage=claimed.stage, attempt=claimed.attempts

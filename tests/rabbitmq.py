@@ -20,6 +20,7 @@ class RabbitMQ(Child):
         port, other, names = ports.free(3)
         self.data = home / "data"
         self.url = f"amqp://guest:guest@{ports.HOST}:{port}/"
+        self._hosts: list[str] = []
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -46,6 +47,23 @@ class RabbitMQ(Child):
                 patience=60,
             )
         )
+
+    def start(self, within: float = 60) -> None:
+        """Start it, with its virtual hosts, whatever has become of its data."""
+        super().start(within)
+        for host in self._hosts:
+            self._add(host)
+
+    def host(self) -> str:
+        """The URL of a virtual host that nobody else uses."""
+        name = f"host-{len(self._hosts)}"
+        self._hosts.append(name)
+        self._add(name)
+        return f"{self.url}{name}"
+
+    def _add(self, host: str) -> None:
+        self.control("add_vhost", host)
+        self.control("set_permissions", "-p", host, "guest", ".*", ".*", ".*")
 
     def stop(self) -> None:
         """Stop it, and Erlang's name server, which it has started and leaves behind."""

@@ -126,7 +126,7 @@ async def _claims(made: System) -> tuple[float, float]:
             due.append(time.perf_counter() - started)
             for hint in hints:
                 started = time.perf_counter()
-                await claims.claim(connection, UUID(str(hint.job_id)), hint.stage, holder)
+                await claims.claim(connection, {UUID(str(hint.job_id)): hint.stage}, holder)
                 taken.append(time.perf_counter() - started)
     return median(due) * 1000, median(taken) * 1000
 

@@ -84,19 +84,20 @@ class Redis:
 
 
 class Rabbit:
-    """A RabbitMQ server that is ours to break."""
+    """A RabbitMQ server that is ours to break; the hints are in the virtual host that the URL names."""
 
-    def __init__(self, server: RabbitMQ) -> None:
+    def __init__(self, server: RabbitMQ, url: str) -> None:
         self._server = server
+        self._url = url
 
     def put(self, messages: Sequence[Message]) -> None:
-        with pika.BlockingConnection(pika.URLParameters(self._server.url)) as connection:
+        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
             channel = connection.channel()
             for _, body in messages:
                 channel.basic_publish("", "pipeline", body if isinstance(body, bytes) else body.encode())
 
     def purge(self) -> None:
-        with pika.BlockingConnection(pika.URLParameters(self._server.url)) as connection:
+        with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
             connection.channel().queue_purge("pipeline")
 
     @contextmanager

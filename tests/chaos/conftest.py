@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -34,6 +34,7 @@ class Dealt(Struct):
 
 
 TABLE: list[Dealt] = []
+MakeBroker = Callable[[], dict[str, str]]
 
 
 class Dealer:
@@ -98,9 +99,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The setting of the broker that CHAOS_BROKER asks for."""
-    return {"BROKER_URL": request.getfixturevalue("rabbitmq").url} if ON_RABBITMQ else {}
+def broker(request: pytest.FixtureRequest) -> MakeBroker:
+    """Makes the setting of the broker that CHAOS_BROKER asks for; nobody else's hints are in it."""
+    return lambda: {"BROKER_URL": request.getfixturevalue("rabbitmq").host()} if ON_RABBITMQ else {}
 
 
 @pytest.fixture(scope="session")
@@ -122,20 +123,18 @@ def world_of(services: dict[str, str], home: Path, **settings: str) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def world(
-    services: dict[str, str], broker: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def world(services: dict[str, str], broker: MakeBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all tests that leave its services as they were."""
     home = tmp_path_factory.mktemp("world")
-    with world_of(services, home, LEASE_SECONDS=str(LEASE_SECONDS), **broker) as made:
+    with world_of(services, home, LEASE_SECONDS=str(LEASE_SECONDS), **broker()) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def fragile(own: Services, broker: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def fragile(own: Services, broker: MakeBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all tests that break its services."""
     home = tmp_path_factory.mktemp("fragile")
-    with world_of(own.environment, home, LEASE_SECONDS=str(LEASE_SECONDS), **broker) as made:
+    with world_of(own.environment, home, LEASE_SECONDS=str(LEASE_SECONDS), **broker()) as made:
         yield made
 
 

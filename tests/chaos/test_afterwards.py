@@ -11,7 +11,7 @@ import pytest
 
 from ops.services import Services
 from tests.chaos import troubles
-from tests.chaos.conftest import Dealer, world_of
+from tests.chaos.conftest import Dealer, MakeBroker, world_of
 from tests.chaos.proxy import Hold
 from tests.chaos.storage import FETCH
 from tests.chaos.test_broker import broker_of
@@ -28,10 +28,10 @@ READING: Final[Wish] = "lock table clips in access exclusive mode", []  # whoeve
 
 
 @pytest.fixture
-def alone(own: Services, broker: dict[str, str], tmp_path: Path) -> Iterator[World]:
+def alone(own: Services, broker: MakeBroker, tmp_path: Path) -> Iterator[World]:
     """A world of its own, of which nothing may be left."""
     settings = {"WORKER_THREADS": str(THREADS), "DATABASE_POOL_MAX": str(CONNECTIONS), "DATABASE_POOL_MIN": "1"}
-    with world_of(own.environment, tmp_path, LEASE_SECONDS="2", **settings, **broker) as made:
+    with world_of(own.environment, tmp_path, LEASE_SECONDS="2", **settings, **broker()) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ops.services import Services
 from tests.chaos.brokers import Broker, Rabbit, Redis, forgeries, message
-from tests.chaos.conftest import ON_RABBITMQ, QUICK, Dealer, world_of
+from tests.chaos.conftest import ON_RABBITMQ, QUICK, Dealer, MakeBroker, world_of
 from tests.chaos.proxy import Hold
 from tests.chaos.storage import FETCH
 from tests.chaos.world import PICTURE, World
@@ -33,7 +33,7 @@ def client(fragile: World) -> Iterator[httpx2.Client]:
 def broker_of(world: World, own: Services, request: pytest.FixtureRequest) -> Broker:
     """What carries a world's hints."""
     if ON_RABBITMQ:
-        return Rabbit(request.getfixturevalue("rabbitmq"))
+        return Rabbit(request.getfixturevalue("rabbitmq"), world.stack.environ["BROKER_URL"])
     return Redis(own, world.stack.environ["REDIS_URL"])
 
 
@@ -115,9 +115,9 @@ def test_a_full_broker_while_stages_are_at_work(
 
 
 @pytest.fixture
-def crowd(own: Services, broker: dict[str, str], tmp_path: Path) -> Iterator[World]:
+def crowd(own: Services, broker: MakeBroker, tmp_path: Path) -> Iterator[World]:
     """A world for a thousand jobs."""
-    with world_of(own.environment, tmp_path, LEASE_SECONDS="2", **broker) as made:
+    with world_of(own.environment, tmp_path, LEASE_SECONDS="2", **broker()) as made:
         yield made
 
 

@@ -109,20 +109,20 @@ class JobMachine(RuleBasedStateMachine):
         self._do(lambda to: database.execute(to, free, [job["job_id"]]))
         suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
-        got = self._do(lambda to: claims.claim(to, UUID(job["job_id"]), wanted, worker, alone=alone))
+        got = self._do(lambda to: claims.claim(to, {UUID(job["job_id"]): wanted}, worker, alone=alone))
         due = self._is_due(job) and job["stage"] == wanted
-        assert (got is not None) is (due and job["hinted_at"] is not None and (alone or not suspect))
-        return multiple() if got is None else got
+        assert bool(got) is (due and job["hinted_at"] is not None and (alone or not suspect))
+        return multiple(*got)
 
     @precondition(lambda self: self._jobs)
     @rule(target=held, data=st.data())
     def claimed_by_two_at_once(self, data: st.DataObject) -> Any:
         job = self._any(data)
         one, other = (
-            lambda to, worker=worker: claims.claim(to, UUID(job["job_id"]), job["stage"], worker, alone=True)
+            lambda to, worker=worker: claims.claim(to, {UUID(job["job_id"]): job["stage"]}, worker, alone=True)
             for worker in WORKERS[:2]
         )
-        got = [claimed for claimed in self._at_once(one, other) if claimed is not None]
+        got = [claimed for found in self._at_once(one, other) for claimed in found]
         assert len(got) == (self._is_due(job) and job["hinted_at"] is not None)
         return multiple(*got)
 

@@ -20,7 +20,7 @@ SHOWN: Final = 20  # sentences of what does not hold
 
 
 class Use(Struct):
-    """What a program uses: MiB of memory, open descriptors, in itself and the processes it started."""
+    """What a program uses: MiB of memory, open descriptors, in all its processes."""
 
     memory: float
     descriptors: int
@@ -48,11 +48,14 @@ class Figures(Struct):
 def sample(world: World) -> Sample:
     """The programs that live to the end, now."""
     programs = {"API": world.stack.api, "dispatcher": world.stack.dispatcher, "worker": world.workers[0]}
-    return {name: _use(child.pid) for name, child in programs.items() if child.pid is not None}
+    each = {name: family(child.pid) for name, child in programs.items() if child.pid is not None}
+    if "worker" in each:
+        each["decoders of the worker"] = each["worker"][1:]
+        each["worker"] = each["worker"][:1]
+    return {name: _use(pids) for name, pids in each.items()}
 
 
-def _use(pid: int) -> Use:
-    each = family(pid)
+def _use(each: Sequence[int]) -> Use:
     pages = sum(int(_read(one, "statm").split()[1]) for one in each if _read(one, "statm"))
     return Use(pages * PAGE / MIB, sum(_descriptors(one) for one in each))
 
