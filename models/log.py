@@ -27,8 +27,9 @@ def configure(level: str, program: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_formatter(shared, program))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("botocore", "urllib3", "dramatiq", "pika", "psycopg.pool", "_granian", "granian"):
+    for noisy in ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # it tells each error six times, and then raises it
 
 
 def _formatter(shared: list[Any], program: str) -> logging.Formatter:

@@ -15,6 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
 from dramatiq.middleware.asyncio import AsyncIO
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from models.settings import Settings
 from pipeline.hints import QUEUE, HintEncoder
@@ -22,7 +23,7 @@ from pipeline.hints import QUEUE, HintEncoder
 log = structlog.get_logger()
 
 NAMESPACE: Final = "episodes"
-TROUBLE: Final = (redis.RedisError, pika.exceptions.AMQPError, BrokerError, OSError)
+TROUBLE: Final = (redis.RedisError, pika.exceptions.AMQPError, AMQPConnectorException, BrokerError, OSError)
 
 
 class HintBroker(RedisBroker):

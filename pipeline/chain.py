@@ -1,7 +1,7 @@
 """The chains of each kind of job on one screen: an actor a stage, which takes a job's id and nothing else."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import structlog
 from dramatiq import Broker
 
 from models import database
+from models.dispatch import Hint
 from models.jobs import Stage
 from pipeline import stage
 from pipeline.context import Context
@@ -60,12 +61,16 @@ class Chain:
             for place, name in enumerate(STAGES)
         }
 
-    async def hint(self, job_id: UUID, due: Stage) -> None:
-        """Tell the workers that a stage is due; where that fails, the dispatcher will."""
-        try:
-            await asyncio.to_thread(self._actors[due].send, str(job_id))
-        except Exception as error:
-            log.warning("hint not sent", error=str(error), job_id=str(job_id))
+    async def hint(self, due: Sequence[Hint]) -> None:
+        """Tell the workers what is due; where that fails, the dispatcher will tell them again."""
+        await asyncio.to_thread(self._send, due)
+
+    def _send(self, due: Sequence[Hint]) -> None:
+        for hint in due:
+            try:
+                self._actors[hint.stage].send(str(hint.job_id))
+            except Exception as error:
+                log.warning("hint not sent", error=str(error), job_id=str(hint.job_id))
 
     def _runner(self, name: Stage) -> Callable[[str], object]:
         async def run(job_id: str) -> None:

@@ -14,6 +14,8 @@ from models.claims import Claimed, Holder
 from models.database import Pool
 from models.jobs import Stage
 
+PATIENCE_SECONDS: Final = 1.0  # who asks waits no longer for those before to be answered: their connection may hang
+
 
 class _Wanted(Struct):
     """Somebody waits for a stage."""
@@ -29,6 +31,11 @@ class _Wanted(Struct):
         if not self.answer.done():
             self.answer.set_result(mine)
 
+    def refuse(self, error: Exception) -> None:
+        """Answer that it is not known."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
 
 class Claimer:
     """Claims stages for one holder."""
@@ -38,6 +45,7 @@ class Claimer:
         self._holder: Final = holder
         self._wanted: list[_Wanted] = []
         self._claiming: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def claim(self, job_id: UUID, stage: Stage) -> Claimed | None:
         """The stage, if it is to be had beside others.
@@ -58,15 +66,20 @@ class Claimer:
     async def _claim_all(self) -> None:
         while self._wanted:
             wanted, self._wanted = self._wanted, []
-            try:
-                found = await self._claimed({each.job_id: each.stage for each in wanted})
-            except Exception as error:
-                for each in wanted:
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
-            else:
-                for each in wanted:
-                    each.take(found)
+            answering = asyncio.create_task(self._answer(wanted))
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
+            await asyncio.wait({answering}, timeout=PATIENCE_SECONDS)
+
+    async def _answer(self, wanted: list[_Wanted]) -> None:
+        try:
+            found = await self._claimed({each.job_id: each.stage for each in wanted})
+        except Exception as error:
+            for each in wanted:
+                each.refuse(error)
+        else:
+            for each in wanted:
+                each.take(found)
 
     async def _claimed(self, wanted: dict[UUID, Stage], *, alone: bool = False) -> dict[UUID, Claimed]:
         async with database.connection(self._pool) as connection:

@@ -83,8 +83,7 @@ class Dispatcher:
         """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
         async with database.transaction(self._pool) as connection:
             due = await dispatch.due(connection)
-        for hint in due.hints:
-            await self._chain.hint(hint.job_id, hint.stage)
+        await self._chain.hint(due.hints)
         await self._wait(BUSY_SECONDS if due.full else POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:

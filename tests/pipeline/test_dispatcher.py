@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ import redis
 
 from models import search_documents
 from models.database import Connection
+from ops import ports
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, SHOW, create
@@ -244,3 +246,16 @@ async def test_what_is_restored_while_it_is_taken_out_of_the_index_stays_in(conn
     await asyncio.gather(taking, restoring)
     documents = await watcher.execute("select entity_id from search_documents order by 1")
     assert [UUID(str(row[0])) for row in await documents.fetchall()] == [gone, busy]
+
+
+def test_a_broker_that_does_not_answer_ends_no_dispatcher(new_stack: Callable[..., Stack]) -> None:
+    expired = "update ingest_jobs set status = 'running', lease_expires_at = '-infinity'"
+    with socket.create_server((ports.HOST, 0)) as silent:
+        port = silent.getsockname()[1]
+        stack = new_stack(BROKER_URL=f"amqp://guest:guest@{ports.HOST}:{port}/?stack_timeout=0.5")
+        stack.dispatcher.spawn()
+        eventually(lambda: stack.log("dispatcher").count("dispatcher waits") >= 2, within=60)
+        many(stack, 1, "batch")
+        stack.sql(expired)
+        eventually(lambda: stack.sql("select 1 from ingest_jobs where status = 'queued'"), within=20)
+        assert stack.dispatcher.alive
