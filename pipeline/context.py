@@ -76,11 +76,12 @@ class Context:
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[Path]:
         """A folder for one run of a job, gone when the run ends."""
-        made = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._scratch))
+        made = Path(tempfile.mkdtemp(dir=self._scratch))  # sooner than a thread is asked to
         try:
             yield made
         finally:
-            await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+            if not _gone(made):
+                await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 
     def _make_scratch(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -88,6 +89,15 @@ class Context:
             if not _alive(left.name.partition("-")[0]):
                 shutil.rmtree(left, ignore_errors=True)
         self._scratch = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._root))
+
+
+def _gone(folder: Path) -> bool:
+    """Whether a folder was empty, which is soon removed, and is no more."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _alive(process: str) -> bool:

@@ -20,7 +20,7 @@ from models.files import StoredFile
 from models.references import Reference
 from models.thumbnails import NewThumbnail
 from pipeline.context import Context
-from pipeline.stage import LostLease
+from pipeline.lease import LostLease
 
 OF_THE_LEASE: Final = 0.75  # the rest is for clocks that differ
 ROUNDS: Final = 3

@@ -15,7 +15,7 @@ from models.changes import Actor
 from models.claims import Claimed
 from models.database import Connection
 from pipeline.context import Context
-from pipeline.stage import LostLease
+from pipeline.lease import LostLease
 
 RUN_SECONDS: Final = 60.0  # then a run ends, and where there is more to do the next one follows at once
 

@@ -6,14 +6,12 @@ to write first. A second delivery of the same hint claims nothing; a worker that
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
-import psycopg
 import structlog
 from msgspec import Struct
 
@@ -23,11 +21,10 @@ from models.database import Connection
 from models.errors import Fault, JobError, Rejected
 from models.jobs import CHAINS, Kind, Stage
 from pipeline.context import Context
+from pipeline.lease import RENEWALS, LostLease, leased
 
 log = structlog.get_logger()
-LIMIT_SECONDS: Final = 3600.0  # of one attempt of one stage
 ELSEWHERE_SECONDS: Final = 1.0  # how long a hint waits in a process that takes nothing on before another may have it
-RENEWALS: Final = 3  # in the time of one lease
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
 
@@ -42,10 +39,6 @@ Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
 Work = Callable[[Context, Claimed, Path], Awaitable[Finish | Step]]
 Chains = Mapping[Kind, Mapping[Stage, Work]]
-
-
-class LostLease(Exception):
-    """Somebody else owns the job now, or it was cancelled: what was done here does not count."""
 
 
 async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> None:
@@ -110,7 +103,7 @@ async def _go_on(context: Context, chain: Mapping[Stage, Work], begun: Claimed, 
 async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path) -> Claimed | None:
     """One attempt; the next stage where it went well and there is one."""
     try:
-        done = await _leased(context, claimed, _limited(work(context, claimed, folder)))
+        done = await leased(context, claimed, work(context, claimed, folder))
         return await _finish(context, claimed, done)
     except LostLease:
         log.warning("lease lost")
@@ -125,44 +118,6 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path)
     except Exception as error:
         await _failed(context, claimed, _sorted(error))
     return None
-
-
-async def _limited(work: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            return await work
-    except TimeoutError as error:
-        raise Fault("TIMEOUT", f"the stage took longer than {LIMIT_SECONDS:.0f} seconds") from error
-
-
-async def _leased(context: Context, claimed: Claimed, work: Coroutine[Any, Any, T]) -> T:
-    """Work while the lease is renewed beside it; stop where it is lost."""
-    working = asyncio.create_task(work)
-    renewing = asyncio.create_task(_renew(context, claimed))
-    try:
-        await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise LostLease
-        return await working
-    finally:
-        for task in (working, renewing):
-            task.cancel()
-        await asyncio.gather(working, renewing, return_exceptions=True)
-
-
-async def _renew(context: Context, claimed: Claimed) -> None:
-    """Ends where the lease is lost, or could not be renewed for as long as it lasts."""
-    lease = context.holder.lease_seconds
-    held_until = time.monotonic() + lease
-    while time.monotonic() < held_until:
-        await asyncio.sleep(lease / RENEWALS)
-        try:
-            async with database.connection(context.pool) as connection:
-                if not await claims.renew(connection, claimed, context.holder):
-                    return
-            held_until = time.monotonic() + lease
-        except (psycopg.Error, *database.AWAY) as error:
-            log.warning("lease not renewed", error=str(error))
 
 
 class Ended(Struct):

@@ -47,7 +47,7 @@ def _ask(made: System, query: str, *params: Any) -> list[tuple[Any, ...]]:
 def chain(made: System) -> float:
     """Jobs a second through four empty stages, from the first start to the last end."""
     _ask(made, "truncate ingest_jobs cascade")
-    worker = made.child("ops.bench.empty_worker", METRICS_PORT="0")
+    worker = made.child("ops.bench.empty_worker", METRICS_PORT="0", LOG_LEVEL="WARNING")  # as quiet as the peer
     _ask(made, _INSERT, "batch", JOBS)
     made.dispatcher.spawn()
     worker.spawn()

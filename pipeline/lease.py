@@ -1,0 +1,91 @@
+"""The lease of a stage: renewed beside its work, which ends where the lease is lost."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import psycopg
+import structlog
+
+from models import claims, database
+from models.claims import Claimed
+from models.errors import Fault
+from pipeline.context import Context
+
+log = structlog.get_logger()
+LIMIT_SECONDS: Final = 3600.0  # of one attempt of one stage
+RENEWALS: Final = 3  # in the time of one lease
+T = TypeVar("T")
+
+
+class LostLease(Exception):
+    """Somebody else owns the job now, or it was cancelled: what was done here does not count."""
+
+
+async def leased(context: Context, claimed: Claimed, work: Awaitable[T]) -> T:
+    """Do a stage's work while its lease is renewed.
+
+    Raises:
+        LostLease: it was lost; the work is cancelled.
+        Fault: TIMEOUT, when the work took longer than it may.
+    """
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS) as block:
+            renewal = _Renewal(context, claimed, block)
+            try:
+                return await work
+            finally:
+                await renewal.end()
+    except TimeoutError as error:
+        if renewal.lost:
+            raise LostLease from None
+        raise Fault("TIMEOUT", f"the stage took longer than {LIMIT_SECONDS:.0f} seconds") from error
+
+
+class _Renewal:
+    """Begins after a third of the lease: most stages end before, and then it was a timer and no more."""
+
+    def __init__(self, context: Context, claimed: Claimed, block: asyncio.Timeout) -> None:
+        self.lost = False
+        self._context = context
+        self._claimed = claimed
+        self._block = block
+        self._lease = context.holder.lease_seconds
+        self._held_until = time.monotonic() + self._lease
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(self._lease / RENEWALS, self._begin)
+
+    async def end(self) -> None:
+        """Renew no more."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._renew())
+        self._task.add_done_callback(self._lose)
+
+    async def _renew(self) -> None:
+        """Ends where the lease is lost, or could not be renewed for as long as it lasts."""
+        held = True
+        while held and time.monotonic() < self._held_until:
+            held = await self._renewed()
+            await asyncio.sleep(self._lease / RENEWALS if held else 0)
+
+    async def _renewed(self) -> bool:
+        """False where the lease is lost for certain."""
+        try:
+            async with database.connection(self._context.pool) as connection:
+                held = await claims.renew(connection, self._claimed, self._context.holder)
+        except (psycopg.Error, *database.AWAY) as error:
+            log.warning("lease not renewed", error=str(error))
+            return True
+        self._held_until = time.monotonic() + self._lease
+        return held
+
+    def _lose(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.lost = True
+            self._block.reschedule(0)
