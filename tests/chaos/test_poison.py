@@ -74,8 +74,8 @@ class Supervised:
     def die(self, link: Link, _: bytes) -> None:
         """An act: who has asked for this file dies of it, with all its neighbours at work."""
         if len(self.deaths) < 2:
-            eventually(lambda: at_work(self._world) > NEIGHBOURS, within=20)
-        self.deaths.append(at_work(self._world))
+            eventually(lambda: self._at_work() > NEIGHBOURS, within=20)
+        self.deaths.append(self._at_work())
         kill(self._child)
         link.reset()
         if len(self.deaths) == 2:
@@ -83,7 +83,14 @@ class Supervised:
         self._child = self._start()
 
     def _start(self) -> Child:
-        return self._world.worker(WORKER_THREADS=str(NEIGHBOURS + 1))
+        self._name = f"killed {len(self.deaths)} times"
+        return self._world.worker(WORKER_THREADS=str(NEIGHBOURS + 1), WORKER_ID=self._name)
+
+    def _at_work(self) -> int:
+        """How many jobs this one holds; those of its predecessor wait for the end of their leases."""
+        query = "select count(*) from ingest_attempts where worker = %s and finished_at is null"
+        number: int = self._world.stack.sql(query, self._name)[0][0]
+        return number
 
 
 @pytest.mark.chaos
