@@ -5,6 +5,7 @@ import asyncio
 import pika
 import pika.exceptions
 import redis.asyncio
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from models.errors import Unavailable
 from models.settings import Settings
@@ -27,7 +28,7 @@ class Broker:
         """
         try:
             await (self._redis.ping() if self._redis else asyncio.to_thread(_greet, self._url))
-        except (redis.RedisError, pika.exceptions.AMQPError, OSError):
+        except (redis.RedisError, pika.exceptions.AMQPError, AMQPConnectorException, OSError):
             raise Unavailable("the broker does not answer") from None
 
     async def aclose(self) -> None:

@@ -137,26 +137,25 @@ async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
 async def claim(
     connection: Connection, wanted: Mapping[UUID, Stage], holder: Holder, *, alone: bool = False
 ) -> list[Claimed]:
-    """Take those stages that are due and nobody takes at this moment: count the attempt, raise the fence.
+    """Take those stages that are due and no other transaction holds: count the attempt, raise the fence.
 
     A suspect is to be had only by who has nothing else at work, and says so. Without a hint that still counts none is
     to be had: the dispatcher, which keeps the lanes to their bounds, sends a new one.
     """
-    params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values()), "alone": alone}
+    params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values())}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
-    return await database.rows(connection, Claimed, _CLAIM, params)
+    return await database.rows(connection, Claimed, _CLAIM_ALONE if alone else _CLAIM, params)
 
 
-_CLAIM: Final = f"""
+_CLAIMING: Final = f"""
     with due as (
         select job_id from ingest_jobs
         where job_id = any(%(jobs)s::uuid[])
           and stage = (%(stages)s::text[])[array_position(%(jobs)s::uuid[], job_id)]
           and status in ('queued', 'running')
           and lease_expires_at is null and hinted_at is not null and run_at <= clock_timestamp()
-          and (%(alone)s or not {_SUSPECT})
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
-        for no key update skip locked
+          {{others}}
     ), claimed as (
         update ingest_jobs as job
         set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
@@ -169,7 +168,9 @@ _CLAIM: Final = f"""
         select job_id, fence, stage, attempts, %(worker)s from claimed
     )
     select {_CLAIMED} from claimed
-""".encode()  # noqa: S608
+"""  # noqa: S608
+_CLAIM: Final = _CLAIMING.format(others=f"and not {_SUSPECT} for no key update skip locked").encode()
+_CLAIM_ALONE: Final = _CLAIMING.format(others="for no key update").encode()  # who renews the reservation is waited for
 
 
 async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> bool:

@@ -62,15 +62,16 @@ class Chain:
         }
 
     async def hint(self, due: Sequence[Hint]) -> None:
-        """Tell the workers what is due; where that fails, the dispatcher will tell them again."""
-        await asyncio.to_thread(self._send, due)
+        """Tell the workers what is due; where that fails, the dispatcher will tell them again, in some seconds."""
+        if due:
+            await asyncio.to_thread(self._send, due)
 
     def _send(self, due: Sequence[Hint]) -> None:
-        for hint in due:
-            try:
+        try:
+            for hint in due:
                 self._actors[hint.stage].send(str(hint.job_id))
-            except Exception as error:
-                log.warning("hint not sent", error=str(error), job_id=str(hint.job_id))
+        except Exception as error:
+            log.warning("hint not sent", error=str(error), job_id=str(hint.job_id))
 
     def _runner(self, name: Stage) -> Callable[[str], object]:
         async def run(job_id: str) -> None:

@@ -4,9 +4,12 @@ One statement and one commit then begin several stages, which is most of what be
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
+import psycopg
+import structlog
 from msgspec import Struct
 
 from models import claims, database
@@ -14,6 +17,7 @@ from models.claims import Claimed, Holder
 from models.database import Pool
 from models.jobs import Stage
 
+log = structlog.get_logger()
 PATIENCE_SECONDS: Final = 1.0  # who asks waits no longer for those before to be answered: their connection may hang
 
 
@@ -24,21 +28,12 @@ class _Wanted(Struct):
     stage: Stage
     answer: asyncio.Future[Claimed | None]
 
-    def take(self, found: dict[UUID, Claimed]) -> None:
-        """Answer with what is found; of those who want the same, the first is given it."""
-        there = found.get(self.job_id)
-        mine = found.pop(self.job_id) if there and there.stage == self.stage else None
-        if not self.answer.done():
-            self.answer.set_result(mine)
-
-    def refuse(self, error: Exception) -> None:
-        """Answer that it is not known."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
 
 class Claimer:
-    """Claims stages for one holder."""
+    """Claims stages for one holder.
+
+    What befalls a statement, an error or an answer that is lost, befalls all who are claimed for by it.
+    """
 
     def __init__(self, pool: Pool, holder: Holder) -> None:
         self._pool: Final = pool
@@ -51,7 +46,7 @@ class Claimer:
         """The stage, if it is to be had beside others.
 
         Raises:
-            psycopg.Error: the database could not say; so for all who asked at the same time.
+            psycopg.Error, PoolTimeout: the database could not say.
         """
         wanted = _Wanted(job_id, stage, asyncio.get_running_loop().create_future())
         self._wanted.append(wanted)
@@ -64,22 +59,40 @@ class Claimer:
         return (await self._claimed({job_id: stage}, alone=True)).get(job_id)
 
     async def _claim_all(self) -> None:
-        while self._wanted:
-            wanted, self._wanted = self._wanted, []
-            answering = asyncio.create_task(self._answer(wanted))
+        while batch := self._batch():
+            answering = asyncio.create_task(self._answer(batch))
             self._answering.add(answering)
             answering.add_done_callback(self._answering.discard)
             await asyncio.wait({answering}, timeout=PATIENCE_SECONDS)
 
-    async def _answer(self, wanted: list[_Wanted]) -> None:
+    def _batch(self) -> dict[UUID, _Wanted]:
+        """Who still waits; of those who want the same job, the first."""
+        batch: dict[UUID, _Wanted] = {}
+        waiting = [wanted for wanted in self._wanted if not wanted.answer.done()]
+        self._wanted = [wanted for wanted in waiting if batch.setdefault(wanted.job_id, wanted) is not wanted]
+        return batch
+
+    async def _answer(self, batch: dict[UUID, _Wanted]) -> None:
         try:
-            found = await self._claimed({each.job_id: each.stage for each in wanted})
+            found = await self._claimed({job_id: wanted.stage for job_id, wanted in batch.items()})
         except Exception as error:
-            for each in wanted:
-                each.refuse(error)
-        else:
-            for each in wanted:
-                each.take(found)
+            for wanted in batch.values():
+                if not wanted.answer.done():
+                    wanted.answer.set_exception(error)
+            return
+        for job_id, wanted in batch.items():
+            if not wanted.answer.done():
+                wanted.answer.set_result(found.pop(job_id, None))
+        await self._give_back(found.values())
+
+    async def _give_back(self, unwanted: Iterable[Claimed]) -> None:
+        """Who asked does not wait any more. Where this fails, their leases run out."""
+        try:
+            for claimed in unwanted:
+                async with database.connection(self._pool) as connection:
+                    await claims.postpone(connection, claimed, 0)
+        except (psycopg.Error, *database.AWAY) as error:
+            log.warning("a claim not given back", error=str(error))
 
     async def _claimed(self, wanted: dict[UUID, Stage], *, alone: bool = False) -> dict[UUID, Claimed]:
         async with database.connection(self._pool) as connection:

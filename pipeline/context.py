@@ -80,7 +80,7 @@ class Context:
         try:
             yield made
         finally:
-            if not _gone(made):
+            if not _removed_empty(made):
                 await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 
     def _make_scratch(self) -> None:
@@ -91,8 +91,8 @@ class Context:
         self._scratch = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._root))
 
 
-def _gone(folder: Path) -> bool:
-    """Whether a folder was empty, which is soon removed, and is no more."""
+def _removed_empty(folder: Path) -> bool:
+    """Remove a folder that is empty, which is soon done; False where it is not."""
     try:
         folder.rmdir()
     except OSError:

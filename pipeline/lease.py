@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-import psycopg
 import structlog
 
 from models import claims, database
@@ -29,7 +28,21 @@ async def leased(context: Context, claimed: Claimed, work: Awaitable[T]) -> T:
     Raises:
         LostLease: it was lost; the work is cancelled.
         Fault: TIMEOUT, when the work took longer than it may.
+        CancelledError: the process stops, whatever the work made of that.
     """
+    try:
+        return await _limited(context, claimed, work)
+    finally:
+        if _told_to_stop():
+            raise asyncio.CancelledError
+
+
+def _told_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _limited(context: Context, claimed: Claimed, work: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(LIMIT_SECONDS) as block:
             renewal = _Renewal(context, claimed, block)
@@ -40,7 +53,9 @@ async def leased(context: Context, claimed: Claimed, work: Awaitable[T]) -> T:
     except TimeoutError as error:
         if renewal.lost:
             raise LostLease from None
-        raise Fault("TIMEOUT", f"the stage took longer than {LIMIT_SECONDS:.0f} seconds") from error
+        if block.expired():
+            raise Fault("TIMEOUT", f"the stage took longer than {LIMIT_SECONDS:.0f} seconds") from error
+        raise
 
 
 class _Renewal:
@@ -53,39 +68,45 @@ class _Renewal:
         self._block = block
         self._lease = context.holder.lease_seconds
         self._held_until = time.monotonic() + self._lease
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(self._lease / RENEWALS, self._begin)
+        self._ended = False
+        self._task: asyncio.Task[bool] | None = None
+        self._timer = self._soon()
 
     async def end(self) -> None:
         """Renew no more."""
+        self._ended = True
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _soon(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._lease / RENEWALS, self._begin)
+
     def _begin(self) -> None:
         self._task = asyncio.create_task(self._renew())
-        self._task.add_done_callback(self._lose)
+        self._task.add_done_callback(self._go_on)
 
-    async def _renew(self) -> None:
-        """Ends where the lease is lost, or could not be renewed for as long as it lasts."""
-        held = True
-        while held and time.monotonic() < self._held_until:
-            held = await self._renewed()
-            await asyncio.sleep(self._lease / RENEWALS if held else 0)
-
-    async def _renewed(self) -> bool:
-        """False where the lease is lost for certain."""
+    async def _renew(self) -> bool:
+        """False where the lease is lost, or could not be renewed for as long as it lasts."""
         try:
             async with database.connection(self._context.pool) as connection:
                 held = await claims.renew(connection, self._claimed, self._context.holder)
-        except (psycopg.Error, *database.AWAY) as error:
+        except Exception as error:
             log.warning("lease not renewed", error=str(error))
-            return True
+            return time.monotonic() < self._held_until
         self._held_until = time.monotonic() + self._lease
         return held
 
-    def _lose(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            self.lost = True
+    def _go_on(self, task: asyncio.Task[bool]) -> None:
+        if task.cancelled() or self._ended:
+            return
+        if task.result():
+            self._timer = self._soon()
+        else:
+            self._lose()
+
+    def _lose(self) -> None:
+        self.lost = True
+        if not self._block.expired():
             self._block.reschedule(0)

@@ -20,7 +20,7 @@ SHOWN: Final = 20  # sentences of what does not hold
 
 
 class Use(Struct):
-    """What a program uses: MiB of memory, open descriptors, in all its processes."""
+    """What processes use: MiB of memory, open descriptors."""
 
     memory: float
     descriptors: int
