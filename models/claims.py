@@ -147,13 +147,16 @@ async def claim(
     return await database.rows(connection, Claimed, _CLAIM_ALONE if alone else _CLAIM, params)
 
 
+# That there is a hint is said so that the way to the rows is their key, not the index of hints with all its dead ones;
+# whose jobs, so that the plan does not rest on how many they are, and is made once.
 _CLAIMING: Final = f"""
     with due as (
         select job_id from ingest_jobs
-        where job_id = any(%(jobs)s::uuid[])
+        where job_id = any(array(select unnest(%(jobs)s::uuid[])))
           and stage = (%(stages)s::text[])[array_position(%(jobs)s::uuid[], job_id)]
           and status in ('queued', 'running')
-          and lease_expires_at is null and hinted_at is not null and run_at <= clock_timestamp()
+          and lease_expires_at is null and run_at <= clock_timestamp()
+          and coalesce(hinted_at, 'infinity') < 'infinity'
           and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
           {{others}}
     ), claimed as (

@@ -76,6 +76,7 @@ def killed(child: Any) -> None:
     eventually(lambda: not child.alive)
 
 
+@pytest.mark.chaos
 def test_all_of_100_jobs_end_once_when_workers_are_killed(stack: Stack) -> None:
     with stack.client() as client:
         posted(stack, client, 100)
@@ -104,6 +105,7 @@ def test_a_broker_that_forgets_everything_loses_no_job(stack: Stack) -> None:
     assert_none_twice(stack, 40)
 
 
+@pytest.mark.chaos
 def test_a_worker_that_slept_past_its_lease_writes_nothing(stack: Stack) -> None:
     with stack.client() as client:
         posted(stack, client, 20)
