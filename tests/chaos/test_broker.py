@@ -49,6 +49,7 @@ def started(world: World) -> int:
     return number
 
 
+@QUICK
 def test_garbage_and_forgeries_cost_no_job_and_no_worker(
     fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
 ) -> None:
@@ -67,6 +68,7 @@ def test_garbage_and_forgeries_cost_no_job_and_no_worker(
     assert fragile.workers[-1].alive
 
 
+@QUICK
 def test_a_hint_delivered_fifty_times_at_once_is_one_job(
     fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
 ) -> None:

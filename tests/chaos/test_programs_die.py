@@ -115,6 +115,7 @@ def test_the_answer_to_a_commit_is_lost_on_its_way_to_a_worker(
     dealt(f"COMMIT's answer lost, at the end of {stage}", world, since, within=LEASE_SECONDS + WITHIN)
 
 
+@QUICK
 def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx2.Client, dealt: Dealer) -> None:
     world.lone()
     world.stack.dispatcher.stop()

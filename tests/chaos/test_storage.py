@@ -102,6 +102,7 @@ def test_wrong_bytes_of_an_object_that_is_the_same_are_fetched_again(
     assert world.stack.sql(results, sent.job_id) == [("failed",)]
 
 
+@QUICK
 def test_an_object_that_is_replaced_between_two_reads_is_refused(
     world: World, client: httpx2.Client, dealt: Dealer
 ) -> None:

@@ -104,6 +104,7 @@ def test_the_later_lanes_get_their_turn_where_the_first_never_empties(quiet: Sta
     assert eventually(lambda: sum(waiting(quiet).values()) >= 32 and waiting(quiet), within=60) == expected
 
 
+@pytest.mark.chaos
 def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quiet: Stack) -> None:
     many(quiet, 40, "backfill")
     quiet.dispatcher.spawn()

@@ -90,6 +90,7 @@ def test_all_of_100_jobs_end_once_when_workers_are_killed(stack: Stack) -> None:
     assert_none_twice(stack, 100)
 
 
+@pytest.mark.chaos
 def test_a_broker_that_forgets_everything_loses_no_job(stack: Stack) -> None:
     with stack.client() as client:
         posted(stack, client, 40)
