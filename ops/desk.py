@@ -73,7 +73,12 @@ async def show(job_id: str, *, as_json: bool) -> None:
 
 
 def _print_job(job: Row) -> None:
-    plain = [(name, value) for name, value in job.items() if name != "stages"]
+    original = job["duplicate_of"]
+    told = {
+        "error": _error(job["error"]),
+        "duplicate_of": original and f"{original['entity_type']} {original['entity_id']}",
+    }
+    plain = [(name, value) for name, value in (job | told).items() if name != "stages"]
     report.console().print(report.rows(("job", ""), plain))
     columns = ("name", "status", "attempts", "started_at", "finished_at", "seconds")
     stages = [[stage.get(column) for column in columns] for stage in job.get("stages") or []]
