@@ -156,7 +156,7 @@ def test_a_job_is_listed_shown_and_cannot_be_cancelled_after_its_end(server: Sta
         answer(server.environ, "jobs", "show", result["job_id"], "--json")["error"]["code"] == result["error"]["code"]
     )
     shown = episodes(server.environ, "jobs", "show", result["job_id"]).stdout
-    assert shown.count(f"{result['error']['code']}: {result['error']['message']}") == 2  # of the job and of its attempt
+    assert shown.count(f"{result['error']['code']}: ") == 2  # of the job and of its attempt
     refused = episodes(server.environ, "jobs", "cancel", result["job_id"])
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
