@@ -3,10 +3,9 @@
 import asyncio
 
 import pika
-import pika.exceptions
 import redis.asyncio
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
+from models import broker
 from models.errors import Unavailable
 from models.settings import Settings
 
@@ -28,7 +27,7 @@ class Broker:
         """
         try:
             await (self._redis.ping() if self._redis else asyncio.to_thread(_greet, self._url))
-        except (redis.RedisError, pika.exceptions.AMQPError, AMQPConnectorException, OSError):
+        except broker.AWAY:
             raise Unavailable("the broker does not answer") from None
 
     async def aclose(self) -> None:

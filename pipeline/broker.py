@@ -6,8 +6,6 @@ and no pipelines of Dramatiq's own: those lose messages when the broker fails at
 
 from typing import Any, Final
 
-import pika.exceptions
-import redis
 import structlog
 from dramatiq import Broker, get_encoder, set_encoder
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -15,15 +13,15 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerError
 from dramatiq.middleware import Middleware
 from dramatiq.middleware.asyncio import AsyncIO
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
+from models.broker import AWAY
 from models.settings import Settings
 from pipeline.hints import QUEUE, HintEncoder
 
 log = structlog.get_logger()
 
 NAMESPACE: Final = "episodes"
-TROUBLE: Final = (redis.RedisError, pika.exceptions.AMQPError, AMQPConnectorException, BrokerError, OSError)
+TROUBLE: Final = (*AWAY, BrokerError)
 
 
 class HintBroker(RedisBroker):

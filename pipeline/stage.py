@@ -91,8 +91,7 @@ async def _begin(context: Context, chains: Chains, claimed: Claimed) -> None:
             await _go_on(context, chains[claimed.kind], claimed, folder)
 
 
-async def _go_on(context: Context, chain: Mapping[Stage, Work], begun: Claimed, folder: Path) -> None:
-    claimed: Claimed | None = begun
+async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
     while claimed is not None:
         with structlog.contextvars.bound_contextvars(
             request_id=claimed.request_id, job_id=str(claimed.job_id), stage=claimed.stage, attempt=claimed.attempts
