@@ -98,12 +98,16 @@ class Unavailable(Problem):
 
 
 class JobError(Exception):
-    """A stage did not do its work; ``code`` is one of the API's, the message is for a production assistant."""
+    """A stage did not do its work; ``code`` is one of the API's, the message is for a production assistant.
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    ``poison`` says that the content used up or killed its decoder: whoever sends it again is told so at once.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, *, poison: bool = False) -> None:
         super().__init__(message)
         self.code: ErrorCode = code
         self.message = message
+        self.poison = poison
 
 
 class Rejected(JobError):

@@ -22,9 +22,13 @@ os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests
 
 
 def ports_of(worker: str, workers: str) -> str:
-    """The free ports that a process looks among: two that look at once must not find the same one."""
-    each = 12000 // int(workers)
-    first = 20000 + each * int(worker.removeprefix("gw"))
+    """The free ports that a process looks among: two that look at once must not find the same one.
+
+    ``TEST_PORTS`` is the range of the whole run, for a second run beside it.
+    """
+    lowest, _, highest = os.environ.get("TEST_PORTS", "20000-31999").partition("-")
+    each = (int(highest) - int(lowest) + 1) // int(workers)
+    first = int(lowest) + each * int(worker.removeprefix("gw"))
     return f"{first}-{first + each - 1}"
 
 
