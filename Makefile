@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# The lock names all that is needed, with extras, so nothing is resolved: neither pip's age nor a newer release counts.
+LOCKED := $(PIP) install --require-hashes --no-deps --requirement
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -22,7 +24,8 @@ run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME a
 test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
 	@$(BIN)/python -m pytest --cov -n logical --dist worksteal
 
-check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the Postman collection
+check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the lock, the Postman collection
+	@$(PIP) check
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
@@ -62,11 +65,11 @@ $(VENV)/.runtime: requirements.txt pyproject.toml
 		{ echo "Episodes needs Python 3.11 or newer; $(PYTHON) is older or missing (make PYTHON=python3.12 …)"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what Episodes needs into $(VENV) (once) …"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(LOCKED) requirements.txt
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing what its tests need …"
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(LOCKED) requirements-dev.txt
 	@touch $@
