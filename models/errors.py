@@ -116,3 +116,7 @@ class Rejected(JobError):
 
 class Fault(JobError):
     """Our fault: tried again with growing pauses."""
+
+
+class Broken(Fault):
+    """This process cannot work now, on whatever job: another may try, and the attempt does not count."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -32,9 +32,10 @@ def threads(settings: Settings) -> int:
 class Context:
     """The services of one worker process, opened inside the event loop that uses them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_broken: Callable[[], object] = lambda: None) -> None:
         name = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
         self.settings: Final = settings
+        self.broken: Final = on_broken  # called where this process cannot work
         self.holder: Final = Holder(name, settings.lease_seconds)
         self.pool: Final = database.pool(settings, size=threads(settings) + 2)
         self.storage: Final = Storage(settings, threads=threads(settings) * 2)

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from models.errors import Fault, Rejected
+from models.errors import Broken, Fault, Rejected
 from models.media import MB, Kind, Media
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Refused, Render, Task
 from pipeline.thumbnails import Thumbnail
@@ -67,6 +67,7 @@ class Sandbox:
         Raises:
             Rejected: as the function itself.
             Fault: INTERNAL; DECODER_KILLED, when the decoder died; TIMEOUT, when its wall clock ran out.
+            Broken: no decoder could be started.
         """
         done = await self._run(Inspect(path=_full(path), name=name))
         if done.media is None:
@@ -205,8 +206,8 @@ class _Decoder:
         await self._process.wait()
 
 
-def _not_started() -> Fault:
-    return Fault("INTERNAL", "The program that decodes files could not be started on our side.")
+def _not_started() -> Broken:
+    return Broken("INTERNAL", "The program that decodes files could not be started on our side.")
 
 
 def _killed(how: str) -> Fault:
