@@ -22,6 +22,7 @@ from models.database import Connection
 from models.errors import Broken, Fault, JobError, Rejected
 from models.jobs import CHAINS, Kind, Stage
 from pipeline.context import Context
+from pipeline.fair import CALLER
 from pipeline.lease import RENEWALS, LostLease, leased
 
 log = structlog.get_logger()
@@ -89,6 +90,7 @@ async def _keep_reserved(context: Context, job_id: UUID) -> None:
 
 async def _begin(context: Context, chains: Chains, claimed: Claimed) -> None:
     """Go on from a stage as far as it goes."""
+    CALLER.set(claimed.created_by)
     with (
         context.working(),
         structlog.contextvars.bound_contextvars(request_id=claimed.request_id, job_id=str(claimed.job_id)),

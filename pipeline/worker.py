@@ -21,6 +21,7 @@ from pipeline.broker import make_broker
 from pipeline.chain import CHAINS, Chain
 from pipeline.context import Context, threads
 from pipeline.exposition import serve_metrics
+from pipeline.reserve import Reserve
 from pipeline.stage import Chains
 
 logger = structlog.get_logger()
@@ -33,9 +34,12 @@ END_SECONDS = 7.0  # whatever does not come to its end, the process does
 class Services(Middleware):
     """Opens the context on the event loop once it runs, and closes it before the loop ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, chains: Chains) -> None:
         self._settings = settings
+        self._chains = chains
         self._context: Context | None = None
+        self._reserve: Reserve | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._metrics = ExitStack()
         self._stops: SimpleQueue[int] = SimpleQueue()  # a signal may come while it is waited for
 
@@ -61,15 +65,27 @@ class Services(Middleware):
         self._metrics.enter_context(serve_metrics(self._settings, self._context.pool, asyncio.get_running_loop()))
         await database.reach(self._settings)
         await self._context.open()
+        self._reserve = Reserve(self._context, self._chains)
+        self._watching = asyncio.create_task(self._reserve.watch())
 
     def before_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
         """Nothing new is begun from here on; what has not ended in time is given back."""
         self._metrics.close()
-        _loop().call_soon_threadsafe(self.context().stop_after, GRACE_SECONDS)
+        _loop().call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+        self.context().stop_after(GRACE_SECONDS)
 
     def after_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
         """Disconnect, while the loop still runs."""
-        asyncio.run_coroutine_threadsafe(self.context().close(), _loop()).result()
+        asyncio.run_coroutine_threadsafe(self._close(), _loop()).result()
+
+    async def _close(self) -> None:
+        if self._reserve:
+            await self._reserve.end()
+        await self.context().close()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -81,7 +97,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 def run(settings: Settings, chains: Chains = CHAINS) -> None:
     """Work until SIGTERM or SIGINT."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
-    services = Services(settings)
+    services = Services(settings, chains)
     broker = make_broker(settings, services)
     Chain(broker, services.context, chains)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
