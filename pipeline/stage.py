@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from models import claims, database
+from models import claims, database, poison
 from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
 from models.errors import Broken, Fault, JobError, Rejected
@@ -192,12 +192,20 @@ async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
         if not final:
             return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
         async with connection.transaction():
-            return await claims.fail(connection, claimed, error)
+            return await _fail(connection, claimed, error)
 
     if not await _recorded(context, write):
         log.warning("lease lost")
     else:
         log.warning("job failed" if final else "stage put off", code=error.code, error=error.message)
+
+
+async def _fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
+    failed = await claims.fail(connection, claimed, error)
+    sha256 = error.content[0] if error.content else claimed.sha256
+    if failed and sha256 and (error.poison or error.code == "DECODER_KILLED"):
+        await poison.remember(connection, sha256, error, claimed.job_id)
+    return failed
 
 
 def _pause(attempt: int) -> float:
