@@ -40,15 +40,14 @@ async def due(connection: Connection) -> Due:
     loads = await lanes.loads(connection)
     found = Due([], full=False)
     for lane, load in enumerate(loads):
-        room = lanes.room(lane, loads)
-        hints = await _due(connection, _DUE, lane, room)
-        load.hinted += len(hints)
-        if len(hints) >= room:
+        query, room = _DUE, lanes.room(lane, loads)
+        if not room:
+            query, room = _DUE_OF_NEWCOMERS, lanes.room_for_newcomers(lane, loads)
             found.full = True
-            newcomers = await _due(connection, _DUE_OF_NEWCOMERS, lane, lanes.room_for_newcomers(lane, loads))
-            load.hinted += len(newcomers)
-            hints += newcomers
+        hints = await _due(connection, query, lane, room)
+        load.hinted += len(hints)
         found.hints += hints
+        found.full |= len(hints) >= room
     return found
 
 

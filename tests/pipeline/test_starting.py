@@ -141,6 +141,7 @@ def test_two_workers_and_a_dispatcher_on_one_machine_share_the_work(server: Stac
         assert code == 0, said
 
 
+@pytest.mark.chaos
 def test_a_worker_that_cannot_work_any_more_ends_and_fails_no_job(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     stack.dispatcher.spawn()
