@@ -1,5 +1,10 @@
 """``python -m api``: serve until told to stop."""
 
+if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
+    from models import process
+
+    raise SystemExit(process.enter("api.__main__"))
+
 from models import program
 from models.settings import Settings
 
@@ -12,9 +17,5 @@ def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Serve; 1 and one line where a setting is wrong."""
+    """Serve; 1 and one line where it cannot."""
     return program.main("api", run)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

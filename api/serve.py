@@ -4,13 +4,14 @@ import gc
 
 from api import stopping
 from api.app import create_app
-from models import log
+from models import log, program
 from models.settings import load
 
 settings = load()
 log.configure(settings.log_level, "api")
 stopping.listen()
-app = create_app(settings)
+with program.starting():
+    app = create_app(settings)
 
 # What is here now stays for good: the collector need not look at it again, nor at the rest as often as by default.
 gc.collect()

@@ -1,6 +1,7 @@
 """The HTTP server: one process that watches, and one that answers."""
 
 import os
+import socket
 from typing import Any, Final
 
 from granian.constants import Interfaces
@@ -8,6 +9,8 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from api import stopping
+from models import program
+from models.program import NotStarted
 from models.settings import Settings
 
 # The server's own lines go where all others go, and look like them.
@@ -28,6 +31,8 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
+    with program.starting():
+        _try_port(settings)
     Server(
         "api.serve:app",
         address=settings.host,
@@ -39,3 +44,17 @@ def serve(settings: Settings) -> None:
         log_access=False,
         workers_kill_timeout=PATIENCE_SECONDS,
     ).serve()
+
+
+def _try_port(settings: Settings) -> None:
+    """Listen for a moment: the server itself would say in many lines that it cannot.
+
+    Raises:
+        NotStarted
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        where, why = f"port {settings.port} of {settings.host}", os.strerror(error.errno or 0)
+        raise NotStarted(f"PORT: {where} is not to be had ({why}); set PORT to a free one") from None

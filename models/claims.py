@@ -303,9 +303,11 @@ async def fail(connection: Connection, claimed: Claimed, error: JobError) -> boo
     """End the job with an error that stays until somebody retries it; False where it is no longer ours."""
     sets = (
         "status = 'failed', finished_at = clock_timestamp(),"
-        " outcome = null, error_code = %(code)s, error_message = %(message)s"
+        " outcome = null, error_code = %(code)s, error_message = %(message)s,"
+        " sha256 = coalesce(%(sha256)s, sha256), file_size = coalesce(%(size)s, file_size)"
     )
-    ended = await _finish(connection, claimed, sets, "failed", error)
+    sha256, size = error.content or (None, None)
+    ended = await _finish(connection, claimed, sets, "failed", error, sha256=sha256, size=size)
     if ended:
         await files.release(connection, claimed.job_id)
     return ended

@@ -1,8 +1,9 @@
 """PostgreSQL: the pool, and how a connection reads rows into structs."""
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
@@ -45,6 +46,8 @@ REFUSED: Final = (
     errors.SerializationFailure,
     errors.LockNotAvailable,
 )
+REACH_SECONDS: Final = 10.0  # in which a database that starts with us has to be there
+REACH_PAUSE_SECONDS: Final = 0.25
 RECONNECT_SECONDS: Final = 3.0  # the pool's pauses between attempts double up to here; then whoever asks begins anew
 
 # A server that vanished without a word is found out by the kernel, which then closes the socket.
@@ -238,6 +241,30 @@ async def execute(connected: Connection, query: Query, params: Params = None) ->
     cursor = connected.cursor_of(query)
     await cursor.execute(query, params)
     return cursor.touched()
+
+
+async def reach(settings: Settings, seconds: float = REACH_SECONDS) -> None:
+    """Wait until the database takes a connection.
+
+    Raises:
+        Unavailable: saying why it did not, in so many seconds.
+    """
+    why = "it does not answer"
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while refusal := await _refusal(settings):
+                why = refusal
+                await asyncio.sleep(REACH_PAUSE_SECONDS)
+            return
+    raise Unavailable(f"DATABASE_URL: the database was not to be had in {seconds:g} seconds: {why}")
+
+
+async def _refusal(settings: Settings) -> str:
+    try:
+        await (await AsyncConnection.connect(settings.database_url)).close()
+    except OperationalError as error:
+        return str(error) or "it does not answer"
+    return ""
 
 
 async def ping(source: Pool) -> None:

@@ -9,8 +9,10 @@ from models import database, files, lanes
 from models.claims import MAX_ATTEMPTS
 from models.database import Connection
 from models.jobs import Stage
-from models.lanes import LANES
+from models.lanes import LANES, WINDOW
 
+CALLERS: Final = 256  # of a lane that are looked at for one window
+NEWCOMERS_WAIT_SECONDS: Final = 0.25  # a hint that is younger is on its way
 HINT_PATIENCE_SECONDS: Final = 5.0  # a hint this old that nobody took is taken for lost
 
 
@@ -30,37 +32,110 @@ class Due(Struct):
 
 
 async def due(connection: Connection) -> Due:
-    """Mark and return the next stages to hint at, as many as the window has room for: by lane, then by age."""
+    """Mark and return the next stages to hint at, as many as the window has room for.
+
+    By lane; in a lane by turns of those who posted them, who has the fewest under way first; then by age. Who has
+    nothing under way need not wait for room in the window.
+    """
     loads = await lanes.loads(connection)
     found = Due([], full=False)
     for lane, load in enumerate(loads):
-        room = lanes.room(lane, loads)
-        hints = await _due(connection, lane, room) if room else []
+        query, room = _DUE, lanes.room(lane, loads)
+        if not room:
+            query, room = _DUE_OF_NEWCOMERS, lanes.room_for_newcomers(lane, loads)
+            found.full = True
+        hints = await _due(connection, query, lane, room)
         load.hinted += len(hints)
         found.hints += hints
         found.full |= len(hints) >= room
     return found
 
 
-async def _due(connection: Connection, lane: int, limit: int) -> list[Hint]:
+async def _due(connection: Connection, query: bytes, lane: int, limit: int) -> list[Hint]:
+    """So many hints at most, in the order in which they are to be followed."""
+    if not limit:
+        return []
     params = {"lane": lane, "name": LANES[lane], "limit": limit}
-    found = await database.rows(connection, Hint, _DUE, params)
-    return sorted(found, key=lambda hint: (hint.lane, hint.job_id))
+    return await database.rows(connection, Hint, query, params)
 
 
-# Both questions about pauses are asked once, not for each row; written otherwise, they mislead the planner.
-_DUE: Final = """
-    with due as (
-        select job_id from ingest_jobs
-        where status in ('queued', 'running') and lease_expires_at is null and hinted_at is null
-          and run_at <= clock_timestamp() and lane = %(lane)s
-          and stage not in (select name from ingest_pauses where until > clock_timestamp())
-          and not exists (select from ingest_pauses where name = %(name)s and until > clock_timestamp())
-        order by job_id limit %(limit)s for update skip locked
+_WAITS: Final = "status in ('queued', 'running') and lease_expires_at is null and hinted_at is null"
+
+
+# Who has something due is found from name to name, and what each may have next by the same index: of a million jobs as
+# few are looked at as of a hundred. The lane is compared and ordered by, else the planner may take an index by name
+# alone, and meet all jobs of the other lanes. Both questions about pauses are asked once, not for each row; written
+# otherwise, they mislead the planner.
+def _due_of(each: int, turns: int) -> bytes:
+    """So many jobs of each who has fewer than so many under way, which are numbers so that this is planned once."""
+    return f"""
+    with recursive callers (lane, name) as (
+        (select lane, created_by from ingest_jobs where {_WAITS} and lane >= %(lane)s order by lane, created_by limit 1)
+        union all
+        select following.* from callers cross join lateral (
+            select lane, created_by from ingest_jobs
+            where {_WAITS} and (lane, created_by) > (callers.lane, callers.name)
+            order by lane, created_by limit 1) as following
+        where callers.lane = %(lane)s
+    ), under_way as (
+        select created_by as name, count(*) as number from (
+            select created_by from ingest_jobs
+            where status in ('queued', 'running') and lease_expires_at is null and hinted_at is not null
+            union all
+            select created_by from ingest_jobs where status = 'running' and lease_expires_at > '-infinity') as taken
+        group by created_by
+    ), turns as (
+        select next.job_id, coalesce(number, 0) + row_number() over (partition by name order by next.job_id) as turn
+        from (select name from callers where lane = %(lane)s limit {CALLERS}) as callers
+        left join under_way using (name)
+        join lateral (
+            select job_id from ingest_jobs
+            where {_WAITS} and lane = %(lane)s and created_by = callers.name and run_at <= clock_timestamp()
+              and stage not in (select name from ingest_pauses where until > clock_timestamp())
+              and not exists (select from ingest_pauses where name = %(name)s and until > clock_timestamp())
+            order by job_id limit {each}) as next on coalesce(number, 0) < {turns}
+    ), chosen as (
+        select job_id from turns order by turn, job_id limit %(limit)s
+    ), due as (
+        select job_id from ingest_jobs where job_id in (select job_id from chosen) and {_WAITS}
+        for update skip locked
+    ), hinted as (
+        update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
+        returning job.lane::integer, job.job_id, job.stage
     )
-    update ingest_jobs as job set hinted_at = clock_timestamp() from due where job.job_id = due.job_id
-    returning job.lane::integer, job.job_id, job.stage
-"""
+    select hinted.* from hinted join turns using (job_id) order by turn, job_id
+    """.encode()  # noqa: S608
+
+
+_DUE: Final = _due_of(WINDOW, 1_000_000)
+_DUE_OF_NEWCOMERS: Final = _due_of(1, 1)
+
+
+class Newcomer(Struct):
+    """A stage whose hint waits, and how many jobs of who posted it are at work."""
+
+    job_id: UUID
+    stage: Stage
+    at_work: int
+
+
+async def newcomers(connection: Connection, limit: int) -> list[Newcomer]:
+    """Of those who have fewer jobs at work than so many, the next one each whose hint has waited for a moment."""
+    query = """
+        with at_work as (
+            select created_by, count(*) as number from ingest_jobs
+            where status = 'running' and lease_expires_at > '-infinity' group by created_by
+        ), first as (
+            select distinct on (created_by) job_id, stage, lane, coalesce(number, 0) as number
+            from ingest_jobs left join at_work using (created_by)
+            where status in ('queued', 'running') and lease_expires_at is null
+              and hinted_at < clock_timestamp() - make_interval(secs => %(secs)s)
+              and coalesce(number, 0) < %(limit)s
+            order by created_by, lane, job_id
+        )
+        select job_id, stage, number from first order by number, lane, job_id limit %(limit)s
+    """
+    return await database.rows(connection, Newcomer, query, {"limit": limit, "secs": NEWCOMERS_WAIT_SECONDS})
 
 
 async def forget_lost_hints(connection: Connection, limit: int) -> int:

@@ -101,7 +101,10 @@ class JobError(Exception):
     """A stage did not do its work; ``code`` is one of the API's, the message is for a production assistant.
 
     ``poison`` says that the content used up or killed its decoder: whoever sends it again is told so at once.
+    ``content`` is the SHA-256 and the size of what was found wanting before the job knew them.
     """
+
+    content: tuple[str, int] | None = None
 
     def __init__(self, code: ErrorCode, message: str, *, poison: bool = False) -> None:
         super().__init__(message)
@@ -116,3 +119,7 @@ class Rejected(JobError):
 
 class Fault(JobError):
     """Our fault: tried again with growing pauses."""
+
+
+class Broken(Fault):
+    """This process cannot work now, on whatever job: another may try, and the attempt does not count."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType, convert, json
 
-from models import database, files
+from models import database, files, poison
 from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, Invalid, NotFound, RateLimited
@@ -377,6 +377,7 @@ async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -
     for name, text in (("{first}", _FIRST), ("{alone}", _ALONE), ("{audited}", _AUDITED)):
         query = query.replace(name, text)
     number: int = await database.value(connection, query.encode(), sent)
+    await poison.forget(connection, job_ids)
     return number
 
 

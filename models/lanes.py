@@ -12,6 +12,7 @@ from models.jobs import Priority
 
 LANES: Final[tuple[Priority, ...]] = ("interactive", "batch", "backfill")
 WINDOW: Final = 32  # hints that wait in the broker at most
+NEWCOMERS: Final = 8  # hints beside those, for who has nothing under way
 COUNTED: Final = 100_000  # waiting jobs of a lane that are counted
 
 # How many hints these lanes may have in the window together. A later lane leaves room, so that what a person waits for
@@ -90,6 +91,12 @@ def room(lane: int, under_way: list[Load]) -> int:
     """How many more hints of this lane may be sent."""
     shared = (most - sum(under_way[other].hinted for other in lanes) for lanes, most in SHARES if lane in lanes)
     return max(min(under_way[lane].room(), *shared), 0)
+
+
+def room_for_newcomers(lane: int, under_way: list[Load]) -> int:
+    """How many hints of this lane may be sent for who has nothing under way, where there is room for nobody else."""
+    hinted = sum(load.hinted for load in under_way)
+    return max(min(under_way[lane].room(), WINDOW + NEWCOMERS - hinted), 0)
 
 
 async def read_all(connection: Connection) -> list[Lane]:

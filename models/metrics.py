@@ -7,7 +7,7 @@ after any crash, and each process tells the same of it. What counts requests cou
 
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,6 +17,8 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from models import database
 from models.database import Connection
+from models.jobs import Stage
+from models.lanes import LANES
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,6 +41,8 @@ _HISTOGRAMS: Final = {
     "stage_duration": ("episodes_stage_duration_seconds", "Time a stage worked", ("stage",)),
 }
 
+PAUSABLE: Final = (*LANES, *get_args(Stage))
+
 SEARCH_DRIFT: Final = Counter("episodes_search_drift_total", "Documents a check found wrong", ["kind"])
 
 
@@ -47,6 +51,7 @@ class Truth(msgspec.Struct):
 
     jobs: list[tuple[str, str, int]]  # status, stage, how many
     oldest: list[tuple[str, float]]  # priority, seconds
+    paused: list[str]  # lanes and stages
     outbox_pending: int
     index_lag_seconds: float
     findings: dict[str, int]  # by their kind
@@ -67,6 +72,7 @@ async def truth(connection: Connection) -> Truth:
              (select priority, extract(epoch from clock_timestamp() - min(coalesce(retried_at, created_at)))::float8
                      as seconds
               from ingest_jobs where status = 'queued' group by priority) as waiting),
+          (select coalesce(array_agg(name), '{}') from ingest_pauses where until > clock_timestamp()),
           (select count(*) from outbox),
           (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox),
           (select coalesce(jsonb_object_agg(kind, number), '{}') from
@@ -119,6 +125,10 @@ class _Ledger(Collector):
         for priority in ("interactive", "batch", "backfill"):
             oldest.add_metric([priority], ages.get(priority, 0.0))
         yield oldest
+        paused = GaugeMetricFamily("episodes_paused", "Whether a lane or a stage is held back", labels=["name"])
+        for name in PAUSABLE:
+            paused.add_metric([name], name in self._found.paused)
+        yield paused
         yield _gauge("episodes_outbox_pending", "Changes not yet in the search", self._found.outbox_pending)
         findings = GaugeMetricFamily(
             "episodes_integrity_findings", "Stored files that are rotten or lost", labels=["kind"]

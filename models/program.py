@@ -1,19 +1,49 @@
 """How each program of ours begins."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from models import log
+import structlog
+
+from models import log, process
 from models.settings import Settings, SettingsError, load
+
+logger = structlog.get_logger()
+
+
+class NotStarted(Exception):
+    """Something that the program needs is not to be had; the message names the setting that says which."""
 
 
 def main(name: str, run: Callable[[Settings], object]) -> int:
-    """Run a program with its settings and its log; 1 and one line where a setting is wrong."""
+    """Run a program with its settings and its log; 1 and one line where a setting is wrong or it breaks."""
+    process.on_stop(lambda: process.leave(0))
     try:
         settings = load()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
     log.configure(settings.log_level, name)
-    run(settings)
+    try:
+        run(settings)
+    except Exception:
+        logger.critical("broken", exc_info=True)
+        process.leave(1)
     return 0
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """What goes wrong in here ends the process with one line and 1: a supervisor knows then, and tries again."""
+    try:
+        yield
+    except Exception as error:
+        logger.critical("not started", error=_sentence(error))
+        process.leave(1)
+
+
+def _sentence(error: Exception) -> str:
+    """On one line; with its kind, where it was not written for people."""
+    words = " ".join(str(error).split())
+    return words if type(error).__module__.startswith("models.") else f"{type(error).__name__}: {words}"

@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     rate_limit_per_minute: Count = 0
-    ingest_share: Count = 100_000
+    ingest_share: Count = 20_000
     trusted_proxies: Count = 0
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None

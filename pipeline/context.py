@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -29,19 +29,26 @@ def threads(settings: Settings) -> int:
     return settings.worker_threads or decoders(settings) * 2 + 2
 
 
+def reserved(settings: Settings) -> int:
+    """How many stages beside those may run for who has none or few at work, while others hold all threads."""
+    return max(threads(settings) // 2, 1)
+
+
 class Context:
     """The services of one worker process, opened inside the event loop that uses them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_broken: Callable[[], object] = lambda: None) -> None:
         name = settings.worker_id or f"{socket.gethostname()}:{os.getpid()}"
         self.settings: Final = settings
+        self.broken: Final = on_broken  # called where this process cannot work
         self.holder: Final = Holder(name, settings.lease_seconds)
-        self.pool: Final = database.pool(settings, size=threads(settings) + 2)
-        self.storage: Final = Storage(settings, threads=threads(settings) * 2)
+        self.pool: Final = database.pool(settings, size=threads(settings) + reserved(settings) + 2)
+        self.storage: Final = Storage(settings, threads=(threads(settings) + reserved(settings)) * 2)
         self.sandbox: Final = Sandbox(processes=decoders(settings))
         self._root: Final = settings.episodes_home / "scratch"
         self._scratch = self._root
         self.turns: Final = Turns()
+        self.reserved: Final = reserved(settings)
         self.claimer: Final = Claimer(self.pool, self.holder)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -57,6 +64,11 @@ class Context:
         await self.pool.close()
         self.storage.close()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many stages run as there are threads."""
+        return len(self._running) >= threads(self.settings)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from models import claims, entities, files
+from models import claims, entities, files, poison
 from models.claims import Claimed, Verdict
 from models.database import Connection
 from models.errors import Rejected
@@ -25,6 +25,7 @@ async def deduplicate(_: Context, claimed: Claimed, __: Path) -> Finish:
             return Postpone(TURN_SECONDS)
         sha256, size = claimed.sha256 or "", claimed.file_size or 0
         if await files.claim_content(connection, sha256, claimed.source_reference, size, claimed.owner):
+            await poison.refuse_known(connection, sha256)  # found out while we waited
             return Verdict("stored")
         first = await files.find(connection, sha256)
         if first is not None and first.job_id == claimed.job_id:

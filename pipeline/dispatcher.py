@@ -5,10 +5,15 @@ Any number may run at once: they share the rows by ``for update skip locked``. T
 of hints, so it may be flushed, full or gone without loss: a hint that nobody takes is sent again.
 """
 
+if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
+    from models import process
+
+    raise SystemExit(process.enter("pipeline.dispatcher"))
+
 import asyncio
-import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Final
 
 import psycopg
@@ -16,7 +21,7 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, housekeeping, metrics, program, seals, search_documents, search_walks
+from models import database, dispatch, housekeeping, metrics, process, program, seals, search_documents, search_walks
 from models.database import Pool
 from models.errors import Unavailable
 from models.lanes import WINDOW
@@ -35,6 +40,7 @@ SLICE_SECONDS: Final = 0.25  # how long a walk may lock what it looks at: its sl
 LONGEST_SLICE: Final = 1024
 SEAL_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 1.0  # after a failure
+END_SECONDS: Final = 3.0  # for a stop; whatever waits for a service then, the process does not
 TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, *broker.TROUBLE)
 
 
@@ -171,21 +177,25 @@ def _no_context() -> Context:
 
 async def run(settings: Settings) -> None:
     """Dispatch until SIGTERM or SIGINT."""
-    dispatcher = Dispatcher(settings)
-    task = asyncio.create_task(dispatcher.run())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    with serve_metrics(settings, dispatcher.pool, loop):
+    with ExitStack() as opened:
+        with program.starting():
+            dispatcher = Dispatcher(settings)
+            opened.enter_context(serve_metrics(settings, dispatcher.pool, loop))
+            await database.reach(settings)
+        task = asyncio.create_task(dispatcher.run())
+        for number in process.STOPS:
+            loop.add_signal_handler(number, _stop, task)
         await asyncio.wait({task})
     if not task.cancelled():
         task.result()
 
 
+def _stop(task: asyncio.Task[None]) -> None:
+    process.leave_within(END_SECONDS)
+    task.cancel()
+
+
 def main() -> int:
-    """Run; 1 and one line where a setting is wrong."""
+    """Run; 1 and one line where it cannot."""
     return program.main("dispatcher", lambda settings: uvloop.run(run(settings)))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

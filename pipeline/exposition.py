@@ -15,6 +15,7 @@ from models import database, metrics
 from models.database import Pool
 from models.errors import Problem
 from models.metrics import Truth
+from models.program import NotStarted
 from models.settings import Settings
 
 PATIENCE_SECONDS: Final = 5.0
@@ -22,17 +23,30 @@ PATIENCE_SECONDS: Final = 5.0
 
 @contextmanager
 def serve_metrics(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Serve ``/metrics`` beside ``loop``, on which ``pool`` is open; nothing where the port is 0."""
+    """Serve ``/metrics`` beside ``loop``, on which ``pool`` is open; nothing where the port is 0.
+
+    Raises:
+        NotStarted: where the port is not to be had.
+    """
     if settings.metrics == 0:
         yield
         return
-    server = _Server(settings, pool, loop)
+    server = _listening(settings, pool, loop)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     try:
         yield
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _listening(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) -> "_Server":
+    try:
+        return _Server(settings, pool, loop)
+    except OSError as error:
+        where, why = f"port {settings.metrics} of {settings.host}", error.strerror or error
+        how = "another program of ours may have it: give each one of its own, or 0 for no metrics"
+        raise NotStarted(f"METRICS_PORT: {where} is not to be had ({why}); {how}") from None
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,12 +1,16 @@
 """First stage: fetch the file, check and hash it, look inside."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from models import database, poison
 from models.claims import Claimed, Found
-from models.errors import Rejected
+from models.errors import JobError, Rejected
 from models.media import Media, accepted, size_limit
 from pipeline.context import Context
 from pipeline.fetching import fetch
+from pipeline.hashing import HashingWriter
 
 
 async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
@@ -16,9 +20,22 @@ async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
         raise Rejected("EMPTY_FILE", "the file is empty")
     if claimed.declared_sha256 not in (None, written.hexdigest()):
         raise Rejected("HASH_MISMATCH", f"the file's SHA-256 is {written.hexdigest()}, not what was declared")
-    media = await context.sandbox.inspect(path, name=claimed.source_reference.rpartition("/")[2])
-    check(media, written.size, claimed)
+    with _noted(written):
+        async with database.connection(context.pool) as connection:
+            await poison.refuse_known(connection, written.hexdigest())
+        media = await context.sandbox.inspect(path, name=claimed.source_reference.rpartition("/")[2])
+        check(media, written.size, claimed)
     return Found(written.hexdigest(), written.size, media, etag)
+
+
+@contextmanager
+def _noted(written: HashingWriter) -> Iterator[None]:
+    """What is refused is known by its hash, as what is taken is."""
+    try:
+        yield
+    except JobError as error:
+        error.content = written.hexdigest(), written.size
+        raise
 
 
 def check(media: Media, size: int, claimed: Claimed) -> None:

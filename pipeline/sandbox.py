@@ -16,14 +16,16 @@ from typing import Final
 
 import msgspec
 
-from models.errors import Fault, Rejected
+from models.errors import Broken, Fault, Rejected
 from models.media import MB, Kind, Media
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Refused, Render, Task
+from pipeline.fair import Places
 from pipeline.thumbnails import Thumbnail
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "pipeline.decoder")
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # of our environment, in a decoder's
 TASKS: Final = 200  # a decoder is replaced after so many, whatever a library may leak
+SPARE: Final = 1  # decoder more than there are, for whose files none works while others' keep all busy
 START_SECONDS: Final = 30.0  # for a decoder to be ready, on a machine that is busy
 LONGEST_LINE: Final = MB
 
@@ -31,7 +33,7 @@ _answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 
 
 class Sandbox:
-    """So many decoders; each is started when first needed and replaced when it dies, hangs or has done its share.
+    """So many decoders, shared fairly, and one to spare; each is replaced when it dies, hangs or has done its share.
 
     It belongs to the event loop that first uses it, which may run in any thread that lives as long.
     """
@@ -52,13 +54,13 @@ class Sandbox:
         self._wall_seconds = wall_seconds
         self._program = program
         self._processes = processes or os.cpu_count() or 1
-        self._places = asyncio.Semaphore(self._processes)
+        self._places = Places(self._processes, SPARE)
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
 
     async def warm(self) -> None:
         """Start every decoder now, so that the first files need not wait for one."""
-        while len(self._all) < self._processes:
+        while len(self._all) < self._processes + SPARE:
             self._idle.append(await self._start())
 
     async def inspect(self, path: Path, *, name: str = "") -> Media:
@@ -67,6 +69,7 @@ class Sandbox:
         Raises:
             Rejected: as the function itself.
             Fault: INTERNAL; DECODER_KILLED, when the decoder died; TIMEOUT, when its wall clock ran out.
+            Broken: no decoder could be started.
         """
         done = await self._run(Inspect(path=_full(path), name=name))
         if done.media is None:
@@ -98,7 +101,7 @@ class Sandbox:
     @asynccontextmanager
     async def _decoder(self) -> AsyncIterator["_Decoder"]:
         """A decoder to oneself. Whoever leaves with an error, or is cancelled, leaves a dead one behind."""
-        async with self._places:
+        async with self._places.place():
             decoder = await self._take()
             try:
                 yield decoder
@@ -205,8 +208,8 @@ class _Decoder:
         await self._process.wait()
 
 
-def _not_started() -> Fault:
-    return Fault("INTERNAL", "The program that decodes files could not be started on our side.")
+def _not_started() -> Broken:
+    return Broken("INTERNAL", "The program that decodes files could not be started on our side.")
 
 
 def _killed(how: str) -> Fault:

@@ -5,6 +5,7 @@ to write first. A second delivery of the same hint claims nothing; a worker that
 """
 
 import asyncio
+import errno
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,16 +16,19 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from models import claims, database
+from models import claims, database, poison
 from models.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
 from models.database import Connection
-from models.errors import Fault, JobError, Rejected
+from models.errors import Broken, Fault, JobError, Rejected
 from models.jobs import CHAINS, Kind, Stage
 from pipeline.context import Context
+from pipeline.fair import CALLER
 from pipeline.lease import RENEWALS, LostLease, leased
 
 log = structlog.get_logger()
 ELSEWHERE_SECONDS: Final = 1.0  # how long a hint waits in a process that takes nothing on before another may have it
+BROKEN_SECONDS: Final = 5.0  # how long a stage waits that a process could not begin
+SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # what a process may run out of
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
 
@@ -86,16 +90,21 @@ async def _keep_reserved(context: Context, job_id: UUID) -> None:
 
 async def _begin(context: Context, chains: Chains, claimed: Claimed) -> None:
     """Go on from a stage as far as it goes."""
-    with context.working():
-        async with context.folder() as folder:
-            await _go_on(context, chains[claimed.kind], claimed, folder)
+    CALLER.set(claimed.created_by)
+    with (
+        context.working(),
+        structlog.contextvars.bound_contextvars(request_id=claimed.request_id, job_id=str(claimed.job_id)),
+    ):
+        try:
+            async with context.folder() as folder:
+                await _go_on(context, chains[claimed.kind], claimed, folder)
+        except OSError as error:  # there is no place for files
+            await _not_begun(context, claimed, error)
 
 
 async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
     while claimed is not None:
-        with structlog.contextvars.bound_contextvars(
-            request_id=claimed.request_id, job_id=str(claimed.job_id), stage=claimed.stage, attempt=claimed.attempts
-        ):
+        with structlog.contextvars.bound_contextvars(stage=claimed.stage, attempt=claimed.attempts):
             claimed = await _attempt(context, claimed, chain[claimed.stage], folder)
 
 
@@ -174,18 +183,29 @@ async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Hol
 
 async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
     """Record the failure; where even that fails, the lease runs out and the stage is given back."""
+    if isinstance(error, Broken):
+        await _not_begun(context, claimed, error)
+        return
     final = isinstance(error, Rejected) or claimed.attempts >= MAX_ATTEMPTS
 
     async def write(connection: Connection) -> bool:
         if not final:
             return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
         async with connection.transaction():
-            return await claims.fail(connection, claimed, error)
+            return await _fail(connection, claimed, error)
 
     if not await _recorded(context, write):
         log.warning("lease lost")
     else:
         log.warning("job failed" if final else "stage put off", code=error.code, error=error.message)
+
+
+async def _fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
+    failed = await claims.fail(connection, claimed, error)
+    sha256 = error.content[0] if error.content else claimed.sha256
+    if failed and sha256 and (error.poison or error.code == "DECODER_KILLED"):
+        await poison.remember(connection, sha256, error, claimed.job_id)
+    return failed
 
 
 def _pause(attempt: int) -> float:
@@ -197,9 +217,18 @@ def _sorted(error: Exception) -> JobError:
     if isinstance(error, JobError):
         return error
     log.error("stage broke", exc_info=error)
+    if isinstance(error, OSError) and error.errno in SHORT:
+        return Broken("INTERNAL", "the process ran out of what it needs")
     return Fault("INTERNAL", "something went wrong on our side; it has been logged")
 
 
-async def _give_back(context: Context, claimed: Claimed) -> None:
-    """The process stops: the stage is due again at once, and this attempt does not count."""
-    await _recorded(context, lambda connection: claims.postpone(connection, claimed, 0))
+async def _not_begun(context: Context, claimed: Claimed, error: Exception) -> None:
+    """The process is broken, not the job: it ends, another may have the job, and this attempt does not count."""
+    log.error("the process cannot work", error=str(error))
+    context.broken()
+    await _give_back(context, claimed, BROKEN_SECONDS)
+
+
+async def _give_back(context: Context, claimed: Claimed, seconds: float = 0) -> None:
+    """The stage is due again, at once where the process stops, and this attempt does not count."""
+    await _recorded(context, lambda connection: claims.postpone(connection, claimed, seconds))

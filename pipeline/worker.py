@@ -1,8 +1,13 @@
 """The worker process: settings, log, broker, actors, metrics; ``python -m pipeline.worker``."""
 
+if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
+    from models import process
+
+    raise SystemExit(process.enter("pipeline.worker"))
+
 import asyncio
-import signal
-import threading
+from contextlib import ExitStack
+from queue import SimpleQueue
 
 import dramatiq
 import structlog
@@ -10,47 +15,77 @@ import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import program
+from models import database, process, program
 from models.settings import Settings
 from pipeline.broker import make_broker
 from pipeline.chain import CHAINS, Chain
 from pipeline.context import Context, threads
 from pipeline.exposition import serve_metrics
+from pipeline.reserve import Reserve
 from pipeline.stage import Chains
 
 logger = structlog.get_logger()
 POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
 SPARE = 2  # hints at hand beside those at work; the others wait where any worker may take them
 GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop; its supervisor waits longer
+END_SECONDS = 7.0  # whatever does not come to its end, the process does
 
 
 class Services(Middleware):
     """Opens the context on the event loop once it runs, and closes it before the loop ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, chains: Chains) -> None:
         self._settings = settings
+        self._chains = chains
         self._context: Context | None = None
+        self._reserve: Reserve | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._metrics = ExitStack()
+        self._stops: SimpleQueue[int] = SimpleQueue()  # a signal may come while it is waited for
 
     def context(self) -> Context:
         """The open context."""
         assert self._context is not None, "the worker has not booted"  # noqa: S101
         return self._context
 
+    def await_stop(self) -> int:
+        """Wait until the process is told to stop, or cannot work; with which code it is to end."""
+        code = self._stops.get()
+        process.leave_within(END_SECONDS)
+        return code
+
     def before_worker_boot(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
-        """Connect before the first hint is fetched."""
-        asyncio.run_coroutine_threadsafe(self._open(), _loop()).result()
+        """Start all that stages need before the first hint is fetched; what begins from then on ends in good order."""
+        with program.starting():
+            asyncio.run_coroutine_threadsafe(self._open(), _loop()).result()
+        process.on_stop(lambda: self._stops.put(0))
 
     async def _open(self) -> None:
-        self._context = Context(self._settings)
+        self._context = Context(self._settings, on_broken=lambda: self._stops.put(1))
+        self._metrics.enter_context(serve_metrics(self._settings, self._context.pool, asyncio.get_running_loop()))
+        await database.reach(self._settings)
         await self._context.open()
+        self._reserve = Reserve(self._context, self._chains)
+        self._watching = asyncio.create_task(self._reserve.watch())
 
     def before_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
         """Nothing new is begun from here on; what has not ended in time is given back."""
-        _loop().call_soon_threadsafe(self.context().stop_after, GRACE_SECONDS)
+        self._metrics.close()
+        _loop().call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+        self.context().stop_after(GRACE_SECONDS)
 
     def after_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
         """Disconnect, while the loop still runs."""
-        asyncio.run_coroutine_threadsafe(self.context().close(), _loop()).result()
+        asyncio.run_coroutine_threadsafe(self._close(), _loop()).result()
+
+    async def _close(self) -> None:
+        if self._reserve:
+            await self._reserve.end()
+        await self.context().close()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -62,28 +97,22 @@ def _loop() -> asyncio.AbstractEventLoop:
 def run(settings: Settings, chains: Chains = CHAINS) -> None:
     """Work until SIGTERM or SIGINT."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
-    services = Services(settings)
+    services = Services(settings, chains)
     broker = make_broker(settings, services)
     Chain(broker, services.context, chains)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
     worker.queue_prefetch = threads(settings) + SPARE
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
     worker.start()
-    with serve_metrics(settings, services.context().pool, _loop()):
-        logger.info("worker started", threads=threads(settings))
-        stopped.wait()
+    logger.info("worker started", threads=threads(settings))
+    code = services.await_stop()
     logger.info("worker stops")
     worker.stop(timeout=(GRACE_SECONDS + 2) * 1000)
     broker.close()
     logger.info("worker stopped")
+    if code:
+        process.leave(code)  # for a supervisor to start another
 
 
 def main() -> int:
-    """Run; 1 and one line where a setting is wrong."""
+    """Run; 1 and one line where it cannot."""
     return program.main("worker", run)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

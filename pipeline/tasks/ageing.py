@@ -1,6 +1,6 @@
 """What is no longer promised is forgotten, a slice at a time."""
 
-from models import ageing, idempotency
+from models import ageing, idempotency, poison
 from pipeline.run import Run
 
 
@@ -10,9 +10,14 @@ async def idempotency_keys(run: Run) -> bool:
 
 
 async def finished_jobs(run: Run) -> bool:
-    """Forget jobs that ended well, or were cancelled, before the time that is kept; 0 days keep them all."""
+    """Forget jobs that ended well, or were cancelled, before the time that is kept; 0 days keep them all.
+
+    What was poison so long ago is looked at again: the decoders may be better by now.
+    """
     days = run.settings.job_retention_days
     if days == 0:
         return False
     before = run.ago(days=days)
-    return await run.slices("forgotten", lambda connection: ageing.forget_jobs(connection, before))
+    if await run.slices("forgotten", lambda connection: ageing.forget_jobs(connection, before)):
+        return True
+    return await run.slices("poison_forgotten", lambda connection: poison.forget_old(connection, before))

@@ -19,6 +19,7 @@ EVERYWHERE = {
     "episodes_jobs": ("gauge", {"status", "stage"}),
     "episodes_jobs_total": ("counter", {"outcome", "error_code"}),
     "episodes_oldest_queued_job_seconds": ("gauge", {"priority"}),
+    "episodes_paused": ("gauge", {"name"}),
     "episodes_stage_duration_seconds": ("histogram", {"stage"}),
     "episodes_stage_retries_total": ("counter", {"stage"}),
     "episodes_job_wait_seconds": ("histogram", set[str]()),
