@@ -19,6 +19,7 @@ from typing import Any, Final, Never
 import msgspec
 from rich.console import Console
 
+from models import privacy
 from models.dotenv import with_dotenv
 from models.settings import Settings, SettingsError, load
 from ops import home as homes
@@ -280,6 +281,7 @@ def _stop(*_: object) -> Never:
 
 def main(plan: Plan | None = None) -> int:
     """Run the stack that the environment and ``.env`` describe."""
+    privacy.conceal()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, _stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to go on
