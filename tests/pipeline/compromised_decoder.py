@@ -32,10 +32,14 @@ def read(path: str | Path) -> str:
     return Path(path).read_bytes()[:40].decode(errors="replace") or "empty"
 
 
-def call(*arguments: Any) -> str:
-    if LIBC.syscall(*arguments) < 0:
+def done(result: int) -> str:
+    if result < 0:
         raise OSError(ctypes.get_errno(), "refused by the kernel")
     return "done"
+
+
+def call(*arguments: Any) -> str:
+    return done(LIBC.syscall(*arguments))
 
 
 def connected(family: int, kind: int, address: Any) -> str:
@@ -94,10 +98,6 @@ def old_numbers(_: Told) -> str:
     return call(0x40000000 + 39) if os.uname().machine == "x86_64" else call(435, 0, 0)
 
 
-def outlives_the_worker(_: Told) -> str:
-    return "kept on" if LIBC.prctl(1, 0, 0, 0, 0) == 0 else call(-1)
-
-
 def leads_a_session(_: Told) -> str:
     os.setpgid(0, 0)
     return "led"
@@ -129,7 +129,7 @@ DEEDS: dict[str, Callable[[Told], object]] = {
     "remove another task's file": lambda told: os.unlink(told["other"]),  # noqa: PTH108
     "move another task's file": lambda told: os.rename(told["other"], inside("taken")),  # noqa: PTH104
     "link another task's file": lambda told: os.link(told["other"], inside("linked")),
-    "watch another task's folder": lambda told: LIBC.inotify_init1(0) >= 0 or call(-1),
+    "watch another task's folder": lambda _: done(LIBC.inotify_init1(0)),
     "lay a link that leads out": lambda told: inside("link").symlink_to(told["other"]),
     "lay a pipe": lambda _: os.mkfifo(inside("pipe")),
     "make a folder": lambda _: inside("folder").mkdir(),
@@ -159,7 +159,7 @@ DEEDS: dict[str, Callable[[Told], object]] = {
     "start processes": forks,
     "become another program": lambda _: os.execv("/bin/true", ["true"]),
     "leave its group": leads_a_session,
-    "outlive the worker": outlives_the_worker,
+    "outlive the worker": lambda _: done(LIBC.prctl(1, 0, 0, 0, 0)),
     "have memory that is a file": lambda _: os.memfd_create("x"),
     "share memory with strangers": lambda _: call(29 if os.uname().machine == "x86_64" else 194, 0, 4096, 0o1600),
     "have namespaces of its own": lambda _: call(272 if os.uname().machine == "x86_64" else 97, 0x10000000),

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -188,7 +190,8 @@ def refused(outcome: str) -> bool:
 
 def snapshot(home: Path) -> dict[str, tuple[object, ...]]:
     """All that could be changed of what is not the intruder's."""
-    found = {path: path.lstat() for path in home.rglob("*") if "decoder-" not in str(path)}
+    others = (path for path in home.rglob("*") if "decoder-" not in str(path) and path.name != "scratch")
+    found = {path: path.lstat() for path in others}
     return {str(path): (seen.st_mode, seen.st_uid, seen.st_size, seen.st_mtime_ns) for path, seen in found.items()}
 
 
@@ -243,6 +246,16 @@ async def test_where_all_walls_are_required_it_does_not_begin_with_one(own: Path
     with pytest.raises(Fault) as caught:
         await decoders.inspect(own)
     assert caught.value.code == "INTERNAL"
+
+
+@pytest.mark.parametrize(("what", "name"), [("landlock", "Landlock"), ("seccomp", "seccomp")])
+def test_where_all_walls_are_required_a_worker_does_not_start_without_one(what: str, name: str) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://x:y@127.0.0.1:1/x", "REDIS_URL": "redis://:y@127.0.0.1:1/0"}
+    environ = {"PATH": os.defpath, "EPISODES_DOTENV": "", **nowhere, "DECODER_CAGE": "required"}
+    command = without(what, sys.executable, "-m", "pipeline.worker")
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"DECODER_CAGE: required, but this kernel has no {name}\n"
 
 
 async def test_of_root_it_keeps_no_power_but_to_pass_through_closed_folders(
