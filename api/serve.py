@@ -4,9 +4,10 @@ import gc
 
 from api import stopping
 from api.app import create_app
-from models import log, program
+from models import log, privacy, program
 from models.settings import load
 
+privacy.conceal()
 settings = load()
 log.configure(settings.log_level, "api")
 stopping.listen()

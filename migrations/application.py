@@ -17,6 +17,7 @@ RIGHTS: Final = SQL("""
     grant select, insert, update, delete on all tables in schema public to {role};
     grant usage, select on all sequences in schema public to {role};
     revoke create on schema public from {role};
+    revoke temporary on database {database} from public, {role};
     revoke all on audit_log, audit_seals, alembic_version from {role} cascade;
     grant select on audit_log, audit_seals, alembic_version to {role};
     grant insert (format, upto, rows, hash, audit_ids, digests) on audit_seals to {role};
@@ -45,7 +46,7 @@ def admit(owner: psycopg.Connection, url: str) -> None:
         if not owner.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
             _create(owner, role, password)
         _refuse_power(owner, role)
-        owner.execute(RIGHTS.format(role=Identifier(role)))
+        owner.execute(RIGHTS.format(role=Identifier(role), database=Identifier(owner.info.dbname)))
 
 
 def _create(owner: psycopg.Connection, role: str, password: str) -> None:

@@ -34,6 +34,9 @@ def _create(path: Path) -> None:
     draft = path.with_name(f"key.{uuid4().hex}")
     draft.touch(mode=0o600)
     draft.write_bytes(_pem(generate_private_key(public_exponent=65537, key_size=2048)))
+    if os.geteuid() == 0:  # for those who run as the home's user
+        owner = path.parent.stat()
+        os.chown(draft, owner.st_uid, owner.st_gid)
     try:
         os.link(draft, path)  # atomic, and fails where another process was first
     except FileExistsError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
@@ -43,6 +43,12 @@ _HISTOGRAMS: Final = {
 
 PAUSABLE: Final = (*LANES, *get_args(Stage))
 
+DECODER_CAGE: Final = Gauge(
+    "episodes_decoder_cage",
+    "1 where Landlock (by its version) and seccomp hold the decoders of a worker, 0 where one is missing",
+    ["landlock", "seccomp"],
+    multiprocess_mode="min",
+)
 SEARCH_DRIFT: Final = Counter("episodes_search_drift_total", "Documents a check found wrong", ["kind"])
 
 

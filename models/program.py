@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from models import log, process
+from models import log, privacy, process
 from models.settings import Settings, SettingsError, load
 
 logger = structlog.get_logger()
@@ -19,14 +19,14 @@ class NotStarted(Exception):
 def main(name: str, run: Callable[[Settings], object]) -> int:
     """Run a program with its settings and its log; 1 and one line where a setting is wrong or it breaks."""
     process.on_stop(lambda: process.leave(0))
+    privacy.conceal()
     try:
         settings = load()
+        log.configure(settings.log_level, name)
+        run(settings)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    log.configure(settings.log_level, name)
-    try:
-        run(settings)
     except Exception:
         logger.critical("broken", exc_info=True)
         process.leave(1)

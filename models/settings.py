@@ -11,6 +11,7 @@ import msgspec
 from models.dotenv import with_dotenv
 
 AppEnv = Literal["development", "test", "staging", "production"]
+Cage = Literal["auto", "required", "off"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Span = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
@@ -67,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Count = 0
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    decoder_cage: Cage | None = None
     worker_id: str | None = None
     lease_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 30.0
     upload_grace_hours: Span = 24
@@ -95,6 +97,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def on_rabbitmq(self) -> bool:
         """Whether RabbitMQ carries the hints."""
         return self.broker.startswith("amqp")
+
+    @property
+    def cage(self) -> Cage:
+        """How decoders are caged: ``DECODER_CAGE``, else as well as the kernel can, and in production not less."""
+        return self.decoder_cage or ("required" if self.app_env == "production" else "auto")
 
     @property
     def metrics(self) -> int:
@@ -165,6 +172,8 @@ def _readable(url: str | None) -> bool:
 def _refuse_unsafe(settings: Settings) -> None:
     if settings.jwks_url and not (settings.jwt_issuer or settings.cognito_user_pool_id):
         raise SettingsError("JWT_ISSUER: JWKS_URL needs it, to know whose tokens these are")
+    if settings.decoder_cage == "off" and settings.app_env != "development":
+        raise SettingsError(f"DECODER_CAGE: off is for development, not for {settings.app_env}")
     if settings.app_env not in ("development", "test"):
         _refuse_tokens_of_others(settings)
     if settings.app_env == "production":
@@ -181,6 +190,8 @@ def _refuse_tokens_of_others(settings: Settings) -> None:
 def _refuse_in_production(settings: Settings) -> None:
     if settings.embedded_issuer:
         raise SettingsError("JWKS_URL: production needs an identity provider (JWKS_URL or COGNITO_USER_POOL_ID)")
+    if settings.cage != "required":
+        raise SettingsError(f"DECODER_CAGE: production needs required, not {settings.cage}")
     if "*" in settings.allowed_origins:
         raise SettingsError("ALLOWED_ORIGINS: production does not allow '*'")
     for name in SECRET_URLS:

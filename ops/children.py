@@ -30,9 +30,11 @@ class User:
     uid: int
     gid: int
     passage: bool = False
+    low_ports: bool = False  # it may listen on those that are root's
 
     def __str__(self) -> str:
-        return f"{self.uid}:{self.gid}" + (":passage" if self.passage else "")
+        wishes = {"passage": self.passage, "low-ports": self.low_ports}
+        return ":".join((str(self.uid), str(self.gid), *(name for name, wish in wishes.items() if wish)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,8 +226,9 @@ def _output(log: Path | None) -> Iterator[IO[bytes] | None]:
         yield None
         return
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
-        yield file
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "ab") as opened:
+        yield opened
 
 
 def await_leftovers(directory: Path, executable: str, patience: float = 10.0) -> None:
@@ -241,14 +244,27 @@ def await_leftovers(directory: Path, executable: str, patience: float = 10.0) ->
 
 
 def leftovers(directory: Path, executable: str) -> list[int]:
-    """The ids of the processes of an executable whose working directory is that one (where ``/proc`` tells)."""
-    name = Path(executable).resolve().name
-    return [
-        int(process.name)
-        for process in Path("/proc").glob("[0-9]*")
-        if _link(process / "cwd") == str(directory)
-        and Path(_link(process / "exe").removesuffix(" (deleted)")).name == name
-    ]
+    """The ids of the processes of an executable that work in a directory (where ``/proc`` tells).
+
+    What conceals where it works names the directory among its arguments.
+    """
+    processes = Path("/proc").glob("[0-9]*")
+    return [int(one.name) for one in processes if _works_in(one, directory, executable)]
+
+
+def _works_in(process: Path, directory: Path, executable: str) -> bool:
+    program, *arguments = _arguments(process) or [""]
+    if program == executable and str(directory) in arguments:
+        return True
+    name = Path(_link(process / "exe").removesuffix(" (deleted)")).name
+    return _link(process / "cwd") == str(directory) and name == Path(executable).resolve().name
+
+
+def _arguments(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def _link(path: Path) -> str:

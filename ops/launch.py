@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE = 1, 2, 10
 CAPABILITY_VERSION = 0x20080522
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -35,13 +35,13 @@ def passage() -> int | None:
     return next((one for one in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if held & 1 << one), None)
 
 
-def become(uid: int, gid: int, capability: int | None) -> None:
-    """Change the user for good, keeping nothing of the old one's power but the capability."""
+def become(uid: int, gid: int, capabilities: Sequence[int]) -> None:
+    """Change the user for good, keeping nothing of the old one's power but these capabilities."""
     LIBC.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    _keep_only(capability)
+    _keep_only(capabilities)
 
 
 def die_with(parent: int, signal: int) -> None:
@@ -54,20 +54,25 @@ def die_with(parent: int, signal: int) -> None:
         sys.exit("the parent is gone")
 
 
-def _keep_only(capability: int | None) -> None:
-    bit = 0 if capability is None else 1 << capability
-    sets = (Sets * 2)(Sets(bit, bit, bit))
+def _keep_only(capabilities: Sequence[int]) -> None:
+    bits = sum(1 << capability for capability in capabilities)
+    sets = (Sets * 2)(Sets(bits, bits, bits))
     LIBC.capset(ctypes.byref(Header(CAPABILITY_VERSION, 0)), sets)
-    if capability is not None:  # ambient, so that it outlives exec
+    for capability in capabilities:  # ambient, so that it outlives exec
         LIBC.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
 
+def _wished(wishes: Sequence[str]) -> list[int]:
+    found = {"passage": passage(), "low-ports": CAP_NET_BIND_SERVICE}
+    return [capability for name, capability in found.items() if name in wishes and capability is not None]
+
+
 def main(arguments: Sequence[str]) -> None:
-    """``launch.py PARENT SIGNAL -|UID:GID|UID:GID:passage COMMAND…``"""
+    """``launch.py PARENT SIGNAL -|UID:GID[:passage][:low-ports] COMMAND…``"""
     parent, signal, user, *command = arguments
     if user != "-":
-        uid, gid, *wish = user.split(":")
-        become(int(uid), int(gid), passage() if wish else None)
+        uid, gid, *wishes = user.split(":")
+        become(int(uid), int(gid), _wished(wishes))
     if sys.platform == "linux":
         die_with(int(parent), int(signal))
     os.execv(command[0], command)  # noqa: S606 - this is what it is for

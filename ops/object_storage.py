@@ -40,6 +40,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models import privacy
 from ops import storage_rules as rules
 from ops.storage_body import Body
 from ops.storage_claims import Claim, Claims
@@ -314,6 +315,7 @@ def make_buckets(data: Path, names: Iterable[str]) -> None:
 
 def main(environ: Mapping[str, str] = os.environ) -> None:
     """Serve until a signal comes, as the environment says."""
+    privacy.conceal()
     data = Path(environ["OBJECT_STORAGE_HOME"])
     make_buckets(data, (environ["S3_PRIMARY_BUCKET"], environ["S3_THUMBNAIL_BUCKET"]))
     threading.Thread(target=sweep, args=(data, time.time()), daemon=True).start()

@@ -2,7 +2,6 @@
 
 import locale
 import os
-import pwd
 import shutil
 import signal
 from contextlib import suppress
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from ops import launch
+from ops import users
 from ops.children import Child, Program, StartFailed, User, await_leftovers
 
 SETTINGS: Final = {
@@ -121,21 +120,15 @@ def _run(data: Path, command: tuple[str, ...], statements: str = "") -> None:
 
 
 def _user(data: Path) -> User | None:
-    """Whom PostgreSQL runs as: it refuses root, so root gives way to the owner of the data, or to nobody."""
-    if os.geteuid() != 0:
-        return None
-    account = pwd.getpwuid(data.stat().st_uid) if data.exists() else pwd.getpwnam("nobody")
-    reachable = _open_to_all(data) and _open_to_all(Path(_binary("postgres")))
-    if not reachable and launch.passage() is None:
+    """Whom PostgreSQL runs as, which refuses root."""
+    user = users.user_of(data.parent, Path(_binary("postgres")))
+    if user is None and os.geteuid() == 0:
         raise StartFailed(
-            f"PostgreSQL runs as the user {account.pw_name}, who may not enter {data.parent}, and this process may not"
-            " let it through (no CAP_DAC_OVERRIDE): set EPISODES_HOME to an open directory, or do not run as root"
+            f"PostgreSQL runs as the user {users.owner_of(data.parent).pw_name}, who may not enter {data.parent}, and"
+            " this process may not let it through (no CAP_DAC_OVERRIDE): set EPISODES_HOME to an open directory, or do"
+            " not run as root"
         )
-    return User(account.pw_uid, account.pw_gid, passage=not reachable)
-
-
-def _open_to_all(path: Path) -> bool:
-    return all(parent.stat().st_mode & 0o001 for parent in path.parents)
+    return user
 
 
 def _check_owner(data: Path) -> None:

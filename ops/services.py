@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from ops import home as homes
-from ops import logs, ports, postgres
+from ops import logs, ports, postgres, users
 from ops.buckets import ensure_buckets
 from ops.children import Child, Program, StartFailed, await_leftovers
 
@@ -68,7 +68,8 @@ class Services:
         Raises:
             StartFailed: saying which service did not start, and why.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        users.settle(self.home)
         known = _keys(self.home)
         environment = {**self._aws(known), "EPISODES_HOME": str(self.home)}
         environment |= self._database(known)
@@ -187,17 +188,19 @@ def _valkey(home: Path, port: int, password: str) -> Program:
         environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
         log=home / "logs" / "valkey.log",
         directory=data,
+        user=users.user_of(home, Path(binary)),
         prepare=partial(_prepare_valkey, data, binary, port, password),
         ready=partial(_valkey_answers, port, password),
     )
 
 
 def _prepare_valkey(data: Path, binary: str, port: int, password: str) -> None:
-    data.mkdir(mode=0o700, exist_ok=True)
     await_leftovers(data, binary)
     settings = data / "valkey.conf"
-    settings.touch(mode=0o600)
-    settings.write_text(VALKEY_SETTINGS.format(port=port, data=f'"{data}"', password=password))
+    settings.unlink(missing_ok=True)
+    with os.fdopen(os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(VALKEY_SETTINGS.format(port=port, data=f'"{data}"', password=password))
+        users.hand_over(file.fileno(), like=data)
 
 
 def _valkey_binary() -> str:
@@ -224,19 +227,15 @@ def _nanio(home: Path, port: int, settings: Mapping[str, str]) -> Program:
     place = {"OBJECT_STORAGE_HOME": str(data), "OBJECT_STORAGE_PORT": str(port), "PYTHONPATH": str(PROJECT)}
     return Program(
         name="object-storage",
-        command=(sys.executable, "-P", "-m", "ops.object_storage"),
+        command=(sys.executable, "-P", "-m", "ops.object_storage", str(data)),
         environment={"PATH": os.defpath, "LANG": "C.UTF-8", **settings, **place},
         log=home / "logs" / "object-storage.log",
         directory=data,
+        user=users.of_python(home),
         death_signal=signal.SIGKILL,  # it keeps nothing in memory
-        prepare=partial(_prepare_nanio, data),
+        prepare=partial(await_leftovers, data, sys.executable),
         ready=partial(ports.answers, port),
     )
-
-
-def _prepare_nanio(data: Path) -> None:
-    data.mkdir(mode=0o700, exist_ok=True)
-    await_leftovers(data, sys.executable)
 
 
 def _await_external(name: str, url: str, default: int) -> None:

@@ -19,11 +19,12 @@ from typing import Any, Final, Never
 import msgspec
 from rich.console import Console
 
+from models import privacy
 from models.dotenv import with_dotenv
 from models.settings import Settings, SettingsError, load
 from ops import home as homes
-from ops import launch, logs, ports
-from ops.children import Child, StartFailed
+from ops import launch, logs, ports, users
+from ops.children import Child, StartFailed, User
 from ops.children import Program as Command
 from ops.services import Services
 from ops.welcome import welcome
@@ -76,6 +77,7 @@ class Stack:
         self._environ = environ
         self._console = console
         self._environment: dict[str, str] = {}
+        self._user: User | None = None
         self._programs: list[Child] = []
         self._tasks: list[Child] = []
 
@@ -86,12 +88,16 @@ class Stack:
             StartFailed: naming the part that did not start, with the end of its log.
         """
         found = self.services.start()
+        self._user = users.of_python(self.home, ports=(self.settings.port, self.settings.metrics))
         self._environment = {**self._environ, **found, **self._own_environment(), OWNERS_URL: ""}
         self._console.print("PostgreSQL, Valkey and S3 are up.")
+        if line := users.told(self._user):
+            self._console.print(line)
         shutil.rmtree(self.home / "metrics", ignore_errors=True)  # the counts of an earlier run
-        self._task(_as_owner(plan.migrations, found[OWNERS_URL]), log=True).complete()
+        self._tasks.append(self._child(_as_owner(plan.migrations, found[OWNERS_URL]), log=True, user=self._user))
+        self._tasks[-1].complete()
         self._console.print("The database is migrated.")
-        self._programs = [self._child(program, log=True) for program in plan.programs]
+        self._programs = [self._child(program, log=True, user=self._user) for program in plan.programs]
         for child in self._programs:
             child.spawn()
         self._await_programs()
@@ -99,7 +105,8 @@ class Stack:
 
     def seed(self, program: Program) -> None:
         """Fill the home with samples, at the terminal, while everything is watched."""
-        child = self._task(program, log=False)
+        child = self._child(program, log=False, user=None)  # as who sits there, as the command line does
+        self._tasks.append(child)
         child.spawn()
         while child.alive:
             self._look()
@@ -140,11 +147,7 @@ class Stack:
                 child.check()
             time.sleep(0.01)
 
-    def _task(self, program: Program, *, log: bool) -> Child:
-        self._tasks.append(self._child(program, log=log))
-        return self._tasks[-1]
-
-    def _child(self, program: Program, *, log: bool) -> Child:
+    def _child(self, program: Program, *, log: bool, user: User | None) -> Child:
         file = self.home / "logs" / f"{program.name}.log" if log else None
         if file:
             logs.turn(file)
@@ -154,10 +157,12 @@ class Stack:
                 command=(sys.executable, "-m", program.module),
                 environment={
                     **self._environment,
+                    **self._place_of(user),
                     "PROMETHEUS_MULTIPROC_DIR": str(self._counts(program)),
                     **program.environment,
                 },
                 log=file,
+                user=user,
                 patience=program.patience,
             )
         )
@@ -171,7 +176,12 @@ class Stack:
         """Where a program and those of its group add up what they count."""
         folder = self.home / "metrics" / program.module.partition(".")[0]
         folder.mkdir(parents=True, exist_ok=True)
+        users.hand_over(folder, like=self.home / "scratch")
         return folder
+
+    def _place_of(self, user: User | None) -> dict[str, str]:
+        """Libraries look for files of their own in HOME, and take a closed one for an error."""
+        return {"HOME": str(self.home)} if user and not user.passage else {}
 
     def _server(self, environment: dict[str, str]) -> dict[str, Any]:
         host = ports.reached(self.settings.host)
@@ -280,6 +290,7 @@ def _stop(*_: object) -> Never:
 
 def main(plan: Plan | None = None) -> int:
     """Run the stack that the environment and ``.env`` describe."""
+    privacy.conceal()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, _stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to go on

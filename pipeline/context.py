@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -10,13 +11,18 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from models import database
+import structlog
+
+from models import database, metrics
 from models.claims import Holder
 from models.settings import Settings
 from models.storage import Storage
+from pipeline.cage import Walls
 from pipeline.claimer import Claimer
 from pipeline.sandbox import Sandbox
 from pipeline.turns import Turns
+
+log = structlog.get_logger()
 
 
 def decoders(settings: Settings) -> int:
@@ -44,9 +50,9 @@ class Context:
         self.holder: Final = Holder(name, settings.lease_seconds)
         self.pool: Final = database.pool(settings, size=threads(settings) + reserved(settings) + 2)
         self.storage: Final = Storage(settings, threads=(threads(settings) + reserved(settings)) * 2)
-        self.sandbox: Final = Sandbox(processes=decoders(settings))
         self._root: Final = settings.episodes_home / "scratch"
-        self._scratch = self._root
+        self._scratch: Final = self._root / f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.sandbox: Final = Sandbox(processes=decoders(settings), cage=settings.cage, scratch=self._scratch)
         self.turns: Final = Turns()
         self.reserved: Final = reserved(settings)
         self.claimer: Final = Claimer(self.pool, self.holder)
@@ -57,6 +63,7 @@ class Context:
         await asyncio.to_thread(self._make_scratch)
         await self.pool.open()
         await self.sandbox.warm()
+        _tell(self.sandbox.walls)
 
     async def close(self) -> None:
         """Disconnect and leave nothing behind."""
@@ -100,7 +107,16 @@ class Context:
         for left in self._root.iterdir():
             if not _alive(left.name.partition("-")[0]):
                 shutil.rmtree(left, ignore_errors=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._root))
+        self._scratch.mkdir(mode=0o700)
+
+
+def _tell(walls: Walls | None) -> None:
+    """Say in the log and in the metrics what holds the decoders."""
+    found = walls or Walls()
+    metrics.DECODER_CAGE.labels(str(found.landlock), str(int(found.seccomp))).set(not found.missing)
+    log.info("decoders are caged", landlock=found.landlock, seccomp=found.seccomp)
+    if found.missing:
+        log.warning("a flaw in a codec could reach what this worker may reach", missing=found.missing)
 
 
 def _removed_empty(folder: Path) -> bool:

@@ -16,23 +16,30 @@ import msgspec
 
 from models.errors import ErrorCode, Fault, Rejected
 from models.media import Kind, Media
+from models.settings import Cage
+from pipeline import cage
+from pipeline.cage import Walls
+from pipeline.cell import Cell
 from pipeline.decoding import decoding
 from pipeline.inspect import inspect
 from pipeline.render import render
 from pipeline.thumbnails import Thumbnail
 
 DESCRIPTORS: Final = 64
+THREADS: Final = 1024  # that may begin while a decoder lives, before it can have none itself
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decoder may use: bytes of address space, CPU seconds a task, bytes a file; and whose child it is."""
+    """What a decoder may use: bytes of address space, CPU seconds a task, bytes a file, a cell; whose child it is."""
 
     memory_bytes: int
     cpu_seconds: int
     file_bytes: int
     parent: int
+    cell: str
+    cage: Cage
 
 
 class Inspect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -48,6 +55,12 @@ class Render(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     source: str
     folder: str
     kind: Kind
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: tasks may come."""
+
+    walls: Walls
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -94,18 +107,18 @@ def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
 
 
 def main(work: Callable[[Task], Done] = perform) -> None:
-    """Serve tasks until the input ends; ``work`` does one."""
+    """Enter the cage, then serve tasks until the input ends; ``work`` does one."""
     limits = msgspec.json.decode(sys.argv[-1], type=Limits)
     _die_with(limits.parent)
     answers = _own_output()
     _limit(limits)
-    _say(answers, Done())  # ready
+    _say(answers, Ready(walls=cage.enter(limits.cage, Cell(Path(limits.cell)))))
     for line in sys.stdin.buffer:
         _allow_cpu(limits.cpu_seconds)
         _say(answers, answer(msgspec.json.decode(line, type=Task), work))
 
 
-def _say(answers: BinaryIO, what: Answer) -> None:
+def _say(answers: BinaryIO, what: Ready | Answer) -> None:
     answers.write(msgspec.json.encode(what) + b"\n")
     answers.flush()
 
@@ -132,7 +145,19 @@ def _limit(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_threads()
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; whoever writes without end shall end
+
+
+def _limit_threads() -> None:
+    """So many more than all that run here: the kernel counts those of the same user, ours or not."""
+    try:
+        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    limit = running + THREADS if hard == resource.RLIM_INFINITY else min(running + THREADS, hard)
+    resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 
 
 def _allow_cpu(seconds: int) -> None:

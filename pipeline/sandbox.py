@@ -1,7 +1,8 @@
 """Decoders in processes of their own, each with a memory cap, a CPU limit and a wall clock.
 
 Files from outside are decoded here and nowhere else. A decoder does one thing at a time, told and answered as one
-JSON line each; it has none of our secrets in its environment, and it does not outlive us.
+JSON line each; it has none of our secrets in its environment, it does not outlive us, and it sits in a cage
+(`pipeline.cage`) from which it reaches one folder, its cell, that holds nothing but what it works on.
 """
 
 import asyncio
@@ -18,12 +19,15 @@ import msgspec
 
 from models.errors import Broken, Fault, Rejected
 from models.media import MB, Kind, Media
-from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Refused, Render, Task
+from models.settings import Cage
+from pipeline.cage import Walls
+from pipeline.cell import Cell
+from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Ready, Refused, Render, Task
 from pipeline.fair import Places
 from pipeline.thumbnails import Thumbnail
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "pipeline.decoder")
-KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # of our environment, in a decoder's
+KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")  # of our environment, in a decoder's
 TASKS: Final = 200  # a decoder is replaced after so many, whatever a library may leak
 SPARE: Final = 1  # decoder more than there are, for whose files none works while others' keep all busy
 START_SECONDS: Final = 30.0  # for a decoder to be ready, on a machine that is busy
@@ -35,7 +39,8 @@ _answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 class Sandbox:
     """So many decoders, shared fairly, and one to spare; each is replaced when it dies, hangs or has done its share.
 
-    It belongs to the event loop that first uses it, which may run in any thread that lives as long.
+    It belongs to the event loop that first uses it, which may run in any thread that lives as long. ``walls`` are those
+    of the decoder that was started last, None before the first. Files that lie where ``scratch`` is are not copied.
     """
 
     def __init__(
@@ -47,10 +52,19 @@ class Sandbox:
         wall_seconds: float = 120.0,
         file_bytes: int = 64 * MB,
         program: Sequence[str] = PROGRAM,
+        cage: Cage = "auto",
+        scratch: Path | None = None,
     ) -> None:
+        self.walls: Walls | None = None
         self._limits = Limits(
-            memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, file_bytes=file_bytes, parent=os.getpid()
+            memory_bytes=memory_bytes,
+            cpu_seconds=cpu_seconds,
+            file_bytes=file_bytes,
+            parent=os.getpid(),
+            cell="",
+            cage=cage,
         )
+        self._scratch = scratch
         self._wall_seconds = wall_seconds
         self._program = program
         self._processes = processes or os.cpu_count() or 1
@@ -78,11 +92,7 @@ class Sandbox:
 
     async def render(self, source: Path, folder: Path, kind: Kind) -> list[Thumbnail]:
         """`pipeline.render.render` in a decoder; errors as `inspect`."""
-        task = Render(source=_full(source), folder=_full(folder), kind=kind)
-        written = (await self._run(task)).thumbnails
-        if any(os.path.dirname(thumbnail.path) != task.folder for thumbnail in written):  # noqa: PTH120 - text only
-            raise _killed("answered nonsense")
-        return written
+        return (await self._run(Render(source=_full(source), folder=_full(folder), kind=kind))).thumbnails
 
     async def close(self) -> None:
         """End every decoder; what one of them was doing fails."""
@@ -91,7 +101,7 @@ class Sandbox:
 
     async def _run(self, task: Task) -> Done:
         async with self._decoder() as decoder:
-            answer = await decoder.ask(task, self._wall_seconds)
+            answer = await decoder.perform(task, self._wall_seconds)
         if isinstance(answer, Refused):
             raise Rejected(answer.code, answer.message)
         if isinstance(answer, Failed):
@@ -124,29 +134,40 @@ class Sandbox:
 
     async def _start(self) -> "_Decoder":
         try:
-            decoder = _Decoder(await self._spawn())
+            decoder = await self._spawn(Cell.make(self._scratch))
         except OSError as error:
             raise _not_started() from error
         self._all.add(decoder)
         try:
-            await decoder.ready()
+            self.walls = await decoder.ready()
+            self._refuse_gaps(self.walls)
         except BaseException:
             await self._discard(decoder)
             raise
         return decoder
 
-    async def _spawn(self) -> Process:
-        return await asyncio.create_subprocess_exec(
-            *self._program,
-            msgspec.json.encode(self._limits).decode(),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env=_environment(),
-            cwd="/",
-            start_new_session=True,
-            limit=LONGEST_LINE,
-        )
+    def _refuse_gaps(self, walls: Walls) -> None:
+        if self._limits.cage == "required" and walls.missing:
+            raise _not_started()
+
+    async def _spawn(self, cell: Cell) -> "_Decoder":
+        limits = msgspec.structs.replace(self._limits, cell=str(cell.folder))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._program,
+                msgspec.json.encode(limits).decode(),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env=_environment(cell),
+                cwd="/",
+                start_new_session=True,
+                limit=LONGEST_LINE,
+            )
+        except BaseException:
+            cell.remove()
+            raise
+        return _Decoder(process, cell)
 
     async def _discard(self, decoder: "_Decoder") -> None:
         self._all.discard(decoder)
@@ -158,22 +179,30 @@ class Sandbox:
 class _Decoder:
     """One child process, asked one thing at a time."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, cell: Cell) -> None:
         self.tasks = 0
         self._process = process
+        self._cell = cell
 
     @property
     def alive(self) -> bool:
         """Whether the process runs, as far as the event loop has heard."""
         return self._process.returncode is None
 
-    async def ready(self) -> None:
+    async def ready(self) -> Walls:
         """Wait for its first line: what goes wrong before it is not the fault of any file."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                await self._read()
+                return msgspec.json.decode(await self._line(), type=Ready).walls
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
             raise _not_started() from error
+
+    async def perform(self, task: Task, seconds: float) -> Answer:
+        """Let a task's file into the cell, ask, and bring its pictures out; whatever happens, nothing is left there."""
+        try:
+            return self._brought_out(await self.ask(await self._admitted(task), seconds), task)
+        finally:
+            self._cell.clear()
 
     async def ask(self, task: Task, seconds: float) -> Answer:
         self.tasks += 1
@@ -194,9 +223,30 @@ class _Decoder:
         await self._process.stdin.drain()
 
     async def _read(self) -> Answer:
+        return _answers.decode(await self._line())
+
+    async def _line(self) -> bytes:
         if self._process.stdout is None:
             raise OSError("a decoder without a pipe for answers")
-        return _answers.decode(await self._process.stdout.readuntil(b"\n"))
+        return await self._process.stdout.readuntil(b"\n")
+
+    async def _admitted(self, task: Task) -> Task:
+        """The task as the decoder sees it."""
+        if isinstance(task, Inspect):
+            return msgspec.structs.replace(task, path=await self._cell.admit(task.path))
+        source = await self._cell.admit(task.source)
+        return msgspec.structs.replace(task, source=source, folder=str(self._cell.exit))
+
+    def _brought_out(self, answer: Answer, task: Task) -> Answer:
+        if not (isinstance(answer, Done) and isinstance(task, Render)):
+            return answer
+        try:
+            moved = [self._cell.bring_out(one, task.folder) for one in answer.thumbnails]
+        except ValueError as error:
+            raise _killed("answered nonsense") from error
+        except OSError as error:
+            raise Fault("INTERNAL", "The thumbnails could not be written on our side.") from error
+        return msgspec.structs.replace(answer, thumbnails=moved)
 
     async def kill(self) -> None:
         """End the decoder and all that it may have started, and wait until nothing is left of it."""
@@ -206,6 +256,7 @@ class _Decoder:
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
+        self._cell.remove()
 
 
 def _not_started() -> Broken:
@@ -220,7 +271,7 @@ def _full(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - no look at the disk, which would hold up the loop
 
 
-def _environment() -> dict[str, str]:
+def _environment(cell: Cell) -> dict[str, str]:
     """Enough to find our own code, and not one secret."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return {**kept, "TMPDIR": str(cell.exit), "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -17,6 +17,7 @@ from dramatiq.middleware import Middleware
 
 from models import database, process, program
 from models.settings import Settings
+from pipeline import cage
 from pipeline.broker import make_broker
 from pipeline.chain import CHAINS, Chain
 from pipeline.context import Context, threads
@@ -95,7 +96,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run(settings: Settings, chains: Chains = CHAINS) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT; SettingsError where files cannot be decoded as the settings demand."""
+    cage.demand(settings.cage)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
     services = Services(settings, chains)
     broker = make_broker(settings, services)

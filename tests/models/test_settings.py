@@ -57,6 +57,7 @@ def refusal(**environ: str) -> str:
         ("METRICS_PORT", "9100", 9100),
         ("METRICS_TOKEN", "secret", "secret"),
         ("EPISODES_HOME", "/var/lib/episodes", Path("/var/lib/episodes")),
+        ("DECODER_CAGE", "off", "off"),
     ],
 )
 def test_each_variable_is_read(name: str, text: str, value: Any) -> None:
@@ -153,6 +154,7 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("ALLOWED_ORIGINS", "https://studio.example,"),
         ("ALLOWED_ORIGINS", "https://studio.example:port"),
         ("ALLOWED_ORIGINS", "https://*.example"),
+        ("DECODER_CAGE", "none"),
     ],
 )
 def test_a_malformed_setting_is_named_in_one_line(name: str, text: str) -> None:
@@ -191,11 +193,23 @@ def test_production_starts_with_what_it_needs() -> None:
         ({"DATABASE_URL": "postgresql://db/episodes?user=app&password=postgres"}, "DATABASE_URL"),
         ({"REDIS_URL": "redis://cache:6379/0"}, "REDIS_URL"),
         ({"BROKER_URL": "redis://queue"}, "BROKER_URL"),
+        ({"DECODER_CAGE": "auto"}, "DECODER_CAGE"),
     ],
 )
 def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, str], name: str) -> None:
     assert refusal(**PRODUCTION | environ).startswith(f"{name}: ")
     assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
+
+
+def test_decoders_are_caged_as_well_as_the_kernel_can_and_in_production_not_less() -> None:
+    assert (load(NEEDED).cage, load(PRODUCTION).cage) == ("auto", "required")
+    assert load(PRODUCTION | {"DECODER_CAGE": "required"}).cage == "required"
+
+
+@pytest.mark.parametrize("app_env", ["test", "staging", "production"])
+def test_only_development_decodes_outside_a_cage(app_env: str) -> None:
+    assert load(NEEDED | {"DECODER_CAGE": "off"}).cage == "off"
+    assert refusal(**PRODUCTION | {"APP_ENV": app_env, "DECODER_CAGE": "off"}).startswith("DECODER_CAGE: ")
 
 
 @pytest.mark.parametrize("app_env", ["staging", "production"])

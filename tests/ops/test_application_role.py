@@ -1,6 +1,10 @@
-"""The programs run as a role that owns nothing: of the audit log it can only read and add to it."""
+"""What the programs of ``make run`` may do: on this machine, and in the database, where they own nothing.
+
+Of the audit log their role can only read and add to it.
+"""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,18 +14,23 @@ import psycopg
 import pytest
 
 from migrations import upgrade
+from models import issuer
 from ops import home as homes
+from ops.children import LAUNCH
 from ops.services import PROJECT, Services
 from tests.eventually import eventually
+from tests.processes import children
 from tests.stack import Stack
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home of a ``make run``, made when its programs still ran as the owner."""
+    """The home of a ``make run``, made when its programs still ran as the owner and as whoever had started it."""
     home = tmp_path_factory.mktemp("roles") / "home"
     with Services(home, {}) as services:
         upgrade(services.environment["MIGRATION_DATABASE_URL"])
+    issuer.key(home)
+    make_older(home)
     keys = homes.read(home / "services.json")
     homes.write(home / "services.json", {name: key for name, key in keys.items() if "application" not in name})
     environ = {**os.environ, "EPISODES_HOME": str(home), "PORT": "0", "SEED": "0", "PYTHONPATH": str(PROJECT)}
@@ -37,35 +46,102 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         process.wait(timeout=30)
 
 
+def make_older(home: Path) -> None:
+    """As a version left it that gave only PostgreSQL to another user, and closed nothing."""
+    for path in (home, *home.rglob("*")):
+        if "postgres" not in path.parts:
+            os.chown(path, os.geteuid(), os.getegid())
+    home.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def url(home: Path) -> str:
     """The database as the running API reaches it."""
-    (found,) = {environ["DATABASE_URL"] for environ in environments(home) if "DATABASE_URL" in environ}
-    return found
+    return str(homes.read(home / "server.json")["environment"]["DATABASE_URL"])
 
 
-def environments(home: Path) -> list[dict[str, str]]:
-    """What the API, the dispatcher and the worker were given."""
-    supervisor = str(homes.read(home / "server.json")["pid"])
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
+@pytest.fixture(scope="module")
+def programs(home: Path) -> dict[str, int]:
+    """The supervisor and all that it has started, by what they are called."""
+    supervisor = int(homes.read(home / "server.json")["pid"])
+    names = {"api", "pipeline.dispatcher", "pipeline.worker", "ops.object_storage", "valkey-server", "postgres"}
+    found = {name: pid for pid in children(supervisor) for name in names & words(pid)}
+    assert found.keys() == names
+    return found | {"ops.stack": supervisor, "decoder": children(found["pipeline.worker"])[0]}
+
+
+def words(pid: int) -> set[str]:
+    """Of a process's command line, without folders."""
+    return {Path(word).name for line in Path(f"/proc/{pid}/cmdline").read_text().split("\0") for word in line.split()}
+
+
+def user_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition("Uid:")[2].split()[0])
+
+
+READ = """
+import os, sys
+for pid in sys.argv[1:]:
+    for name in ("environ", "mem", "maps"):
         try:
-            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-            program = (process / "cmdline").read_text().split("\0")[-2:-1]
-            environ = (process / "environ").read_text().split("\0")
-        except OSError:
+            os.close(os.open(f"/proc/{pid}/{name}", os.O_RDONLY))
+        except PermissionError:
             continue
-        if parent == supervisor and program in (["api"], ["pipeline.worker"], ["pipeline.dispatcher"]):
-            found.append(dict(one.partition("=")[::2] for one in environ))
-    return found
+        print(pid, name)
+"""
 
 
-def test_no_program_of_make_run_is_told_how_to_reach_the_database_as_its_owner(home: Path, url: str) -> None:
-    given = environments(home)
+def read_by_another(user: int, *pids: int) -> str:
+    """What another process of the same user, with no power beside it, reads of these in ``/proc``."""
+    whom = f"{user}:{user}:passage" if os.geteuid() == 0 else "-"
+    launch = (sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(signal.SIGKILL)), whom)
+    command = (*launch, sys.executable, "-I", "-S", "-c", READ, *map(str, pids))
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_what_holds_secrets_is_closed_to_other_processes_of_its_user(programs: dict[str, int]) -> None:
+    ours = [pid for name, pid in programs.items() if name not in ("postgres", "valkey-server")]
+    ours += children(programs["api"])
+    with subprocess.Popen(["sleep", "60"]) as open_to_all:
+        for user in {user_of(pid) for pid in ours} - {0}:  # root may read everything
+            assert read_by_another(user, *(pid for pid in ours if user_of(pid) == user)) == ""
+        assert read_by_another(os.geteuid(), open_to_all.pid).count(" ") == 3
+        open_to_all.kill()
+
+
+def test_as_root_make_run_gives_its_programs_to_another_user_and_nobody_else_enters_the_home(
+    home: Path, programs: dict[str, int]
+) -> None:
+    users = {user_of(pid) for name, pid in programs.items() if name != "ops.stack"}
+    assert len(users) == 1
+    assert 0 not in users
+    assert (home.stat().st_mode & 0o777, home.stat().st_uid) == (0o700, *users)
+    kept = {path.name for path in home.iterdir() if path.stat().st_uid != home.stat().st_uid}
+    assert kept <= {"lock", "logs", "metrics", "services.json", "server.json"}
+    inside = [path for name in ("issuer", "objects", "scratch", "valkey") for path in (home / name).rglob("*")]
+    assert {path.stat().st_uid for path in inside} == users
+
+
+def test_no_program_of_make_run_is_told_how_to_reach_the_database_as_its_owner(
+    home: Path, url: str, programs: dict[str, int]
+) -> None:
     owner = homes.read(home / "server.json")["environment"]["MIGRATION_DATABASE_URL"]
-    assert len(given) == 3
     assert owner != url
-    assert not [value for environ in given for value in environ.values() if owner in value]
+    for name in ("api", "pipeline.dispatcher", "pipeline.worker"):
+        assert owner not in environment(programs[name])
+
+
+def environment(pid: int) -> str:
+    """As far as we may read it: root may, and to others it is closed."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_text()
+    except PermissionError:
+        return ""
+
+
+def test_it_makes_no_temporary_tables(url: str) -> None:
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("create temporary table mine ()")
 
 
 def test_its_role_owns_nothing_and_has_no_power(url: str) -> None:
@@ -148,7 +224,7 @@ def test_it_cannot_give_itself_the_right(url: str) -> None:
 )
 def test_the_command_line_works_on_its_home(home: Path, command: tuple[str, ...]) -> None:
     environ = {"PATH": os.defpath, "EPISODES_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    arguments = (sys.executable, "-m", "ops.cli", *command)
+    arguments = (sys.executable, "-c", "from ops.cli import main; main()", *command)
     done = subprocess.run(arguments, env=environ, cwd=home, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 

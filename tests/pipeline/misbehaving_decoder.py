@@ -47,9 +47,9 @@ def babble() -> None:
 
 
 def breed() -> None:
-    """Leave a grandchild behind that holds on, and hang."""
+    """Leave a grandchild behind that holds on, as one can outside a cage, and hang."""
     child = subprocess.Popen(["sleep", "600"])
-    Path(os.environ["TMPDIR"], "grandchild").write_text(str(child.pid))
+    Path(os.environ["TMPDIR"]).parents[1].joinpath("grandchild").write_text(str(child.pid))
     hang()
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pytest
@@ -32,10 +33,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where misbehaving decoders leave things; our environment also holds secrets that they must not see."""
+    """Where misbehaving decoders have their cells; our environment also holds secrets that they must not see."""
     folder = tmp_path_factory.mktemp("scratch")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(folder))
         patch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
         patch.setenv("DATABASE_URL", "postgresql://hush")
         yield folder
@@ -45,7 +45,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 async def wild(scratch: Path) -> AsyncIterator[Sandbox]:
     """One decoder that misbehaves when the file's name asks for it."""
     decoder = Sandbox(
-        processes=1, cpu_seconds=1, wall_seconds=20, memory_bytes=1024 * MB, file_bytes=4 * MB, program=MISBEHAVING
+        processes=1,
+        cpu_seconds=1,
+        wall_seconds=20,
+        memory_bytes=1024 * MB,
+        file_bytes=4 * MB,
+        program=MISBEHAVING,
+        scratch=scratch,
     )
     yield decoder
     await decoder.close()
@@ -67,6 +73,23 @@ def gone(process: int, seconds: float = 5.0) -> bool:
         return bool(select.select([handle], [], [], seconds)[0])
     finally:
         os.close(handle)
+
+
+def left(scratch: Path) -> list[Path]:
+    """What decoders have in their folders."""
+    return list(scratch.glob("decoder-*/**/*"))
+
+
+def another_device(than: Path) -> Path:
+    """A folder on another device, where the machine has one."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and memory.stat().st_dev != than.stat().st_dev else than
+
+
+def read_only(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    path.chmod(0o444)
+    return path
 
 
 async def failure(decoder: Sandbox, deed: str) -> JobError:
@@ -127,8 +150,7 @@ async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, scratch: 
     assert error.code == "DECODER_KILLED"
     assert gone(first)
     assert (await told(wild))[0] != first
-    if deed == "write":
-        assert (scratch / "endless").stat().st_size == 4 * MB
+    assert not [path for path in left(scratch) if path.is_file()], "what it had written goes with it"
 
 
 async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> None:
@@ -145,7 +167,7 @@ async def test_too_many_open_files_are_our_fault(wild: Sandbox) -> None:
 
 
 async def test_a_decoder_that_hangs_is_stopped_by_the_wall_clock(scratch: Path) -> None:
-    decoder = Sandbox(processes=1, wall_seconds=1.5, program=MISBEHAVING)
+    decoder = Sandbox(processes=1, wall_seconds=1.5, program=MISBEHAVING, cage="off", scratch=scratch)
     first, _ = await told(decoder)
     error = await failure(decoder, "breed")
     assert (type(error), error.code) == (Fault, "TIMEOUT")
@@ -247,3 +269,20 @@ def test_no_decoder_outlives_a_worker_that_was_killed() -> None:
         assert not gone(decoder, 0)
         worker.send_signal(signal.SIGKILL)
     assert gone(decoder)
+
+
+async def test_a_file_that_may_only_be_read_and_lies_on_another_device_is_looked_at_as_well(tmp_path: Path) -> None:
+    decoders = Sandbox(processes=1, scratch=tmp_path)
+    with TemporaryDirectory(dir=another_device(tmp_path)) as folder:
+        path = read_only(Path(folder, "look"), media.jpeg())
+        assert (await decoders.inspect(path)).width == 640
+        assert len(await decoders.render(path, Path(folder), "image")) == 3
+    await decoders.close()
+    assert left(tmp_path) == []
+
+
+async def test_a_folder_that_cannot_be_written_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "look").write_bytes(media.jpeg())
+    with pytest.raises(Fault) as caught:
+        await sandbox.render(tmp_path / "look", tmp_path / "nowhere", "image")
+    assert caught.value.code == "INTERNAL"
