@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,7 +17,7 @@ import msgspec
 
 from models.errors import ErrorCode, Fault, Rejected
 from models.media import Kind, Media
-from pipeline.decoding import decoding
+from pipeline.decoding import too_much_memory
 from pipeline.inspect import inspect
 from pipeline.render import render
 from pipeline.thumbnails import Thumbnail
@@ -65,10 +66,11 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Our fault."""
+    """Our fault; ``trace`` is for our log."""
 
     code: ErrorCode
     message: str
+    trace: str
 
 
 Task = Inspect | Render
@@ -83,14 +85,22 @@ def perform(task: Task) -> Done:
 
 
 def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
-    """Do a task by ``work`` and never raise: every error is an answer."""
+    """Do a task by ``work`` and never raise: every error is an answer, and one that nobody foresaw is our fault."""
     try:
-        with decoding("file"):
-            return work(task)
+        return work(task)
     except Rejected as error:
-        return Refused(code=error.code, message=error.message)
+        return _refused(error)
     except Fault as error:
-        return Failed(code=error.code, message=error.message)
+        return Failed(code=error.code, message=error.message, trace=traceback.format_exc())
+    except MemoryError:
+        return _refused(too_much_memory("file"))
+    except Exception:
+        message = "Something went wrong on our side while the file was looked at; it has been logged."
+        return Failed(code="INTERNAL", message=message, trace=traceback.format_exc())
+
+
+def _refused(error: Rejected) -> Refused:
+    return Refused(code=error.code, message=error.message)
 
 
 def main(work: Callable[[Task], Done] = perform) -> None:

@@ -34,10 +34,12 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many decoders run as there are cor
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open a picture of one of the seven formats; nothing but its header is read yet.
+    """Open a picture of one of the seven formats, to be read and nothing else: what is raised inside is its fault.
+
+    Only its header is read yet; a picture that the caller has loaded is good for work after the file is closed.
 
     Raises:
-        Rejected: CORRUPT_FILE, here or while the caller decodes; FILE_TOO_LARGE over 120 megapixels.
+        Rejected: CORRUPT_FILE, here or while the caller reads; FILE_TOO_LARGE over 120 megapixels.
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
     with decoding("picture"), _bombs_are_errors(), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:

@@ -49,15 +49,14 @@ def inspect(path: Path, *, name: str = "") -> Media:
         Rejected: EMPTY_FILE, UNSUPPORTED_MEDIA_TYPE, CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
-    with decoding("file"):
-        mime_type, kind = _recognise(_head(path), name)
-        if broken_off(path, mime_type):
-            raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
-        return _probe(path, mime_type, kind)
+    mime_type, kind = _recognise(_head(path), name)
+    if broken_off(path, mime_type):
+        raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
+    return _probe(path, mime_type, kind)
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with decoding("file"), path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
         raise Rejected("EMPTY_FILE", "The file is empty: it has 0 bytes.")
@@ -96,16 +95,16 @@ def _probe(path: Path, mime_type: str, kind: Kind) -> Media:
 def _probe_image(path: Path, mime_type: str) -> Media:
     with open_image(path) as image:
         width, height = upright_size(image)
-        if not width or not height:
-            raise Rejected("CORRUPT_FILE", "The picture is damaged: it has no width or no height.")
-        codec = mime_type.removeprefix("image/")
-        return Media(mime_type=mime_type, kind="image", width=width, height=height, codec=codec)
+    if not width or not height:
+        raise Rejected("CORRUPT_FILE", "The picture is damaged: it has no width or no height.")
+    codec = mime_type.removeprefix("image/")
+    return Media(mime_type=mime_type, kind="image", width=width, height=height, codec=codec)
 
 
 def _probe_video(path: Path, mime_type: str) -> Media:
     """A clip; an MP4 that holds nothing but sound is sound."""
     if mime_type == "video/mp4":
-        with decoding("video"), open_container(path, "mp4") as container:
+        with open_container(path, "mp4", "video") as container:
             sound_only = container.streams.audio and not picture_tracks(container)
         if sound_only:
             return probe_audio(path, "audio/mp4")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from models.errors import Fault, Rejected
 from models.media import MB, Kind, Media
@@ -26,7 +27,9 @@ KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # of our environment, 
 TASKS: Final = 200  # a decoder is replaced after so many, whatever a library may leak
 START_SECONDS: Final = 30.0  # for a decoder to be ready, on a machine that is busy
 LONGEST_LINE: Final = MB
+LONGEST_TRACE: Final = 8000  # characters of what broke in a decoder that our log takes
 
+log = structlog.get_logger()
 _answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 
 
@@ -92,6 +95,7 @@ class Sandbox:
         if isinstance(answer, Refused):
             raise Rejected(answer.code, answer.message)
         if isinstance(answer, Failed):
+            log.error("decoder broke", code=answer.code, exception=answer.trace[-LONGEST_TRACE:])
             raise Fault(answer.code, answer.message)
         return answer
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from structlog.testing import capture_logs
 
 from models.errors import Fault, JobError, Rejected
 from models.media import MB
@@ -137,6 +138,24 @@ async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> N
     assert error.code == "CORRUPT_FILE"
     assert "memory" in error.message
     assert (await told(wild))[0]
+
+
+@pytest.mark.parametrize("deed", ["mistake", "stumble"])
+async def test_a_bug_of_ours_is_our_fault_and_our_log_tells_where_it_is(wild: Sandbox, deed: str) -> None:
+    first, _ = await told(wild)
+    with capture_logs() as lines:
+        error = await failure(wild, deed)
+    assert (type(error), error.code, error.poison) == (Fault, "INTERNAL", False)
+    assert "damaged" not in error.message
+    assert [f"in {deed}" in line["exception"] for line in lines if line["log_level"] == "error"] == [True]
+    assert (await told(wild))[0] == first
+
+
+async def test_a_folder_that_cannot_be_written_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "look").write_bytes(media.jpeg())
+    with pytest.raises(Fault) as caught:
+        await sandbox.render(tmp_path / "look", tmp_path / "gone", "image")
+    assert caught.value.code == "INTERNAL"
 
 
 async def test_too_many_open_files_are_our_fault(wild: Sandbox) -> None:
