@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,6 +21,7 @@ from models.media import Kind, Media
 from pipeline.decoding import too_much_memory
 from pipeline.inspect import inspect
 from pipeline.render import render
+from pipeline.signatures import HEAD, media_type
 from pipeline.thumbnails import Thumbnail
 
 DESCRIPTORS: Final = 64
@@ -32,6 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     memory_bytes: int
     cpu_seconds: int
+    picture_seconds: int  # CPU for a task on a picture
     file_bytes: int
     parent: int
 
@@ -111,8 +114,9 @@ def main(work: Callable[[Task], Done] = perform) -> None:
     _limit(limits)
     _say(answers, Done())  # ready
     for line in sys.stdin.buffer:
-        _allow_cpu(limits.cpu_seconds)
-        _say(answers, answer(msgspec.json.decode(line, type=Task), work))
+        task = msgspec.json.decode(line, type=Task)
+        _allow_cpu(limits.picture_seconds if _on_picture(task) else limits.cpu_seconds)
+        _say(answers, answer(task, work))
 
 
 def _say(answers: BinaryIO, what: Answer) -> None:
@@ -143,6 +147,14 @@ def _limit(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; whoever writes without end shall end
+
+
+def _on_picture(task: Task) -> bool:
+    if isinstance(task, Render):
+        return task.kind == "image"
+    with suppress(OSError), Path(task.path).open("rb") as file:
+        return (media_type(file.read(HEAD)) or "").startswith("image/")
+    return False  # the task itself will find out what is wrong with the file
 
 
 def _allow_cpu(seconds: int) -> None:

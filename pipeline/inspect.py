@@ -10,6 +10,7 @@ from pipeline.containers import broken_off
 from pipeline.decoding import decoding
 from pipeline.documents import probe_document
 from pipeline.images import open_image, upright_size
+from pipeline.jpeg import MAX_SCANS, too_many_scans
 from pipeline.signatures import HEAD, media_type
 from pipeline.video import open_container, picture_tracks, probe
 
@@ -93,6 +94,9 @@ def _probe(path: Path, mime_type: str, kind: Kind) -> Media:
 
 
 def _probe_image(path: Path, mime_type: str) -> Media:
+    if mime_type == "image/jpeg" and too_many_scans(path):
+        message = f"The picture is damaged: it is drawn in more than {MAX_SCANS} passes, as no camera or program does."
+        raise Rejected("CORRUPT_FILE", message)
     with open_image(path) as image:
         width, height = upright_size(image)
     if not width or not height:

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from models.errors import Fault, Rejected
+from models.errors import Fault, JobError, Rejected
 from models.media import MB, Kind, Media
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Refused, Render, Task
 from pipeline.thumbnails import Thumbnail
@@ -45,12 +45,17 @@ class Sandbox:
         processes: int | None = None,
         memory_bytes: int = 2048 * MB,
         cpu_seconds: int = 60,
+        picture_seconds: int = 15,
         wall_seconds: float = 120.0,
         file_bytes: int = 64 * MB,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self._limits = Limits(
-            memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, file_bytes=file_bytes, parent=os.getpid()
+            memory_bytes=memory_bytes,
+            cpu_seconds=cpu_seconds,
+            picture_seconds=picture_seconds,
+            file_bytes=file_bytes,
+            parent=os.getpid(),
         )
         self._wall_seconds = wall_seconds
         self._program = program
@@ -68,7 +73,7 @@ class Sandbox:
         """`pipeline.inspect.inspect` in a decoder.
 
         Raises:
-            Rejected: as the function itself.
+            Rejected: as the function itself; CORRUPT_FILE, when the decoder used up its processor time.
             Fault: INTERNAL; DECODER_KILLED, when the decoder died; TIMEOUT, when its wall clock ran out.
         """
         done = await self._run(Inspect(path=_full(path), name=name))
@@ -186,7 +191,12 @@ class _Decoder:
             message = f"Decoding the file took longer than {seconds:g} seconds and was stopped."
             raise Fault("TIMEOUT", message) from None
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-            raise _killed("died") from error
+            raise await self._death() from error
+
+    async def _death(self) -> JobError:
+        """Why there is no answer: the kernel's signal tells who used up its processor time."""
+        await self.kill()
+        return _exhausted() if self._process.returncode == -signal.SIGXCPU else _killed("died")
 
     async def _write(self, line: bytes) -> None:
         if self._process.stdin is None:
@@ -214,7 +224,16 @@ def _not_started() -> Fault:
 
 
 def _killed(how: str) -> Fault:
-    return Fault("DECODER_KILLED", f"The program that decodes files {how} over this one; nothing else was harmed.")
+    message = f"The program that decodes files {how} over this one; nothing else was harmed."
+    return Fault("DECODER_KILLED", message, poison=True)
+
+
+def _exhausted() -> Rejected:
+    message = (
+        "The file takes far longer to draw than any picture, film or sound of its kind, so we stopped. "
+        "Open it in the program that it comes from, save it again, and send that."
+    )
+    return Rejected("CORRUPT_FILE", message, poison=True)
 
 
 def _full(path: Path) -> str:

@@ -316,6 +316,14 @@ def huge_jpeg() -> bytes:
     return bytes(data)
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last pass comes so often."""
+    data = jpeg(progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    whole = data.count(b"\xff\xda")
+    return data[:-2] + last * (count - whole) + data[-2:]
+
+
 def canvas_webp() -> bytes:
     """A WebP with a canvas of 16,384 × 16,384 and nothing on it."""
     body = b"WEBPVP8X" + struct.pack("<IB3x", 10, 2) + (16_383).to_bytes(3, "little") * 2
@@ -384,6 +392,7 @@ HOSTILE: Final[dict[str, Maker]] = {
     "wrong-pixels.png": lambda: png(header(64, 64), (b"IDAT", b"\x78\x9c" + bytes(64)), (b"IEND", b"")),
     "no-pixels.png": lambda: png(header(64, 64), (b"IEND", b"")),
     "huge.jpg": huge_jpeg,
+    "scans.jpg": lambda: scans(20_000),
     "huge-canvas.webp": canvas_webp,
     "huge.bmp": lambda: b"BM" + struct.pack("<IHHIIiiHH", 99, 0, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24) + bytes(80),
     "no-size.gif": lambda: b"GIF89a" + bytes(7) + b",\0\0\0\0\0\0\0\0\0\x02\x01\x80\0;",

@@ -71,7 +71,7 @@ def open_many() -> None:
 
 
 def behave(task: Task) -> Done:
-    deed = Path(task.path).name if isinstance(task, Inspect) else ""
+    deed = Path(task.path if isinstance(task, Inspect) else task.source).name
     if deed == "tell":  # who it is and what it knows, in a field of text
         return Done(media=Media(mime_type=str(os.getpid()), kind="document", codec=" ".join(os.environ)))
     if deed in DEEDS:

@@ -146,6 +146,24 @@ def test_too_many_pixels_are_told_by_the_header(tmp_path: Path) -> None:
     assert "120 million pixels" in error.message
 
 
+@pytest.mark.parametrize("scans", [101, 20_000])
+def test_a_jpeg_of_more_passes_than_any_real_one_is_refused_before_it_is_drawn(tmp_path: Path, scans: int) -> None:
+    error = refusal(put(tmp_path, "scans.jpg", media.scans(scans)))
+    assert error.code == "CORRUPT_FILE"
+    assert "more than 100 passes" in error.message
+
+
+@pytest.mark.parametrize("scans", [1, 100])
+def test_a_jpeg_of_some_passes_is_a_picture(tmp_path: Path, scans: int) -> None:
+    assert inspect(put(tmp_path, "scans.jpg", media.scans(scans))).width == 640
+
+
+def test_passes_are_not_counted_in_what_lies_inside_or_behind_a_picture(tmp_path: Path) -> None:
+    inside = media.encoded(media.scene(), "JPEG", progressive=True, comment=b"\xff\xda\0\x08" * 200)
+    for data in (inside, media.jpeg() + media.scans(200), media.jpeg(progressive=True) + media.scans(200)):
+        assert inspect(put(tmp_path, "look.jpg", data)).width == 640
+
+
 def test_a_file_that_is_not_there_is_our_fault(tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
         inspect(tmp_path / "gone.jpg")

@@ -120,16 +120,38 @@ async def test_a_missing_file_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> 
     assert caught.value.code == "INTERNAL"
 
 
-@pytest.mark.parametrize("deed", ["spin", "segfault", "write", "leave"])
+@pytest.mark.parametrize("deed", ["segfault", "write", "leave"])
 async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, scratch: Path, deed: str) -> None:
     first, _ = await told(wild)
     error = await failure(wild, deed)
     assert isinstance(error, Fault)
     assert error.code == "DECODER_KILLED"
+    assert error.poison
     assert gone(first)
     assert (await told(wild))[0] != first
     if deed == "write":
         assert (scratch / "endless").stat().st_size == 4 * MB
+
+
+async def test_who_uses_up_the_processors_time_is_refused_at_the_first_time(wild: Sandbox) -> None:
+    first, _ = await told(wild)
+    error = await failure(wild, "spin")
+    assert (type(error), error.code, error.poison) == (Rejected, "CORRUPT_FILE", True)
+    assert "takes far longer to draw than any picture" in error.message
+    assert gone(first)
+    assert (await told(wild))[0] != first
+
+
+async def test_a_picture_has_less_of_the_processors_time_than_a_film(scratch: Path) -> None:
+    decoder = Sandbox(processes=1, cpu_seconds=60, picture_seconds=1, program=MISBEHAVING)
+    picture = scratch / "spin"
+    picture.write_bytes(media.jpeg())
+    start = perf_counter()
+    for work in (decoder.inspect(picture), decoder.render(picture, scratch, "image")):
+        with pytest.raises(Rejected):
+            await work
+    assert perf_counter() - start < 30
+    await decoder.close()
 
 
 async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> None:
