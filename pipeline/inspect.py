@@ -12,6 +12,7 @@ from pipeline.documents import probe_document
 from pipeline.images import open_image, upright_size
 from pipeline.jpeg import MAX_SCANS, too_many_scans
 from pipeline.signatures import HEAD, media_type
+from pipeline.tiff import raw_type
 from pipeline.video import open_container, picture_tracks, probe
 
 WORDS: Final[dict[Kind, str]] = {
@@ -27,8 +28,19 @@ SPOKEN: Final = {
     "image/heic": "a HEIC picture",
     "image/svg+xml": "an SVG drawing",
     "image/vnd.adobe.photoshop": "a Photoshop file",
-    "image/x-canon-cr3": "a raw camera file",
-    "image/x-canon-cr2": "a raw camera file",
+    "image/x-adobe-dng": "a raw camera file (DNG)",
+    "image/x-canon-cr2": "a raw camera file (CR2)",
+    "image/x-canon-cr3": "a raw camera file (CR3)",
+    "image/x-fuji-raf": "a raw camera file (RAF)",
+    "image/x-minolta-mrw": "a raw camera file (MRW)",
+    "image/x-nikon-nef": "a raw camera file (NEF)",
+    "image/x-olympus-orf": "a raw camera file (ORF)",
+    "image/x-panasonic-rw2": "a raw camera file (RW2)",
+    "image/x-pentax-pef": "a raw camera file (PEF)",
+    "image/x-raw": "a raw camera file",
+    "image/x-samsung-srw": "a raw camera file (SRW)",
+    "image/x-sigma-x3f": "a raw camera file (X3F)",
+    "image/x-sony-arw": "a raw camera file (ARW)",
     "text/html": "a web page",
     "text/plain": "a text file",
 }
@@ -51,6 +63,8 @@ def inspect(path: Path, *, name: str = "") -> Media:
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
     mime_type, kind = _recognise(_head(path), name)
+    if mime_type == "image/tiff":
+        _refuse_raw(path)
     if broken_off(path, mime_type):
         raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
     return _probe(path, mime_type, kind)
@@ -77,6 +91,14 @@ def _recognise(head: bytes, name: str) -> tuple[str, Kind]:
 def _unsupported(mime_type: str | None) -> Rejected:
     seen = SPOKEN.get(mime_type, f"a file of type {mime_type}") if mime_type else "no kind of file we know"
     return Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file looks like {seen}. {TAKEN}")
+
+
+def _refuse_raw(path: Path) -> None:
+    """A camera's raw file that looks like a TIFF: what a TIFF's readers find in it is a small preview."""
+    with decoding("picture"), path.open("rb") as file:
+        raw = raw_type(file)
+    if raw:
+        raise _unsupported(raw)
 
 
 def _refuse_mix_up(name: str) -> None:
