@@ -14,6 +14,7 @@ from pipeline.decoding import decoding
 from pipeline.orientation import SIDEWAYS, UPRIGHT
 from pipeline.tiff import RedirectedTiff, main_directory, starts_elsewhere
 from pipeline.tiff_samples import SampledTiff, is_for_us
+from pipeline.variants import unreadable
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")  # JPEG opens MPO, too
 MAX_PIXELS: Final = 120_000_000  # a phone's 108 megapixels pass; decoded, this is half a gigabyte
@@ -29,11 +30,23 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     Only its header is read yet; a picture that the caller has loaded is good for work after the file is closed.
 
     Raises:
-        Rejected: CORRUPT_FILE, here or while the caller reads; FILE_TOO_LARGE over 120 megapixels.
+        Rejected: CORRUPT_FILE, here or while the caller reads; UNSUPPORTED_MEDIA_TYPE, when it is of a kind that our
+            decoder does not read, which is no damage; FILE_TOO_LARGE over 120 megapixels.
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
-    with decoding("picture"), _bombs_are_errors(), path.open("rb") as file, _opened(file) as image:
+    with _reading(path), path.open("rb") as file, _opened(file) as image:
         yield image
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        with decoding("picture"), _bombs_are_errors():
+            yield
+    except Rejected as error:
+        if error.code != "CORRUPT_FILE":
+            raise
+        raise unreadable(path) or error from error.__cause__
 
 
 def _opened(file: IO[bytes]) -> Image.Image:

@@ -1,13 +1,14 @@
 """Three JPEGs of one picture: one decode, scaled as it is read, then each size from the one before."""
 
-import io
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-from PIL import Image, ImageCms, ImageStat
+from PIL import Image, ImageStat
 
-from pipeline.images import SIDEWAYS, open_image, turn
+from pipeline.colour_management import managed
+from pipeline.images import open_image, turn
+from pipeline.orientation import SIDEWAYS
 
 SizeVariant = Literal["primary", "medium", "small"]
 Size = tuple[int, int]
@@ -22,7 +23,6 @@ QUALITY: Final = 85
 LIGHT: Final = 200  # of 255: a drawing lighter than this would vanish on white
 WHITE: Final = (255, 255, 255)
 CHARCOAL: Final = (52, 52, 56)
-SRGB: Final = ImageCms.createProfile("sRGB")
 
 
 class Thumbnail(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,22 +113,10 @@ def _range(image: Image.Image) -> tuple[float, float]:
 def _srgb(image: Image.Image) -> Image.Image:
     flat = _flatten(image) if image.mode in ("RGBA", "LA") else image
     profile = image.info.get("icc_profile")
-    picture = _managed(flat, profile) if profile else flat
+    picture = managed(flat, profile) if profile else flat
     picture = picture if picture.mode == "RGB" else picture.convert("RGB")
     picture.info = {}  # Pillow would write a JPEG's comment again
     return picture
-
-
-def _managed(image: Image.Image, profile: bytes) -> Image.Image:
-    """The colours as the profile means them; a profile that is broken or of another mode is passed over."""
-    try:
-        source = ImageCms.getOpenProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return image
-        managed = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return managed or image
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -63,9 +63,8 @@ class Directory(msgspec.Struct, frozen=True):
     def numbers(self, tag: int, *default: int) -> tuple[int, ...]:
         """A tag's whole numbers."""
         kind, data = self.entries.get(tag, (0, 0, b""))[0], self.data(tag)
-        if kind not in TYPES or not data:
-            return default
-        return struct.unpack(f"{self.order}{len(data) // SIZES[kind]}{TYPES[kind]}", data)
+        there = len(data) // SIZES[kind] if kind in TYPES else 0  # the file may end before
+        return struct.unpack_from(f"{self.order}{there}{TYPES[kind]}", data) if there else default
 
     def number(self, tag: int, default: int = 0) -> int:
         """The first of them."""

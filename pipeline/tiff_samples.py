@@ -8,7 +8,7 @@ import struct
 from array import array
 from functools import cached_property
 from itertools import accumulate
-from typing import IO, Final, Literal, cast
+from typing import IO, Any, Final, Literal, cast
 
 import msgspec
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
@@ -38,7 +38,8 @@ RAW: Final = {
     (FLOAT, 8, "<"): ("F", "F;64F"),
     (FLOAT, 8, ">"): ("F", "F;64BF"),
 }
-CODES: Final[dict[int, Literal["B", "H", "I", "Q"]]] = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of `array` and `memoryview`
+Code = Literal["B", "H", "I", "Q"]  # of `array` and `memoryview`
+CODES: Final[dict[int, Code]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 # What differs from pixel to pixel instead of standing for itself.
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3
 PREMULTIPLIED, ALPHA = 1, 2
@@ -108,6 +109,11 @@ def is_for_us(directory: Directory) -> bool:
     return _readable(layout) and (_misread(layout) or not _known(directory, layout))
 
 
+def is_read(directory: Directory) -> bool:
+    """Whether the numbers are such that this reader or Pillow's can make a picture of them."""
+    return is_for_us(directory) or _known(directory, layout_of(directory))
+
+
 def _readable(layout: Layout) -> bool:
     if layout.photometric not in COLOURS or layout.compression not in BY_BYTES or layout.predictor not in (1, 2, 3):
         return False
@@ -132,8 +138,11 @@ def _misread(layout: Layout) -> bool:
 
 def _known(directory: Directory, layout: Layout) -> bool:
     order = b"II" if directory.order == "<" else b"MM"
-    bits = tuple(layout.bits) * layout.samples
-    key = order, layout.photometric, (layout.format,), 1, bits, directory.numbers(EXTRA)
+    bits = directory.numbers(BITS, 1)
+    if layout.samples > MOST_SAMPLES:
+        return False
+    bits = bits * layout.samples if len(bits) == 1 else bits[: layout.samples]
+    key = order, layout.photometric, (layout.format,), directory.number(FILL_ORDER, 1), bits, directory.numbers(EXTRA)
     return key in TiffImagePlugin.OPEN_INFO
 
 
@@ -155,7 +164,7 @@ class SampledTiff(ImageFile.ImageFile):
     def _way(self) -> Image.Transpose | None:
         return UPRIGHT.get(self._directory.number(ORIENTATION, 1))
 
-    def load(self) -> "Image.core.PixelAccess | None":
+    def load(self) -> Any:  # as Pillow's, whose type is only there for type checkers
         """Read the picture, once."""
         if self._im is None:
             picture = _picture(read_at(self._directory.file, 0, -1), self._directory, self._layout)
@@ -239,7 +248,7 @@ def _unpacked(whole: bytes, directory: Directory, layout: Layout, plane: int) ->
 def _grey_tiff(whole: bytes, directory: Directory, layout: Layout, plane: int, width: int) -> tuple[bytes, int]:
     """The same file with a directory at its end that speaks of a plane as bytes; where that directory is."""
     scale = layout.together * layout.bytes
-    tags = {
+    tags: dict[int, tuple[int, ...]] = {
         WIDTH: (width,),
         HEIGHT: (layout.height,),
         BITS: (8,),
@@ -309,7 +318,7 @@ def _floats(row: bytes, layout: Layout, _: str) -> bytes:
     return bytes(mixed)
 
 
-def _lower(numbers: "bytes | array[int]", code: str, size: int) -> bytes:
+def _lower(numbers: "bytes | array[int]", code: Code, size: int) -> bytes:
     """The running sums, without what does not fit into a number."""
     sums = memoryview(array("Q", accumulate(numbers)).tobytes())
     return sums.cast(code)[:: 8 // size].tobytes()

@@ -16,7 +16,8 @@ from PIL import Image
 from models.errors import Rejected
 from models.media import Media
 from pipeline.decoding import decoding
-from pipeline.images import MAX_PIXELS, SIDEWAYS
+from pipeline.images import MAX_PIXELS
+from pipeline.orientation import SIDEWAYS
 from pipeline.posters import Look, look_at
 from pipeline.thumbnails import Thumbnail, write_thumbnails
 
