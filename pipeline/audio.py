@@ -96,6 +96,7 @@ def _slices(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
         for frame in alike:
             yield from _resampled(resampler, frame)
+        yield from resampler.resample(None)  # what is left is less than a slice
 
 
 def _resampled(resampler: AudioResampler, frame: av.AudioFrame) -> list[av.AudioFrame]:

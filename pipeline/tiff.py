@@ -20,6 +20,7 @@ ORDERS: Final = {b"II": "<", b"MM": ">"}
 MAX_DIRECTORIES: Final = 64  # looked at; what follows are more pages
 MAX_ENTRIES: Final = 4096
 MAX_NUMBERS: Final = 1_000_000
+FARTHEST: Final = 1 << 40  # no file is as long
 # A number's length in bytes and its letter in `struct`, by its type in the file.
 TYPES: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -79,7 +80,7 @@ class Directory(msgspec.Struct, frozen=True):
 
 def read_at(file: IO[bytes], offset: int, length: int) -> bytes:
     """Some bytes, fewer where the file ends."""
-    if offset >= 1 << 62:
+    if offset >= FARTHEST:
         return b""
     file.seek(offset)
     return file.read(length)
