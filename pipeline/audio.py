@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +69,7 @@ def waveform(path: Path, mime_type: str) -> Image.Image:
 
 @contextmanager
 def _open(path: Path, mime_type: str) -> Iterator[InputContainer]:
-    with decoding("sound file"), open_container(path, FORMATS.get(mime_type, "mp4")) as container:
+    with open_container(path, FORMATS.get(mime_type, "mp4"), "sound file") as container:
         yield container
 
 
@@ -85,11 +85,33 @@ def _silent() -> Rejected:
 
 def _loudness(container: InputContainer) -> Iterator[int]:
     """The loudest sample of each slice, 0–32767."""
-    resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
-    for frame in container.decode(_sound_track(container)):
-        for part in resampler.resample(frame):
-            samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
-            yield min(32767, max((*samples, -min(samples))))
+    for part in _slices(_sounds(container)):
+        samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
+        yield min(32767, max((*samples, -min(samples))))
+
+
+def _slices(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """Sound of one rate, whatever its own: a resampler takes one shape of frames, and a file may change it midway."""
+    for _, alike in groupby(frames, lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+        resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
+        for frame in alike:
+            yield from _resampled(resampler, frame)
+        yield from resampler.resample(None)  # what is left is less than a slice
+
+
+def _resampled(resampler: AudioResampler, frame: av.AudioFrame) -> list[av.AudioFrame]:
+    try:
+        return resampler.resample(frame)
+    except av.FFmpegError as error:  # more channels than there are names for
+        message = (
+            f"The sound has {frame.layout.nb_channels} channels, which we cannot mix. Save it in stereo, and send that."
+        )
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", message) from error
+
+
+def _sounds(container: InputContainer) -> Iterator[av.AudioFrame]:
+    with decoding("sound file"):  # what is done with a frame is done outside it
+        yield from container.decode(_sound_track(container))
 
 
 def _cover_art(container: InputContainer) -> Image.Image | None:

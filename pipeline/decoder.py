@@ -8,7 +8,9 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,9 +22,10 @@ from models.settings import Cage
 from pipeline import cage
 from pipeline.cage import Walls
 from pipeline.cell import Cell
-from pipeline.decoding import decoding
+from pipeline.decoding import too_much_memory
 from pipeline.inspect import inspect
 from pipeline.render import render
+from pipeline.signatures import HEAD, media_type
 from pipeline.thumbnails import Thumbnail
 
 DESCRIPTORS: Final = 64
@@ -36,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     memory_bytes: int
     cpu_seconds: int
+    picture_seconds: int  # CPU for a task on a picture
     file_bytes: int
     parent: int
     cell: str
@@ -78,10 +82,11 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Our fault."""
+    """Our fault; ``trace`` is for our log."""
 
     code: ErrorCode
     message: str
+    trace: str
 
 
 Task = Inspect | Render
@@ -96,14 +101,22 @@ def perform(task: Task) -> Done:
 
 
 def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
-    """Do a task by ``work`` and never raise: every error is an answer."""
+    """Do a task by ``work`` and never raise: every error is an answer, and one that nobody foresaw is our fault."""
     try:
-        with decoding("file"):
-            return work(task)
+        return work(task)
     except Rejected as error:
-        return Refused(code=error.code, message=error.message)
+        return _refused(error)
     except Fault as error:
-        return Failed(code=error.code, message=error.message)
+        return Failed(code=error.code, message=error.message, trace=traceback.format_exc())
+    except MemoryError:
+        return _refused(too_much_memory("file"))
+    except Exception:
+        message = "Something went wrong on our side while the file was looked at; it has been logged."
+        return Failed(code="INTERNAL", message=message, trace=traceback.format_exc())
+
+
+def _refused(error: Rejected) -> Refused:
+    return Refused(code=error.code, message=error.message)
 
 
 def main(work: Callable[[Task], Done] = perform) -> None:
@@ -114,8 +127,9 @@ def main(work: Callable[[Task], Done] = perform) -> None:
     _limit(limits)
     _say(answers, Ready(walls=cage.enter(limits.cage, Cell(Path(limits.cell)))))
     for line in sys.stdin.buffer:
-        _allow_cpu(limits.cpu_seconds)
-        _say(answers, answer(msgspec.json.decode(line, type=Task), work))
+        task = msgspec.json.decode(line, type=Task)
+        _allow_cpu(limits.picture_seconds if _on_picture(task) else limits.cpu_seconds)
+        _say(answers, answer(task, work))
 
 
 def _say(answers: BinaryIO, what: Ready | Answer) -> None:
@@ -158,6 +172,14 @@ def _limit_threads() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     limit = running + THREADS if hard == resource.RLIM_INFINITY else min(running + THREADS, hard)
     resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
+
+
+def _on_picture(task: Task) -> bool:
+    if isinstance(task, Render):
+        return task.kind == "image"
+    with suppress(OSError), Path(task.path).open("rb") as file:
+        return (media_type(file.read(HEAD)) or "").startswith("image/")
+    return False  # the task itself will find out what is wrong with the file
 
 
 def _allow_cpu(seconds: int) -> None:

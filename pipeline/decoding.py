@@ -1,4 +1,8 @@
-"""What an error while decoding means: the file is damaged, or we are in trouble. Never both, never a guess."""
+"""What an error while a decoder reads means: the file is damaged, or we are in trouble. Never both, never a guess.
+
+Only reading is done under `decoding`. What we do with what was read (crop, scale, convert, write) is done outside it:
+an error there is ours, whatever its type.
+"""
 
 import errno
 from collections.abc import Iterator
@@ -26,11 +30,11 @@ OURS: Final = frozenset(
 
 @contextmanager
 def decoding(what: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a job's error; ``what`` names the file, as in "picture".
+    """Turn whatever a decoder raises while it reads into a job's error; ``what`` names the file, as in "picture".
 
     Raises:
         Rejected: CORRUPT_FILE, for the many types that nonsense in a file raises.
-        Fault: INTERNAL, when a disk is full, a file of ours is gone, or too many are open.
+        Fault: INTERNAL, when a disk is broken, a file of ours is gone, or too many are open.
     """
     try:
         yield
@@ -42,12 +46,15 @@ def decoding(what: str) -> Iterator[None]:
 
 def _meaning(error: Exception, what: str) -> JobError:
     if _ours(error):
-        return Fault("INTERNAL", f"The {what} could not be read or its thumbnails not written on our side.")
+        return Fault("INTERNAL", f"The {what} could not be read on our side.")
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return Rejected(
-            "CORRUPT_FILE", f"The {what} asks for more memory than we give: it is damaged, or far too large."
-        )
+        return too_much_memory(what)
     return Rejected("CORRUPT_FILE", f"The {what} is damaged or incomplete and cannot be opened.")
+
+
+def too_much_memory(what: str) -> Rejected:
+    """What a file is told that needs more memory than a decoder has, wherever that was found out."""
+    return Rejected("CORRUPT_FILE", f"The {what} asks for more memory than we give: it is damaged, or far too large.")
 
 
 def _ours(error: Exception) -> bool:

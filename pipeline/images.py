@@ -4,29 +4,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 # Four plugins that Pillow would otherwise look for by loading all of them.
 from PIL import AvifImagePlugin, ExifTags, Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from models.errors import Rejected
 from pipeline.decoding import decoding
+from pipeline.orientation import SIDEWAYS, UPRIGHT
+from pipeline.tiff import RedirectedTiff, main_directory, starts_elsewhere
+from pipeline.tiff_samples import SampledTiff, is_for_us
+from pipeline.variants import unreadable
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP")  # JPEG opens MPO, too
 MAX_PIXELS: Final = 120_000_000  # a phone's 108 megapixels pass; decoded, this is half a gigabyte
-
-Transpose = Image.Transpose
-# EXIF's orientation → what turns the stored picture upright.
-UPRIGHT: Final = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
-SIDEWAYS: Final = frozenset({Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90})
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many decoders run as there are cores
@@ -34,14 +25,47 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # as many decoders run as there are cor
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open a picture of one of the seven formats; nothing but its header is read yet.
+    """Open a picture of one of the seven formats, to be read and nothing else: what is raised inside is its fault.
+
+    Only its header is read yet; a picture that the caller has loaded is good for work after the file is closed.
 
     Raises:
-        Rejected: CORRUPT_FILE, here or while the caller decodes; FILE_TOO_LARGE over 120 megapixels.
+        Rejected: CORRUPT_FILE, here or while the caller reads; UNSUPPORTED_MEDIA_TYPE, when it is of a kind that our
+            decoder does not read, which is no damage; FILE_TOO_LARGE over 120 megapixels.
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
-    with decoding("picture"), _bombs_are_errors(), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+    with _reading(path), path.open("rb") as file, _opened(file) as image:
         yield image
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        with decoding("picture"), _bombs_are_errors():
+            yield
+    except Rejected as error:
+        if error.code != "CORRUPT_FILE":
+            raise
+        raise unreadable(path) or error from error.__cause__
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    """A picture; of a TIFF the one that others are smaller copies of."""
+    directory = main_directory(file)
+    file.seek(0)
+    if directory and is_for_us(directory):
+        file.seek(0)
+        return _within_bounds(SampledTiff(file))
+    if directory and starts_elsewhere(directory):
+        return _within_bounds(RedirectedTiff(directory))
+    file.seek(0)
+    return Image.open(file, formats=FORMATS)
+
+
+def _within_bounds(image: Image.Image) -> Image.Image:
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    return image
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from pipeline.containers import broken_off
 from pipeline.decoding import decoding
 from pipeline.documents import probe_document
 from pipeline.images import open_image, upright_size
+from pipeline.jpeg import MAX_SCANS, too_many_scans
 from pipeline.signatures import HEAD, media_type
+from pipeline.tiff import raw_type
 from pipeline.video import open_container, picture_tracks, probe
 
 WORDS: Final[dict[Kind, str]] = {
@@ -26,8 +28,19 @@ SPOKEN: Final = {
     "image/heic": "a HEIC picture",
     "image/svg+xml": "an SVG drawing",
     "image/vnd.adobe.photoshop": "a Photoshop file",
-    "image/x-canon-cr3": "a raw camera file",
-    "image/x-canon-cr2": "a raw camera file",
+    "image/x-adobe-dng": "a raw camera file (DNG)",
+    "image/x-canon-cr2": "a raw camera file (CR2)",
+    "image/x-canon-cr3": "a raw camera file (CR3)",
+    "image/x-fuji-raf": "a raw camera file (RAF)",
+    "image/x-minolta-mrw": "a raw camera file (MRW)",
+    "image/x-nikon-nef": "a raw camera file (NEF)",
+    "image/x-olympus-orf": "a raw camera file (ORF)",
+    "image/x-panasonic-rw2": "a raw camera file (RW2)",
+    "image/x-pentax-pef": "a raw camera file (PEF)",
+    "image/x-raw": "a raw camera file",
+    "image/x-samsung-srw": "a raw camera file (SRW)",
+    "image/x-sigma-x3f": "a raw camera file (X3F)",
+    "image/x-sony-arw": "a raw camera file (ARW)",
     "text/html": "a web page",
     "text/plain": "a text file",
 }
@@ -49,15 +62,16 @@ def inspect(path: Path, *, name: str = "") -> Media:
         Rejected: EMPTY_FILE, UNSUPPORTED_MEDIA_TYPE, CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
         Fault: INTERNAL, when the file is not there or the machine is in trouble.
     """
-    with decoding("file"):
-        mime_type, kind = _recognise(_head(path), name)
-        if broken_off(path, mime_type):
-            raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
-        return _probe(path, mime_type, kind)
+    mime_type, kind = _recognise(_head(path), name)
+    if mime_type == "image/tiff":
+        _refuse_raw(path)
+    if broken_off(path, mime_type):
+        raise Rejected("CORRUPT_FILE", f"The {WORDS[kind]} is incomplete: it breaks off before its end.")
+    return _probe(path, mime_type, kind)
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with decoding("file"), path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
         raise Rejected("EMPTY_FILE", "The file is empty: it has 0 bytes.")
@@ -79,6 +93,14 @@ def _unsupported(mime_type: str | None) -> Rejected:
     return Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file looks like {seen}. {TAKEN}")
 
 
+def _refuse_raw(path: Path) -> None:
+    """A camera's raw file that looks like a TIFF: what a TIFF's readers find in it is a small preview."""
+    with decoding("picture"), path.open("rb") as file:
+        raw = raw_type(file)
+    if raw:
+        raise _unsupported(raw)
+
+
 def _refuse_mix_up(name: str) -> None:
     suffix = PurePath(name).suffix.lower()
     if suffix in MEDIA_SUFFIXES:
@@ -94,18 +116,21 @@ def _probe(path: Path, mime_type: str, kind: Kind) -> Media:
 
 
 def _probe_image(path: Path, mime_type: str) -> Media:
+    if mime_type == "image/jpeg" and too_many_scans(path):
+        message = f"The picture is damaged: it is drawn in more than {MAX_SCANS} passes, as no camera or program does."
+        raise Rejected("CORRUPT_FILE", message)
     with open_image(path) as image:
         width, height = upright_size(image)
-        if not width or not height:
-            raise Rejected("CORRUPT_FILE", "The picture is damaged: it has no width or no height.")
-        codec = mime_type.removeprefix("image/")
-        return Media(mime_type=mime_type, kind="image", width=width, height=height, codec=codec)
+    if not width or not height:
+        raise Rejected("CORRUPT_FILE", "The picture is damaged: it has no width or no height.")
+    codec = mime_type.removeprefix("image/")
+    return Media(mime_type=mime_type, kind="image", width=width, height=height, codec=codec)
 
 
 def _probe_video(path: Path, mime_type: str) -> Media:
     """A clip; an MP4 that holds nothing but sound is sound."""
     if mime_type == "video/mp4":
-        with decoding("video"), open_container(path, "mp4") as container:
+        with open_container(path, "mp4", "video") as container:
             sound_only = container.streams.audio and not picture_tracks(container)
         if sound_only:
             return probe_audio(path, "audio/mp4")

@@ -16,7 +16,6 @@ def render(source: Path, folder: Path, kind: Kind) -> list[Thumbnail]:
 
     Raises:
         Rejected: CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
-        Fault: INTERNAL, when the source is not there or the folder cannot be written.
     """
     if kind == "image":
         return thumbnails(source, folder)

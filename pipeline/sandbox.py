@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
-from models.errors import Broken, Fault, Rejected
+from models.errors import Broken, Fault, JobError, Rejected
 from models.media import MB, Kind, Media
 from models.settings import Cage
 from pipeline.cage import Walls
@@ -32,7 +33,9 @@ TASKS: Final = 200  # a decoder is replaced after so many, whatever a library ma
 SPARE: Final = 1  # decoder more than there are, for whose files none works while others' keep all busy
 START_SECONDS: Final = 30.0  # for a decoder to be ready, on a machine that is busy
 LONGEST_LINE: Final = MB
+LONGEST_TRACE: Final = 8000  # characters of what broke in a decoder that our log takes
 
+log = structlog.get_logger()
 _answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
 
 
@@ -49,6 +52,7 @@ class Sandbox:
         processes: int | None = None,
         memory_bytes: int = 2048 * MB,
         cpu_seconds: int = 60,
+        picture_seconds: int = 15,
         wall_seconds: float = 120.0,
         file_bytes: int = 64 * MB,
         program: Sequence[str] = PROGRAM,
@@ -59,6 +63,7 @@ class Sandbox:
         self._limits = Limits(
             memory_bytes=memory_bytes,
             cpu_seconds=cpu_seconds,
+            picture_seconds=picture_seconds,
             file_bytes=file_bytes,
             parent=os.getpid(),
             cell="",
@@ -81,7 +86,7 @@ class Sandbox:
         """`pipeline.inspect.inspect` in a decoder.
 
         Raises:
-            Rejected: as the function itself.
+            Rejected: as the function itself; CORRUPT_FILE, when the decoder used up its processor time.
             Fault: INTERNAL; DECODER_KILLED, when the decoder died; TIMEOUT, when its wall clock ran out.
             Broken: no decoder could be started.
         """
@@ -105,6 +110,7 @@ class Sandbox:
         if isinstance(answer, Refused):
             raise Rejected(answer.code, answer.message)
         if isinstance(answer, Failed):
+            log.error("decoder broke", code=answer.code, exception=answer.trace[-LONGEST_TRACE:])
             raise Fault(answer.code, answer.message)
         return answer
 
@@ -214,7 +220,12 @@ class _Decoder:
             message = f"Decoding the file took longer than {seconds:g} seconds and was stopped."
             raise Fault("TIMEOUT", message) from None
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-            raise _killed("died") from error
+            raise await self._death() from error
+
+    async def _death(self) -> JobError:
+        """Why there is no answer: the kernel's signal tells who used up its processor time."""
+        await self._end()
+        return _exhausted() if self._process.returncode == -signal.SIGXCPU else _killed("died")
 
     async def _write(self, line: bytes) -> None:
         if self._process.stdin is None:
@@ -250,13 +261,16 @@ class _Decoder:
 
     async def kill(self) -> None:
         """End the decoder and all that it may have started, and wait until nothing is left of it."""
+        await self._end()
+        self._cell.remove()
+
+    async def _end(self) -> None:
         if self._process.returncode is None:  # else its number may already be another's
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
-        self._cell.remove()
 
 
 def _not_started() -> Broken:
@@ -264,7 +278,16 @@ def _not_started() -> Broken:
 
 
 def _killed(how: str) -> Fault:
-    return Fault("DECODER_KILLED", f"The program that decodes files {how} over this one; nothing else was harmed.")
+    message = f"The program that decodes files {how} over this one; nothing else was harmed."
+    return Fault("DECODER_KILLED", message, poison=True)
+
+
+def _exhausted() -> Rejected:
+    message = (
+        "The file takes far longer to draw than any picture, film or sound of its kind, so we stopped. "
+        "Open it in the program that it comes from, save it again, and send that."
+    )
+    return Rejected("CORRUPT_FILE", message, poison=True)
 
 
 def _full(path: Path) -> str:

@@ -31,6 +31,18 @@ FIRST_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"pnot"})
 # Files that are written in letters, and are still no script.
 WRITTEN: Final = ((b"%!PS", "application/postscript"), (b"{\\rtf", "application/rtf"))
 TAGS: Final = ((b"<svg", "image/svg+xml"), (b"<html", "text/html"), (b"<!doctype html", "text/html"))
+# What `filetype` does not know: BigTIFF, and raw files of cameras.
+STARTS: Final = (
+    (b"II+\0", "image/tiff"),
+    (b"MM\0+", "image/tiff"),
+    (b"IIRO", "image/x-olympus-orf"),
+    (b"IIRS", "image/x-olympus-orf"),
+    (b"MMOR", "image/x-olympus-orf"),
+    (b"IIU\0", "image/x-panasonic-rw2"),
+    (b"FUJIFILMCCD-RAW", "image/x-fuji-raf"),
+    (b"FOVb", "image/x-sigma-x3f"),
+    (b"\0MRM", "image/x-minolta-mrw"),
+)
 MAX_ASCII: Final = 127
 CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 
@@ -41,7 +53,11 @@ def media_type(head: bytes) -> str | None:
         return "application/pdf"
     if _is_text(head):
         return _kind_of_text(head)
-    return _iso_media(head) or _by_signature(head)
+    return (
+        _iso_media(head)
+        or next((kind for start, kind in STARTS if head.startswith(start)), None)
+        or _by_signature(head)
+    )
 
 
 def _by_signature(head: bytes) -> str | None:

@@ -1,13 +1,14 @@
 """Three JPEGs of one picture: one decode, scaled as it is read, then each size from the one before."""
 
-import io
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-from PIL import Image, ImageCms, ImageStat
+from PIL import Image, ImageStat
 
-from pipeline.images import SIDEWAYS, open_image, turn
+from pipeline.colour_management import managed
+from pipeline.images import open_image, turn
+from pipeline.orientation import SIDEWAYS
 
 SizeVariant = Literal["primary", "medium", "small"]
 Size = tuple[int, int]
@@ -22,7 +23,6 @@ QUALITY: Final = 85
 LIGHT: Final = 200  # of 255: a drawing lighter than this would vanish on white
 WHITE: Final = (255, 255, 255)
 CHARCOAL: Final = (52, 52, 56)
-SRGB: Final = ImageCms.createProfile("sRGB")
 
 
 class Thumbnail(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +42,11 @@ def thumbnails(source: Path, folder: Path) -> list[Thumbnail]:
 
     Raises:
         Rejected: CORRUPT_FILE, or FILE_TOO_LARGE over 120 megapixels.
-        Fault: INTERNAL, when the folder cannot be written.
     """
-    with open_image(source) as image:
-        return write_thumbnails(_upright(image), folder)
+    image, way = _read(source)
+    size = PRIMARY[::-1] if way in SIDEWAYS else PRIMARY
+    covered = cover(_plain_mode(image), size)
+    return write_thumbnails(covered if way is None else covered.transpose(way), folder)
 
 
 def write_thumbnails(image: Image.Image, folder: Path) -> list[Thumbnail]:
@@ -62,34 +63,36 @@ def cover(image: Image.Image, size: Size) -> Image.Image:
     """Scale and crop around the centre, in one step, so that ``size`` is filled."""
     if image.size == size:
         return image
-    box = _cover_box(image.size, size)
+    box = crop(image.size, size)
     # Hamming costs half of bicubic, and looks the same at the factors between one and two that a draft leaves.
     shrinks = box[2] - box[0] > size[0]
     kernel = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
     return image.resize(size, kernel, box=box, reducing_gap=2.0)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Decode a picture at about the size we need, and turn only what is left of it."""
-    way = turn(image)
-    size = PRIMARY[::-1] if way in SIDEWAYS else PRIMARY
-    image.draft(None, size)
-    covered = cover(_plain_mode(image), size)
-    return covered if way is None else covered.transpose(way)
-
-
-def _cover_box(have: Size, want: Size) -> tuple[float, float, float, float]:
-    scale = min(have[0] / want[0], have[1] / want[1])
-    width, height = want[0] * scale, want[1] * scale
-    left, top = (have[0] - width) / 2, (have[1] - height) / 2
+def crop(have: Size, want: Size) -> tuple[int, int, int, int]:
+    """What of ``have`` has the shape of ``want``, in whole pixels: never a hair outside the picture."""
+    width = min(have[0], max(1, round(have[1] * want[0] / want[1])))
+    height = min(have[1], max(1, round(have[0] * want[1] / want[0])))
+    left, top = (have[0] - width) // 2, (have[1] - height) // 2
     return left, top, left + width, top + height
+
+
+def _read(source: Path) -> tuple[Image.Image, Image.Transpose | None]:
+    """Decode a picture at about the size we need, and how it must be turned: only what is left of it will be."""
+    with open_image(source) as image:
+        way = turn(image)
+        image.draft(None, PRIMARY[::-1] if way in SIDEWAYS else PRIMARY)
+        image.load()
+        return image, way
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
     """The picture in a mode that can be scaled: 8 bits a channel, no palette, alpha kept."""
-    image.load()
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         return _eight_bits(image)
+    if image.mode == "La":  # alpha multiplied in already
+        image = image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
@@ -110,22 +113,10 @@ def _range(image: Image.Image) -> tuple[float, float]:
 def _srgb(image: Image.Image) -> Image.Image:
     flat = _flatten(image) if image.mode in ("RGBA", "LA") else image
     profile = image.info.get("icc_profile")
-    picture = _managed(flat, profile) if profile else flat
+    picture = managed(flat, profile) if profile else flat
     picture = picture if picture.mode == "RGB" else picture.convert("RGB")
     picture.info = {}  # Pillow would write a JPEG's comment again
     return picture
-
-
-def _managed(image: Image.Image, profile: bytes) -> Image.Image:
-    """The colours as the profile means them; a profile that is broken or of another mode is passed over."""
-    try:
-        source = ImageCms.getOpenProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return image
-        managed = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return managed or image
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -16,7 +16,8 @@ from PIL import Image
 from models.errors import Rejected
 from models.media import Media
 from pipeline.decoding import decoding
-from pipeline.images import MAX_PIXELS, SIDEWAYS
+from pipeline.images import MAX_PIXELS
+from pipeline.orientation import SIDEWAYS
 from pipeline.posters import Look, look_at
 from pipeline.thumbnails import Thumbnail, write_thumbnails
 
@@ -87,25 +88,28 @@ def poster(path: Path, mime_type: str = "video/mp4") -> Image.Image:
 
 def video_thumbnails(source: Path, folder: Path, mime_type: str = "video/mp4") -> list[Thumbnail]:
     """Write the three sizes of a clip's poster; errors as `poster`."""
-    with decoding("video"):
-        return write_thumbnails(poster(source, mime_type), folder)
+    return write_thumbnails(poster(source, mime_type), folder)
 
 
 @contextmanager
 def open_video(path: Path, mime_type: str) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a clip and its picture track, to be decoded on one thread."""
-    with decoding("video"), open_container(path, FORMATS.get(mime_type, "mp4")) as container:
+    with open_container(path, FORMATS.get(mime_type, "mp4"), "video") as container:
         stream = _picture_track(container)
         stream.thread_count = 1  # as many decoders run as there are cores
         yield container, stream
 
 
 @contextmanager
-def open_container(path: Path, name: str) -> Iterator[InputContainer]:
-    """Open a file as one container format and no other, so that it cannot choose a stranger one."""
-    with path.open("rb"):  # not there is our fault, and only this tells
-        pass
-    with av.open(str(path.absolute()), format=name, options=dict(OPTIONS), metadata_errors="replace") as container:
+def open_container(path: Path, name: str, what: str) -> Iterator[InputContainer]:
+    """Open a file as one container format and no other, so that it cannot choose a stranger one.
+
+    Raises:
+        Rejected: CORRUPT_FILE, when the ``what`` cannot be opened; what the caller does with it is its own.
+    """
+    with decoding(what), path.open("rb"):  # not there is our fault, and only this tells
+        container = av.open(str(path.absolute()), format=name, options=dict(OPTIONS), metadata_errors="replace")
+    with container:
         yield container
 
 
@@ -135,16 +139,17 @@ def _picture_track(container: InputContainer) -> av.VideoStream:
 def _frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
     """Frames from here on; a few broken packets are skipped, as a player would."""
     damaged = 0
-    for packet in container.demux(stream):
-        try:
-            for frame in packet.decode():
-                damaged = 0
-                if isinstance(frame, av.VideoFrame):
-                    yield frame
-        except av.FFmpegError:
-            damaged += 1
-            if damaged > MAX_DAMAGED:
-                return
+    with decoding("video"):  # what is done with a frame is done outside it
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    damaged = 0
+                    if isinstance(frame, av.VideoFrame):
+                        yield frame
+            except av.FFmpegError:
+                damaged += 1
+                if damaged > MAX_DAMAGED:
+                    return
 
 
 def _first(container: InputContainer, stream: av.VideoStream) -> av.VideoFrame:

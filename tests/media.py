@@ -125,21 +125,32 @@ def _turned(orientation: int) -> Image.Exif:
     return exif
 
 
-def profile(red: Sequence[float], green: Sequence[float], blue: Sequence[float], gamma: float) -> bytes:
+def profile(
+    red: Sequence[float], green: Sequence[float], blue: Sequence[float], gamma: float, name: str = "test"
+) -> bytes:
     """A colour profile of three colorants (XYZ under D50) and a gamma."""
-    tags = {
-        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(78),
-        b"wtpt": _xyz((0.9642, 1.0, 0.8249)),
-        b"rXYZ": _xyz(red),
-        b"gXYZ": _xyz(green),
-        b"bXYZ": _xyz(blue),
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256)) + b"\0\0"),
-    }
+    colorants = {b"rXYZ": _xyz(red), b"gXYZ": _xyz(green), b"bXYZ": _xyz(blue)}
+    return _profile(b"RGB ", {**colorants, **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(gamma))}, name)
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A profile of grey pictures."""
+    return _profile(b"GRAY", {b"kTRC": _curve(gamma)}, "grey")
+
+
+def _curve(gamma: float) -> bytes:
+    return b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256)) + b"\0\0"
+
+
+def _profile(space: bytes, more: dict[bytes, bytes], title: str) -> bytes:
+    words = title.encode() + b"\0"
+    described = b"desc" + bytes(4) + struct.pack(">I", len(words)) + words + bytes(78)
+    tags = {b"desc": described, b"wtpt": _xyz((0.9642, 1.0, 0.8249)), **more}
     table, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
     for name, data in tags.items():
         table += struct.pack(">4sII", name, start + len(body), len(data))
         body += data + bytes(-len(data) % 4)
-    head = struct.pack(">I4xI4s4s4s12x4s", start + len(body), 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    head = struct.pack(">I4xI4s4s4s12x4s", start + len(body), 0x02400000, b"mntr", space, b"XYZ ", b"acsp")
     light = bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
     return (head + light).ljust(128, b"\0") + table + body
 
@@ -149,6 +160,7 @@ def _xyz(values: Sequence[float]) -> bytes:
 
 
 DISPLAY_P3: Final = profile((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407), 2.2)
+SRGB_COLORANTS: Final = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
 ADOBE_RGB: Final = profile((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457), 2.2)
 
 
@@ -316,6 +328,27 @@ def huge_jpeg() -> bytes:
     return bytes(data)
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last pass comes so often."""
+    data = jpeg(progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    whole = data.count(b"\xff\xda")
+    return data[:-2] + last * (count - whole) + data[-2:]
+
+
+def jpeg_frame(marker: int, *, bits: int = 8, colours: int = 3) -> bytes:
+    """A JPEG up to the header of its picture, which is of a kind."""
+    frame = struct.pack(">BHHB", bits, 64, 64, colours) + bytes((1, 0x11, 0)) * colours
+    return b"\xff\xd8\xff" + bytes((marker,)) + struct.pack(">H", 2 + len(frame)) + frame + b"\xff\xd9"
+
+
+def bmp(*, depth: int, packed: int = 0) -> bytes:
+    """A BMP of 8×8 pixels of so many bits, packed in a way."""
+    masks = struct.pack("<III", 0x0F00, 0x00F0, 0x000F)
+    head = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, depth, packed, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 66) + head + masks + bytes(512)
+
+
 def canvas_webp() -> bytes:
     """A WebP with a canvas of 16,384 × 16,384 and nothing on it."""
     body = b"WEBPVP8X" + struct.pack("<IB3x", 10, 2) + (16_383).to_bytes(3, "little") * 2
@@ -384,6 +417,7 @@ HOSTILE: Final[dict[str, Maker]] = {
     "wrong-pixels.png": lambda: png(header(64, 64), (b"IDAT", b"\x78\x9c" + bytes(64)), (b"IEND", b"")),
     "no-pixels.png": lambda: png(header(64, 64), (b"IEND", b"")),
     "huge.jpg": huge_jpeg,
+    "scans.jpg": lambda: scans(20_000),
     "huge-canvas.webp": canvas_webp,
     "huge.bmp": lambda: b"BM" + struct.pack("<IHHIIiiHH", 99, 0, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24) + bytes(80),
     "no-size.gif": lambda: b"GIF89a" + bytes(7) + b",\0\0\0\0\0\0\0\0\0\x02\x01\x80\0;",

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from models.media import Media
 from pipeline.decoder import Done, Inspect, Task, main, perform
 
@@ -53,13 +55,23 @@ def breed() -> None:
     hang()
 
 
+def mistake() -> None:
+    """A bug of ours, as it comes out of a library: a box outside the picture."""
+    Image.new("RGB", (8, 8)).resize((4, 4), box=(-1, 0, 8, 8))
+
+
+def stumble() -> None:
+    """A bug of ours in plain Python."""
+    len(7)  # type: ignore[arg-type]
+
+
 def open_many() -> None:
     held = [open(os.devnull) for _ in range(1000)]  # noqa: PTH123, SIM115
     held.clear()
 
 
 def behave(task: Task) -> Done:
-    deed = Path(task.path).name if isinstance(task, Inspect) else ""
+    deed = Path(task.path if isinstance(task, Inspect) else task.source).name
     if deed == "tell":  # who it is and what it knows, in a field of text
         return Done(media=Media(mime_type=str(os.getpid()), kind="document", codec=" ".join(os.environ)))
     if deed in DEEDS:
@@ -68,7 +80,10 @@ def behave(task: Task) -> Done:
     return perform(task)
 
 
-DEEDS = {deed.__name__: deed for deed in (spin, allocate, segfault, hang, write, leave, babble, breed, open_many)}
+DEEDS = {
+    deed.__name__: deed
+    for deed in (spin, allocate, segfault, hang, write, leave, babble, breed, mistake, stumble, open_many)
+}
 
 if __name__ == "__main__":
     main(behave)

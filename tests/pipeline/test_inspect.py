@@ -4,7 +4,8 @@ import pytest
 
 from models.errors import Fault, Rejected
 from pipeline.inspect import inspect
-from tests import media
+from pipeline.render import render
+from tests import media, tiffs
 
 
 def put(folder: Path, name: str, data: bytes) -> Path:
@@ -144,6 +145,52 @@ def test_too_many_pixels_are_told_by_the_header(tmp_path: Path) -> None:
     error = refusal(put(tmp_path, "bomb.png", media.png_bomb()))
     assert error.code == "FILE_TOO_LARGE"
     assert "120 million pixels" in error.message
+
+
+@pytest.mark.parametrize("scans", [101, 20_000])
+def test_a_jpeg_of_more_passes_than_any_real_one_is_refused_before_it_is_drawn(tmp_path: Path, scans: int) -> None:
+    error = refusal(put(tmp_path, "scans.jpg", media.scans(scans)))
+    assert error.code == "CORRUPT_FILE"
+    assert "more than 100 passes" in error.message
+
+
+@pytest.mark.parametrize("scans", [1, 100])
+def test_a_jpeg_of_some_passes_is_a_picture(tmp_path: Path, scans: int) -> None:
+    assert inspect(put(tmp_path, "scans.jpg", media.scans(scans))).width == 640
+
+
+def test_passes_are_not_counted_in_what_lies_inside_or_behind_a_picture(tmp_path: Path) -> None:
+    inside = media.encoded(media.scene(), "JPEG", progressive=True, comment=b"\xff\xda\0\x08" * 200)
+    for data in (inside, media.jpeg() + media.scans(200), media.jpeg(progressive=True) + media.scans(200)):
+        assert inspect(put(tmp_path, "look.jpg", data)).width == 640
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (media.jpeg_frame(0xC1, bits=12), "a JPEG with 12 bits a colour"),
+        (media.jpeg_frame(0xC3, bits=16), "a lossless JPEG with 16 bits a colour"),
+        (media.jpeg_frame(0xF7), "a JPEG-LS picture"),
+        (media.jpeg_frame(0xC0, colours=2), "a JPEG with 2 colours"),
+        (media.png((b"CgBI", bytes(4)), media.header(8, 8), (b"IDAT", bytes(8)), (b"IEND", b"")), "a PNG as Apple's"),
+        (media.bmp(depth=2), "a BMP with 2 bits a pixel"),
+        (media.bmp(depth=16, packed=3), "a BMP with 16 bits a pixel in an order of its own"),
+        (media.bmp(depth=0, packed=4), "a BMP with a JPEG inside"),
+        (tiffs.compressed(50002), "a TIFF with JPEG XL compression"),
+        (tiffs.compressed(34887), "a TIFF with LERC compression"),
+        (tiffs.compressed(50001), "a TIFF with WebP compression"),
+        (tiffs.of_scene("RGB", bits=16, kind=tiffs.SIGNED), "a TIFF with 3 samples a pixel of 16 bits, signed"),
+    ],
+)
+def test_a_picture_that_our_decoder_cannot_read_is_named_and_not_called_damaged(
+    tmp_path: Path, data: bytes, words: str
+) -> None:
+    path = put(tmp_path, "look", data)
+    with pytest.raises(Rejected) as caught:
+        render(path, tmp_path, inspect(path).kind)
+    assert caught.value.code == "UNSUPPORTED_MEDIA_TYPE"
+    assert caught.value.message.startswith(f"The picture is {words}")
+    assert "Save it as a usual JPEG, PNG or TIFF" in caught.value.message
 
 
 def test_a_file_that_is_not_there_is_our_fault(tmp_path: Path) -> None:

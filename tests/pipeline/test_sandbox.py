@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pytest
+from structlog.testing import capture_logs
 
 from models.errors import Fault, JobError, Rejected
 from models.media import MB
@@ -142,15 +144,37 @@ async def test_a_missing_file_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> 
     assert caught.value.code == "INTERNAL"
 
 
-@pytest.mark.parametrize("deed", ["spin", "segfault", "write", "leave"])
+@pytest.mark.parametrize("deed", ["segfault", "write", "leave"])
 async def test_a_decoder_that_dies_is_told_and_replaced(wild: Sandbox, scratch: Path, deed: str) -> None:
     first, _ = await told(wild)
     error = await failure(wild, deed)
     assert isinstance(error, Fault)
     assert error.code == "DECODER_KILLED"
+    assert error.poison
     assert gone(first)
     assert (await told(wild))[0] != first
     assert not [path for path in left(scratch) if path.is_file()], "what it had written goes with it"
+
+
+async def test_who_uses_up_the_processors_time_is_refused_at_the_first_time(wild: Sandbox) -> None:
+    first, _ = await told(wild)
+    error = await failure(wild, "spin")
+    assert (type(error), error.code, error.poison) == (Rejected, "CORRUPT_FILE", True)
+    assert "takes far longer to draw than any picture" in error.message
+    assert gone(first)
+    assert (await told(wild))[0] != first
+
+
+async def test_a_picture_has_less_of_the_processors_time_than_a_film(scratch: Path) -> None:
+    decoder = Sandbox(processes=1, cpu_seconds=60, picture_seconds=1, program=MISBEHAVING)
+    picture = scratch / "spin"
+    picture.write_bytes(media.jpeg())
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    for work in (decoder.inspect(picture), decoder.render(picture, scratch, "image")):
+        with pytest.raises(Rejected):
+            await work
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used < 30
+    await decoder.close()
 
 
 async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> None:
@@ -159,6 +183,24 @@ async def test_too_much_memory_is_refused_as_the_files_fault(wild: Sandbox) -> N
     assert error.code == "CORRUPT_FILE"
     assert "memory" in error.message
     assert (await told(wild))[0]
+
+
+@pytest.mark.parametrize("deed", ["mistake", "stumble"])
+async def test_a_bug_of_ours_is_our_fault_and_our_log_tells_where_it_is(wild: Sandbox, deed: str) -> None:
+    first, _ = await told(wild)
+    with capture_logs() as lines:
+        error = await failure(wild, deed)
+    assert (type(error), error.code, error.poison) == (Fault, "INTERNAL", False)
+    assert "damaged" not in error.message
+    assert [f"in {deed}" in line["exception"] for line in lines if line["log_level"] == "error"] == [True]
+    assert (await told(wild))[0] == first
+
+
+async def test_a_folder_that_cannot_be_written_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "look").write_bytes(media.jpeg())
+    with pytest.raises(Fault) as caught:
+        await sandbox.render(tmp_path / "look", tmp_path / "gone", "image")
+    assert caught.value.code == "INTERNAL"
 
 
 async def test_too_many_open_files_are_our_fault(wild: Sandbox) -> None:
@@ -279,10 +321,3 @@ async def test_a_file_that_may_only_be_read_and_lies_on_another_device_is_looked
         assert len(await decoders.render(path, Path(folder), "image")) == 3
     await decoders.close()
     assert left(tmp_path) == []
-
-
-async def test_a_folder_that_cannot_be_written_is_our_fault(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "look").write_bytes(media.jpeg())
-    with pytest.raises(Fault) as caught:
-        await sandbox.render(tmp_path / "look", tmp_path / "nowhere", "image")
-    assert caught.value.code == "INTERNAL"

@@ -76,6 +76,13 @@ def test_a_clip_that_is_black_throughout_still_has_three_thumbnails(tmp_path: Pa
     assert [(one.width, one.height) for one in written] == [(1280, 720), (640, 360), (320, 180)]
 
 
+@pytest.mark.parametrize("size", [(2, 2), (16, 900), (900, 16), (682, 372), (1410, 792)])
+def test_a_clip_of_any_size_has_three_thumbnails(tmp_path: Path, size: media.Size) -> None:
+    path = media.clip(tmp_path / "clip.mkv", [media.scene(size)] * 2, codec="mpeg4")
+    written = video_thumbnails(path, tmp_path, "video/x-matroska")
+    assert [(one.width, one.height) for one in written] == [(1280, 720), (640, 360), (320, 180)]
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize(
     ("turn", "mirrored", "laid"),
