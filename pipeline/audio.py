@@ -14,16 +14,10 @@ from PIL import Image, ImageDraw
 from models.errors import Rejected
 from models.media import Media
 from pipeline.decoding import decoding
+from pipeline.demuxing import first_taken, is_taken, open_container
+from pipeline.durations import seconds_of
 from pipeline.thumbnails import PRIMARY, Thumbnail, write_thumbnails
-from pipeline.video import open_container, seconds_of
 
-FORMATS: Final = {
-    "audio/mpeg": "mp3",
-    "audio/mp4": "mp4",
-    "audio/wav": "wav",
-    "audio/flac": "flac",
-    "audio/ogg": "ogg",
-}
 RATE: Final = 8000  # samples a second are plenty for a drawing
 SLICE: Final = 400  # samples whose loudest stands for them: a twentieth of a second
 LONGEST: Final = 20 * 60 * 20  # slices that are drawn: the first 20 minutes
@@ -36,14 +30,14 @@ def probe_audio(path: Path, mime_type: str) -> Media:
     """Seconds and codec of a sound file; decodes a moment of it.
 
     Raises:
-        Rejected: CORRUPT_FILE, when no sound can be decoded.
+        Rejected: CORRUPT_FILE, when no sound can be decoded; UNSUPPORTED_MEDIA_TYPE, when we do not take the codec.
     """
     with _open(path, mime_type) as container:
         stream = _sound_track(container)
         if not any(True for _ in islice(_loudness(container), 1)):
             raise _silent()
         codec = stream.codec_context.codec.canonical_name
-        seconds = seconds_of(container, stream)
+        seconds = seconds_of(path, mime_type, container, stream)
         return Media(mime_type=mime_type, kind="audio", duration_seconds=seconds, codec=codec)
 
 
@@ -69,14 +63,14 @@ def waveform(path: Path, mime_type: str) -> Image.Image:
 
 @contextmanager
 def _open(path: Path, mime_type: str) -> Iterator[InputContainer]:
-    with decoding("sound file"), open_container(path, FORMATS.get(mime_type, "mp4")) as container:
+    with decoding("sound file"), open_container(path, mime_type) as container:
         yield container
 
 
 def _sound_track(container: InputContainer) -> av.AudioStream:
     if not container.streams.audio:
         raise _silent()
-    return container.streams.audio[0]
+    return first_taken(container, container.streams.audio)
 
 
 def _silent() -> Rejected:
@@ -94,8 +88,9 @@ def _loudness(container: InputContainer) -> Iterator[int]:
 
 def _cover_art(container: InputContainer) -> Image.Image | None:
     """The embedded cover; one that is broken does not spoil the sound."""
+    covers = [stream for stream in container.streams.video if is_taken(stream)]
     try:
-        frame = next(iter(container.decode(video=0)), None) if container.streams.video else None
+        frame = next(iter(container.decode(covers[0])), None) if covers else None
     except av.FFmpegError:
         return None
     if frame is None:
