@@ -29,7 +29,7 @@ LEVELS: Final = 256
 # How bright the brightest part of a picture is, in whites; a table is made for the next of these.
 PEAKS: Final = (1.25, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 KNEE: Final = 0.6  # of white: what is darker stays as it is, what is brighter than white finds room above
-HIGHLIGHTS: Final = 0.0005  # of all pixels: brighter ones are glints, which may be cut off
+HIGHLIGHTS: Final = 0.005  # of all pixels: brighter ones are glints, which may be cut off
 
 FROM_BT2020: Final[Matrix] = (
     (1.660491, -0.587641, -0.072850),
