@@ -49,6 +49,7 @@ CODECS: Final = frozenset(
     pcm_f64le pcm_f64be pcm_alaw pcm_mulaw pcm_bluray pcm_dvd
     """.split()  # noqa: SIM905 - a table of words reads better than a hundred quotes
 )
+HEAD: Final = 65536  # bytes in which Matroska names its codecs
 LOCKED: Final = frozenset({"encv", "enca", "drms", "drmi"})  # tags of what only its shop's player decodes
 
 AnyStream = TypeVar("AnyStream", av.VideoStream, av.AudioStream)
@@ -107,19 +108,29 @@ def unsupported(container: InputContainer, track: av.VideoStream | av.AudioStrea
     name = _codec_name(container, track)
     return Rejected(
         "UNSUPPORTED_MEDIA_TYPE",
-        f"The file's {what} cannot be decoded: the codec is {name}, which we do not take. "
-        "H.264, HEVC and ProRes with AAC or PCM are among those that we take.",
+        f"The file's {what} is written by a codec that we do not take ({name}). "
+        "Among those that we take are H.264, HEVC and ProRes, AAC and PCM.",
     )
 
 
 def _codec_name(container: InputContainer, track: av.VideoStream | av.AudioStream) -> str:
-    """What the library calls it; where it has no name for it, the four letters that the file has."""
+    """What the library calls it; where it has no name for it, what the file does."""
     if name := _decoder_of(track):
         return name
-    told = re.search(rf"Stream #0:{track.index}\b.*?: (?:Video|Audio): (\w+)(?: \((.+?) / 0x)?", _described(container))
-    if told is None:
-        return "unknown"
-    return (told[2] or "unknown to us") if told[1] == "none" else told[1]
+    told = re.search(
+        rf"Stream #0:{track.index}\b.*?: (?:Video|Audio): (\w+)(?: \((.+?) / (\w+)\))?", _described(container)
+    )
+    if told is None or told[1] != "none":
+        return told[1] if told else "unknown"
+    if told[2]:
+        return told[3] if "[" in told[2] else told[2]  # a number, where the tag is no word
+    return _matroska_name(Path(container.name)) or "unknown"
+
+
+def _matroska_name(path: Path) -> str | None:
+    with path.open("rb") as file:
+        named = re.search(rb"[VA]_[A-Z0-9_/]{2,24}", file.read(HEAD))
+    return named[0].decode() if named else None
 
 
 def _described(container: InputContainer) -> str:
