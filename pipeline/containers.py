@@ -21,8 +21,9 @@ HEADER: Final = 8  # bytes of length and name before what a box or a chunk holds
 NEEDED: Final = frozenset({b"ftyp", b"moov", b"moof", b"mdat"})
 OF_PICTURES: Final = frozenset({b"ftyp", b"meta", b"mdat"})
 CHUNKS: Final = frozenset({b"data", b"LIST", b"idx1", b"RIFF"})
+LAST: Final = frozenset({b"data", b"idx1"})  # where these are, nothing of worth follows
 UNTOLD: Final = 0x7FFF_0000  # a length from here on, or none, stands for "not known yet"
-CRUMBS: Final = 256  # bytes that nobody misses: some writers count their own header
+CRUMBS: Final = 64  # bytes of sound that nobody misses: some writers count their own header
 SEGMENT: Final = bytes.fromhex("18538067")
 CUES: Final = bytes.fromhex("1C53BB6B")
 Part = tuple[bytes, int]  # a name, and where what it names ends
@@ -38,7 +39,7 @@ def broken_off(path: Path, mime_type: str) -> bool:
         if mime_type == "image/avif":
             return any(name in OF_PICTURES and end > size for name, end in _boxes(file, size))
         if mime_type in RIFF:
-            return _riff_misses(file, size) > CRUMBS
+            return _riff_misses(file, size) > (CRUMBS if mime_type == "audio/wav" else 0)
         if mime_type == "image/webp":
             return _riff_end(file) > size
         return mime_type in EBML and _misses_elements(file, size)
@@ -71,11 +72,12 @@ def _has_all_samples(path: Path, mime_type: str, size: int) -> bool:
 
 def _riff_misses(file: BinaryIO, size: int) -> int:
     """How many bytes are not there: by what the chunks say, unless the whole says that none is missing."""
-    chunks = [(name, end) for name, end in _chunks(file, size) if name in CHUNKS]
-    misses = max((end - size for _, end in chunks), default=0)
-    if any(name == b"RIFF" for name, _ in chunks):  # an AVI of several gigabytes goes on in more of them
+    ends = [(name, end) for name, end in _chunks(file, size) if name in CHUNKS]
+    misses, names = max((end - size for _, end in ends), default=0), {name for name, _ in ends}
+    if b"RIFF" in names:  # an AVI of several gigabytes goes on in more of them
         return misses
-    return min(misses, _riff_end(file) - size)
+    whole = _riff_end(file) - size
+    return min(misses, whole) if names & LAST else whole
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[Part]:
