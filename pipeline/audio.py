@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from models.media import Media
 from pipeline.decoding import decoding
 from pipeline.demuxing import first_taken, is_taken, open_container
 from pipeline.durations import seconds_of
+from pipeline.frames import sounds_of
 from pipeline.thumbnails import PRIMARY, Thumbnail, write_thumbnails
 
 RATE: Final = 8000  # samples a second are plenty for a drawing
@@ -78,9 +79,9 @@ def _silent() -> Rejected:
 
 
 def _loudness(container: InputContainer) -> Iterator[int]:
-    """The loudest sample of each slice, 0–32767."""
+    """The loudest sample of each slice, 0–32767; the last one may be shorter."""
     resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
-    for frame in container.decode(_sound_track(container)):
+    for frame in chain(sounds_of(container, _sound_track(container)), (None,)):
         for part in resampler.resample(frame):
             samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
             yield min(32767, max((*samples, -min(samples))))

@@ -81,7 +81,7 @@ def _riff_misses(file: BinaryIO, size: int) -> int:
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[Part]:
-    """The chunks of a RIFF file, up to the first whose length is not told."""
+    """The chunks of a RIFF file, up to the first whose length is not told: that one ends nowhere, at 0."""
     end, long = 12, 0  # behind the name of what the file is
     while end + HEADER <= size:
         start = end
@@ -93,6 +93,7 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[Part]:
         if name == b"data" and long:
             length = long
         elif length >= UNTOLD or (not length and name in CHUNKS):
+            yield name, 0
             return
         yield name, start + HEADER + length
         end = start + HEADER + length + length % 2

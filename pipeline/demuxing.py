@@ -50,7 +50,6 @@ CODECS: Final = frozenset(
     """.split()  # noqa: SIM905 - a table of words reads better than a hundred quotes
 )
 HEAD: Final = 65536  # bytes in which Matroska names its codecs
-LOCKED: Final = frozenset({"encv", "enca", "drms", "drmi"})  # tags of what only its shop's player decodes
 
 AnyStream = TypeVar("AnyStream", av.VideoStream, av.AudioStream)
 
@@ -85,7 +84,7 @@ def first_taken(container: InputContainer, tracks: Sequence[AnyStream]) -> AnySt
 
 def is_taken(track: av.VideoStream | av.AudioStream) -> bool:
     """Whether the library knows a track's codec, and we take it."""
-    return _decoder_of(track) in CODECS and not _is_locked(track)
+    return _decoder_of(track) in CODECS
 
 
 def _decoder_of(track: av.VideoStream | av.AudioStream) -> str | None:
@@ -93,18 +92,9 @@ def _decoder_of(track: av.VideoStream | av.AudioStream) -> str | None:
     return context.codec.canonical_name if context is not None else None
 
 
-def _is_locked(track: av.VideoStream | av.AudioStream) -> bool:
-    try:
-        return _decoder_of(track) is not None and track.codec_context.codec_tag in LOCKED
-    except UnicodeDecodeError:  # a tag of other bytes than letters
-        return False
-
-
 def unsupported(container: InputContainer, track: av.VideoStream | av.AudioStream) -> Rejected:
     """A refusal that names the codec."""
     what = "picture" if track.type == "video" else "sound"
-    if _is_locked(track):
-        return Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file is encrypted: its {what} cannot be decoded.")
     name = _codec_name(container, track)
     return Rejected(
         "UNSUPPORTED_MEDIA_TYPE",

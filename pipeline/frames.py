@@ -1,13 +1,14 @@
 """Frames of a film, one after the other or one alone; what each costs is counted."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from time import process_time
-from typing import Final
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
 
+from models.errors import Rejected
 from pipeline.demuxing import AnyStream, unsupported
 
 MAX_DAMAGED: Final = 50  # packets in a row that cannot be decoded before we give up
@@ -33,7 +34,11 @@ class Budget:
 
 
 def packets_of(container: InputContainer, stream: AnyStream) -> Iterator["av.Packet[AnyStream]"]:
-    """The packets of a track from here on. Where the container breaks, or only rubbish follows, they end."""
+    """The packets of a track from here on. Where the container breaks, or only rubbish follows, they end.
+
+    Raises:
+        Rejected: UNSUPPORTED_MEDIA_TYPE, when they are encrypted.
+    """
     packets = container.demux(stream)
     while True:
         try:
@@ -42,6 +47,8 @@ def packets_of(container: InputContainer, stream: AnyStream) -> Iterator["av.Pac
             return
         if packet is None:
             return
+        if packet.has_sidedata("encryption_info"):
+            raise Rejected("UNSUPPORTED_MEDIA_TYPE", "The file is encrypted, so that nothing in it can be decoded.")
         yield packet
 
 
@@ -55,20 +62,35 @@ def frames_of(
     Raises:
         Rejected: UNSUPPORTED_MEDIA_TYPE, when not one comes because the decoder cannot do what the codec can.
     """
+    packets = islice(packets_of(container, stream), every - 1, None, every)
+    for frame in _decoded(container, stream, takewhile(lambda _: budget.pay(stream), packets)):
+        if isinstance(frame, av.VideoFrame):
+            yield frame
+
+
+def sounds_of(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    """The same of sound."""
+    for frame in _decoded(container, stream, packets_of(container, stream)):
+        if isinstance(frame, av.AudioFrame):
+            yield frame
+
+
+def _decoded(
+    container: InputContainer, stream: av.VideoStream | av.AudioStream, packets: "Iterator[av.Packet[Any]]"
+) -> Iterator[object]:
     damaged, missing = 0, True
-    for packet in islice(packets_of(container, stream), every - 1, None, every):
-        if damaged > MAX_DAMAGED or not budget.pay(stream):
-            return
+    for packet in packets:
         try:
             for frame in packet.decode():
                 damaged, missing = 0, False
-                if isinstance(frame, av.VideoFrame):
-                    yield frame
+                yield frame
         except BEYOND_US as error:
             if missing:
                 raise unsupported(container, stream) from error
         except av.FFmpegError:
             damaged += 1
+            if damaged > MAX_DAMAGED:
+                return
 
 
 def frame_alone(

@@ -80,7 +80,7 @@ def bar_picture(light: float = 1.0) -> Image.Image:
 
 
 def write_bars(
-    path: Path, codec: str, writing: Writing, *, told: tuple[int, int, int, int] | None = None, **options: str
+    path: Path, codec: str, writing: Writing, options: dict[str, str], told: tuple[int, int, int, int] | None = None
 ) -> Path:
     """A clip of the bars in some writing; it tells so, or what it is ``told`` to tell."""
     with av.open(path, "w") as container:
@@ -237,7 +237,7 @@ def vbr_mp3(path: Path, quiet_first: bool) -> float:
     parts = quiet + noisy * 300 if quiet_first else noisy * 300 + quiet
     with av.open(path, "w", container_options={"write_xing": "0", "id3v2_version": "0"}) as container:
         options = {"flags": "+qscale", "global_quality": "236"}
-        stream = cast("av.AudioStream", container.add_stream("libmp3lame", 44100, options=options, layout="mono"))
+        stream = container.add_stream("libmp3lame", 44100, options=options, layout="mono")
         for number, part in enumerate(parts):
             frame = av.AudioFrame("s16p", "mono", 1152)
             frame.sample_rate, frame.pts = 44100, number * 1152

@@ -32,7 +32,7 @@ def primary(path: Path) -> Image.Image:
 @pytest.mark.parametrize("name", ["phone.mov", "phone.mp4", "phone.mkv"])
 @pytest.mark.parametrize("writing", [HLG_PHONE, PQ_CAMERA, HLG_PHONE._replace(full=True)])
 def test_hdr_is_shown_as_sdr(tmp_path: Path, name: str, writing: Writing) -> None:
-    path = films.write_bars(tmp_path / name, "libx265", writing, **x265(writing))
+    path = films.write_bars(tmp_path / name, "libx265", writing, x265(writing))
     assert films.shows_bars(primary(path)), films.bars(primary(path))
 
 
@@ -49,7 +49,7 @@ def test_hdr_of_another_codec_is_shown_as_sdr(
     tmp_path: Path, name: str, codec: str, options: dict[str, str], transfer: int
 ) -> None:
     writing = Writing(BT2020, transfer, 9)
-    path = films.write_bars(tmp_path / name, codec, writing, **options)
+    path = films.write_bars(tmp_path / name, codec, writing, options)
     assert films.shows_bars(primary(path), 24), films.bars(primary(path))
 
 
@@ -63,26 +63,26 @@ def test_hdr_of_another_codec_is_shown_as_sdr(
     ],
 )
 def test_a_wide_gamut_is_shown_in_srgb(tmp_path: Path, writing: Writing) -> None:
-    path = films.write_bars(tmp_path / "clip.mov", "libx265", writing, **x265(writing))
+    path = films.write_bars(tmp_path / "clip.mov", "libx265", writing, x265(writing))
     assert films.shows_bars(primary(path)), films.bars(primary(path))
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
 @pytest.mark.parametrize("full", [False, True])
 def test_each_matrix_and_range_is_read_as_it_was_written(tmp_path: Path, matrix: int, full: bool) -> None:
-    path = films.write_bars(tmp_path / "clip.mp4", "libx264", Writing(matrix=matrix, full=full), **X264)
+    path = films.write_bars(tmp_path / "clip.mp4", "libx264", Writing(matrix=matrix, full=full), X264)
     assert films.shows_bars(primary(path), 8), films.bars(primary(path))
 
 
 @pytest.mark.parametrize("matrix", [3, 8, 10, 11, 13, 14])
 def test_a_matrix_that_nobody_knows_does_not_make_a_clip_damaged(tmp_path: Path, matrix: int) -> None:
-    path = films.write_bars(tmp_path / "clip.mp4", "libx264", Writing(matrix=6), told=(2, 2, matrix, 1), **X264)
+    path = films.write_bars(tmp_path / "clip.mp4", "libx264", Writing(matrix=6), X264, (2, 2, matrix, 1))
     assert films.shows_bars(primary(path), 40)
 
 
 def test_what_is_brighter_than_white_has_room_above_it(tmp_path: Path) -> None:
     writing = PQ_CAMERA._replace(white=1000.0)
-    path = films.write_bars(tmp_path / "clip.mov", "libx265", writing, **x265(writing))
+    path = films.write_bars(tmp_path / "clip.mov", "libx265", writing, x265(writing))
     seen = films.bars(poster(path, "video/quicktime"))
     red, green, blue, white, black, skin, yellow, grey = seen
     assert min(white) >= 235
