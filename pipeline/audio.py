@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,7 @@ def probe_audio(path: Path, mime_type: str) -> Media:
     """
     with _open(path, mime_type) as container:
         stream = _sound_track(container)
-        if not any(True for _ in islice(_loudness(container), 1)):
+        if next(sounds_of(container, stream), None) is None:
             raise _silent()
         codec = stream.codec_context.codec.canonical_name
         seconds = seconds_of(path, mime_type, container, stream)
@@ -79,12 +79,17 @@ def _silent() -> Rejected:
 
 
 def _loudness(container: InputContainer) -> Iterator[int]:
-    """The loudest sample of each slice, 0–32767; the last one may be shorter."""
-    resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
-    for frame in chain(sounds_of(container, _sound_track(container)), (None,)):
-        for part in resampler.resample(frame):
-            samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
-            yield min(32767, max((*samples, -min(samples))))
+    """The loudest sample of each slice, 0–32767; the last one may be shorter, and of a mere click it is 0."""
+    resampler, frame = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE), None
+    for frame in sounds_of(container, _sound_track(container)):
+        yield from map(_loudest, resampler.resample(frame))
+    if frame is not None:
+        yield max(map(_loudest, resampler.resample(None)), default=0)
+
+
+def _loudest(part: av.AudioFrame) -> int:
+    samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
+    return min(32767, max((*samples, -min(samples))))
 
 
 def _cover_art(container: InputContainer) -> Image.Image | None:
