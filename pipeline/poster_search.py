@@ -29,7 +29,7 @@ STOPS: Final = 12  # when it has none
 ALONE: Final = frozenset(
     {"prores", "prores_raw", "cfhd", "png"}
 )  # codecs of single frames that FFmpeg does not call so
-LARGE: Final = 2_500_000  # pixels; frames of this size are not looked at for being better than fine ones
+LARGE: Final = 2_500_000  # pixels; a clip of such frames that begins with a fine one is not searched for a better one
 SECONDS: Final = 10.0  # of processor time, all in all
 WIDTH: Final = 640  # of what is judged
 
@@ -80,19 +80,28 @@ def _lead(container: InputContainer, stream: av.VideoStream, best: Best, budget:
         first = first or frame
         best.offer(frame)
         if best.look.good:
-            _climb(container, stream, best, budget)
+            if frame is not first or not best.look.fine or _is_quick(stream):
+                _climb(container, stream, best, budget)
             break
         if (frame.time or 0.0) - (first.time or 0.0) > LEAD_SECONDS:
             break
     return first.pts if first else None
 
 
+def _is_quick(stream: av.VideoStream) -> bool:
+    """Whether some more frames cost little."""
+    return stream.width * stream.height <= LARGE and not _stand_alone(stream)
+
+
+def _stand_alone(stream: av.VideoStream) -> bool:
+    """Whether each frame is decoded without the others, and slowly."""
+    codec = stream.codec_context.codec
+    return codec.intra_only or codec.canonical_name in ALONE
+
+
 def _climb(container: InputContainer, stream: av.VideoStream, best: Best, budget: Budget) -> None:
     """Go on while frames get better."""
-    codec = stream.codec_context.codec
-    alone = codec.intra_only or codec.canonical_name in ALONE
-    if best.look.fine and (alone or stream.width * stream.height > LARGE):
-        return
+    alone = _stand_alone(stream)
     frames = frames_of(container, stream, budget.of(CLIMB_PIXELS), every=STEP if alone else 1)
     for frame in frames if alone else islice(frames, STEP - 1, None, STEP):
         if not best.offer(frame):
