@@ -12,7 +12,8 @@ from av.container import InputContainer
 from pipeline.demuxing import FORMATS, open_container
 from pipeline.frames import packets_of
 
-EXACT: Final = frozenset({"mp4", "mov", "matroska", "webm", "ogg"})  # what their headers tell is so, if they tell it
+# What their headers tell is so, if they tell it; where that of a WAV does not, its bit rate does, which never varies.
+EXACT: Final = frozenset({"mp4", "mov", "matroska", "webm", "ogg", "wav"})
 ESTIMATE: Final = "Estimating duration"  # FFmpeg's warning that the bit rate of the beginning stands for the whole
 WALK_SECONDS: Final = 5.0  # of processor time: packets are only counted, which goes at a gigabyte a second
 SAMPLE_PACKETS: Final = 3000  # that tell a frame rate

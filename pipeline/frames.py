@@ -40,16 +40,13 @@ def packets_of(container: InputContainer, stream: AnyStream) -> Iterator["av.Pac
         Rejected: UNSUPPORTED_MEDIA_TYPE, when they are encrypted.
     """
     packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            return
-        if packet is None:
-            return
-        if packet.has_sidedata("encryption_info"):
-            raise Rejected("UNSUPPORTED_MEDIA_TYPE", "The file is encrypted, so that nothing in it can be decoded.")
-        yield packet
+    try:
+        for number, packet in enumerate(packets):
+            if number == 0 and packet.has_sidedata("encryption_info"):
+                raise Rejected("UNSUPPORTED_MEDIA_TYPE", "The file is encrypted, so that nothing in it can be decoded.")
+            yield packet
+    except av.FFmpegError:
+        return
 
 
 def frames_of(

@@ -2,7 +2,7 @@
 
 First the beginning, frame by frame, until one can be shown; from there on as long as they get better (a fade, a lens
 that still looks for its focus); then a look at some places over the whole clip, of which one is taken when it is
-clearly better. Two frames are held at any time.
+clearly better. A first frame that leaves nothing to wish for ends the search. Two frames are held at any time.
 """
 
 from itertools import islice
@@ -29,7 +29,6 @@ STOPS: Final = 12  # when it has none
 ALONE: Final = frozenset(
     {"prores", "prores_raw", "cfhd", "png"}
 )  # codecs of single frames that FFmpeg does not call so
-LARGE: Final = 2_500_000  # pixels; a clip of such frames that begins with a fine one is not searched for a better one
 SECONDS: Final = 10.0  # of processor time, all in all
 WIDTH: Final = 640  # of what is judged
 
@@ -80,17 +79,12 @@ def _lead(container: InputContainer, stream: av.VideoStream, best: Best, budget:
         first = first or frame
         best.offer(frame)
         if best.look.good:
-            if frame is not first or not best.look.fine or _is_quick(stream):
+            if frame is not first or not best.look.fine:
                 _climb(container, stream, best, budget)
             break
         if (frame.time or 0.0) - (first.time or 0.0) > LEAD_SECONDS:
             break
     return first.pts if first else None
-
-
-def _is_quick(stream: av.VideoStream) -> bool:
-    """Whether some more frames cost little."""
-    return stream.width * stream.height <= LARGE and not _stand_alone(stream)
 
 
 def _stand_alone(stream: av.VideoStream) -> bool:
