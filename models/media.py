@@ -13,7 +13,9 @@ IMAGE_TYPES: Final = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif", "image/bmp"}
 )
 VIDEO_TYPES: Final = frozenset({"video/mp4", "video/quicktime", "video/x-matroska", "video/webm", "video/x-msvideo"})
-AUDIO_TYPES: Final = frozenset({"audio/mpeg", "audio/mp4", "audio/wav", "audio/flac", "audio/ogg"})
+AUDIO_TYPES: Final = frozenset(
+    {"audio/mpeg", "audio/mp4", "audio/wav", "audio/flac", "audio/ogg", "audio/webm", "audio/x-matroska"}
+)
 DOCUMENT_TYPES: Final = frozenset({"application/pdf", "text/plain"})
 
 

@@ -13,17 +13,11 @@ from PIL import Image, ImageDraw
 
 from models.errors import Rejected
 from models.media import Media
-from pipeline.decoding import decoding
+from pipeline.demuxing import first_taken, is_taken, open_container
+from pipeline.durations import seconds_of
+from pipeline.frames import sounds_of
 from pipeline.thumbnails import PRIMARY, Thumbnail, write_thumbnails
-from pipeline.video import open_container, seconds_of
 
-FORMATS: Final = {
-    "audio/mpeg": "mp3",
-    "audio/mp4": "mp4",
-    "audio/wav": "wav",
-    "audio/flac": "flac",
-    "audio/ogg": "ogg",
-}
 RATE: Final = 8000  # samples a second are plenty for a drawing
 SLICE: Final = 400  # samples whose loudest stands for them: a twentieth of a second
 LONGEST: Final = 20 * 60 * 20  # slices that are drawn: the first 20 minutes
@@ -36,14 +30,14 @@ def probe_audio(path: Path, mime_type: str) -> Media:
     """Seconds and codec of a sound file; decodes a moment of it.
 
     Raises:
-        Rejected: CORRUPT_FILE, when no sound can be decoded.
+        Rejected: CORRUPT_FILE, when no sound can be decoded; UNSUPPORTED_MEDIA_TYPE, when we do not take the codec.
     """
     with _open(path, mime_type) as container:
         stream = _sound_track(container)
-        if not any(True for _ in islice(_loudness(container), 1)):
+        if next(sounds_of(container, stream), None) is None:
             raise _silent()
         codec = stream.codec_context.codec.canonical_name
-        seconds = seconds_of(container, stream)
+        seconds = seconds_of(path, mime_type, container, stream)
         return Media(mime_type=mime_type, kind="audio", duration_seconds=seconds, codec=codec)
 
 
@@ -69,14 +63,14 @@ def waveform(path: Path, mime_type: str) -> Image.Image:
 
 @contextmanager
 def _open(path: Path, mime_type: str) -> Iterator[InputContainer]:
-    with open_container(path, FORMATS.get(mime_type, "mp4"), "sound file") as container:
+    with open_container(path, mime_type) as container:
         yield container
 
 
 def _sound_track(container: InputContainer) -> av.AudioStream:
     if not container.streams.audio:
         raise _silent()
-    return container.streams.audio[0]
+    return first_taken(container, container.streams.audio)
 
 
 def _silent() -> Rejected:
@@ -84,19 +78,17 @@ def _silent() -> Rejected:
 
 
 def _loudness(container: InputContainer) -> Iterator[int]:
-    """The loudest sample of each slice, 0–32767."""
-    for part in _slices(_sounds(container)):
-        samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
-        yield min(32767, max((*samples, -min(samples))))
-
-
-def _slices(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Sound of one rate, whatever its own: a resampler takes one shape of frames, and a file may change it midway."""
-    for _, alike in groupby(frames, lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+    """The loudest sample of each slice, 0–32767; the last one may be shorter, and of a mere click it is 0."""
+    for _, alike in groupby(sounds_of(container, _sound_track(container)), _shape):
         resampler = AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=SLICE)
         for frame in alike:
-            yield from _resampled(resampler, frame)
-        yield from resampler.resample(None)  # what is left is less than a slice
+            yield from map(_loudest, _resampled(resampler, frame))
+        yield max(map(_loudest, resampler.resample(None)), default=0)
+
+
+def _shape(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """A resampler takes frames of one shape, and a file may change it midway."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _resampled(resampler: AudioResampler, frame: av.AudioFrame) -> list[av.AudioFrame]:
@@ -109,15 +101,16 @@ def _resampled(resampler: AudioResampler, frame: av.AudioFrame) -> list[av.Audio
         raise Rejected("UNSUPPORTED_MEDIA_TYPE", message) from error
 
 
-def _sounds(container: InputContainer) -> Iterator[av.AudioFrame]:
-    with decoding("sound file"):  # what is done with a frame is done outside it
-        yield from container.decode(_sound_track(container))
+def _loudest(part: av.AudioFrame) -> int:
+    samples = memoryview(bytes(part.planes[0])).cast("h")[: part.samples]
+    return min(32767, max((*samples, -min(samples))))
 
 
 def _cover_art(container: InputContainer) -> Image.Image | None:
     """The embedded cover; one that is broken does not spoil the sound."""
+    covers = [stream for stream in container.streams.video if is_taken(stream)]
     try:
-        frame = next(iter(container.decode(video=0)), None) if container.streams.video else None
+        frame = next(iter(container.decode(covers[0])), None) if covers else None
     except av.FFmpegError:
         return None
     if frame is None:

@@ -8,12 +8,13 @@ from models.media import Kind, Media, kind_of
 from pipeline.audio import probe_audio
 from pipeline.containers import broken_off
 from pipeline.decoding import decoding
+from pipeline.demuxing import SOUND, open_container, picture_tracks
 from pipeline.documents import probe_document
 from pipeline.images import open_image, upright_size
 from pipeline.jpeg import MAX_SCANS, too_many_scans
 from pipeline.signatures import HEAD, media_type
 from pipeline.tiff import raw_type
-from pipeline.video import open_container, picture_tracks, probe
+from pipeline.video import probe
 
 WORDS: Final[dict[Kind, str]] = {
     "image": "picture",
@@ -128,10 +129,10 @@ def _probe_image(path: Path, mime_type: str) -> Media:
 
 
 def _probe_video(path: Path, mime_type: str) -> Media:
-    """A clip; an MP4 that holds nothing but sound is sound."""
-    if mime_type == "video/mp4":
-        with open_container(path, "mp4", "video") as container:
+    """A clip; a film that holds nothing but sound is sound."""
+    if mime_type in SOUND:
+        with open_container(path, mime_type) as container:
             sound_only = container.streams.audio and not picture_tracks(container)
         if sound_only:
-            return probe_audio(path, "audio/mp4")
+            return probe_audio(path, SOUND[mime_type])
     return probe(path, mime_type)

@@ -1,6 +1,7 @@
 """Whether a frame can stand for a clip: neither black, nor flat, nor blurred."""
 
 from itertools import accumulate
+from math import sqrt
 from typing import Final
 
 import msgspec
@@ -9,6 +10,10 @@ from PIL import Image, ImageFilter
 DARK: Final = 48  # of 255: a frame whose lights are darker than this is black, or still fading in
 FLAT: Final = 20  # of 255: less than this between shadows and lights is a wall, a sheet, a fade
 SOFT: Final = 0.25  # edges that reach less than this share of the contrast are out of focus or in motion
+BRIGHT: Final = 150  # of 255: lights, contrast and edges that leave nothing to wish for
+RICH: Final = 110
+CRISP: Final = 70
+MOST_WORTH: Final = sqrt(RICH * CRISP)
 GRAINY: Final = 12  # edges below this are noise
 LAPLACE: Final = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=2, offset=128)
 
@@ -27,9 +32,19 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         return lit and self.edges >= max(GRAINY, SOFT * self.contrast)
 
     @property
-    def score(self) -> int:
-        """The higher, the rather it is shown when no frame is good."""
-        return min(self.contrast, self.edges)
+    def fine(self) -> bool:
+        """Whether a better frame would not look better."""
+        return self.lights >= BRIGHT and self.contrast >= RICH and self.edges >= CRISP
+
+    @property
+    def score(self) -> float:
+        """The higher the better, among frames of one scene."""
+        return sqrt(self.contrast * self.edges)
+
+    @property
+    def worth(self) -> float:
+        """The same among scenes: a card of black and white letters is not worth more than a face."""
+        return sqrt(min(self.contrast, RICH) * min(self.edges, CRISP))
 
 
 def look_at(grey: Image.Image) -> Look:

@@ -44,7 +44,9 @@ STARTS: Final = (
     (b"\0MRM", "image/x-minolta-mrw"),
 )
 MAX_ASCII: Final = 127
-CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
+END: Final = b"\x1a"  # Ctrl-Z, which DOS programs write behind a text
+# Word processors leave page and line breaks, marks of table cells and hyphens; terminals leave bells and backspaces.
+CONTROLS: Final = bytes(set(range(32)) - set(b"\a\b\t\n\v\f\r\x1b\x1e\x1f" + END))
 
 
 def media_type(head: bytes) -> str | None:
@@ -61,6 +63,8 @@ def media_type(head: bytes) -> str | None:
 
 
 def _by_signature(head: bytes) -> str | None:
+    if head.startswith(b"RF64") and head[8:12] == b"WAVE":  # WAV of more than 4 GB, or of a recorder that expects it
+        return "audio/wav"
     found = filetype.guess(head)
     return ALIASES.get(found.mime, found.mime) if found else None
 
@@ -83,7 +87,7 @@ def _is_text(head: bytes) -> bool:
         return _decodes(head, "utf-16")
     if head.translate(None, CONTROLS) != head:
         return False
-    return _decodes(head, "utf-8") or _mostly_ascii(head)  # the latter: Windows' own encodings
+    return _decodes(head, "utf-8") or _mostly_ascii(head.rstrip(END))  # the latter: Windows' own encodings
 
 
 def _decodes(head: bytes, encoding: str) -> bool:
@@ -96,7 +100,7 @@ def _decodes(head: bytes, encoding: str) -> bool:
 
 def _mostly_ascii(head: bytes) -> bool:
     foreign = sum(byte > MAX_ASCII for byte in head)
-    return foreign <= 0.3 * len(head)
+    return foreign <= 0.3 * len(head) and END not in head
 
 
 def _kind_of_text(head: bytes) -> str:
