@@ -103,7 +103,7 @@ def frame_alone(
     What follows cannot be decoded before the next seek. A packet of a time in ``seen`` is not decoded again.
     """
     packet = next(packets_of(container, stream), None)
-    if packet is None or (seen is not None and packet.pts in seen):
+    if packet is None or (packet.pts is not None and seen is not None and packet.pts in seen):
         return None
     if seen is not None:
         seen.add(packet.pts)

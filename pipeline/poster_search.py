@@ -74,17 +74,19 @@ def best_frame(container: InputContainer, stream: av.VideoStream) -> av.VideoFra
 
 def _lead(container: InputContainer, stream: av.VideoStream, best: Best, budget: Budget) -> int | None:
     """Search the beginning; the time stamp of the first frame."""
-    first: av.VideoFrame | None = None
-    for frame in frames_of(container, stream, budget.of(LEAD_PIXELS)):
-        first = first or frame
+    begins: int | None = None
+    start = 0.0
+    for number, frame in enumerate(frames_of(container, stream, budget.of(LEAD_PIXELS))):
+        if number == 0:
+            begins, start = frame.pts, frame.time or 0.0
         best.offer(frame)
         if best.look.good:
-            if frame is not first or not best.look.fine:
+            if number or not best.look.fine:
                 _climb(container, stream, best, budget)
             break
-        if (frame.time or 0.0) - (first.time or 0.0) > LEAD_SECONDS:
+        if (frame.time or 0.0) - start > LEAD_SECONDS:
             break
-    return first.pts if first else None
+    return begins
 
 
 def _stand_alone(stream: av.VideoStream) -> bool:
@@ -116,7 +118,7 @@ def _places(
         try:
             container.seek(length * place // (places + 1) + max(0, container.start_time or 0))
         except av.FFmpegError:
-            return
+            continue
         frame = frame_alone(container, stream, seen)
         if frame is not None:
             best.offer_place(frame)

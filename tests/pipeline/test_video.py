@@ -112,7 +112,7 @@ def test_a_search_among_thousands_of_damaged_packets_ends_soon(tmp_path: Path, b
         if rng.random() < broken:
             data[at + 8 : at + 20] = rng.randbytes(12)
     path.write_bytes(data)
-    command = [sys.executable, "-c", SPENT, path, "video/x-msvideo"]
+    command = [sys.executable, "-c", SPENT, str(path), "video/x-msvideo"]
     spent = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert spent.returncode or float(spent.stdout) < 8, "one that cannot be shown at all is refused"
 
