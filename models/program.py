@@ -21,12 +21,11 @@ def main(name: str, run: Callable[[Settings], object]) -> int:
     process.on_stop(lambda: process.leave(0))
     try:
         settings = load()
+        log.configure(settings.log_level, name)
+        run(settings)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
-    log.configure(settings.log_level, name)
-    try:
-        run(settings)
     except Exception:
         logger.critical("broken", exc_info=True)
         process.leave(1)
