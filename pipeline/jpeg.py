@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from models.media import MB
 
@@ -26,10 +26,14 @@ AFTER_SCAN: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
 def too_many_scans(path: Path) -> bool:
     """Whether a JPEG is drawn in more passes than any real one; of most, only the header is looked at."""
-    with path.open("rb") as file:
-        length = min(os.fstat(file.fileno()).st_size, LOOKED_AT)
-        with mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ) as data:
-            return not _drawn_at_once(data) and _looks_like_many(data) and _scans(data) > MAX_SCANS
+    with path.open("rb") as file, mapped(file) as data:
+        return not _drawn_at_once(data) and _looks_like_many(data) and _scans(data) > MAX_SCANS
+
+
+def mapped(file: IO[bytes]) -> mmap.mmap:
+    """The file's bytes, as many as are looked at."""
+    length = min(os.fstat(file.fileno()).st_size, LOOKED_AT)
+    return mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ)
 
 
 def _drawn_at_once(data: mmap.mmap) -> bool:
