@@ -3,7 +3,6 @@
 Asked only after a decoder has given up, so a picture that can be read costs nothing here.
 """
 
-import mmap
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -73,7 +72,7 @@ def unreadable(path: Path) -> Rejected | None:
 
 
 def _jpeg(file: IO[bytes], _: bytes) -> str | None:
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with jpeg.mapped(file) as data:
         for marker, start in jpeg.segments(data):
             if marker in jpeg.FRAMES or marker == JPEG_LS:
                 return _jpeg_frame(marker, bits=start[0], colours=start[5])

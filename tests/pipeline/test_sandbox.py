@@ -1,6 +1,5 @@
 import asyncio
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -166,14 +165,12 @@ async def test_who_uses_up_the_processors_time_is_refused_at_the_first_time(wild
 
 
 async def test_a_picture_has_less_of_the_processors_time_than_a_film(scratch: Path) -> None:
-    decoder = Sandbox(processes=1, cpu_seconds=60, picture_seconds=1, program=MISBEHAVING)
+    decoder = Sandbox(processes=1, cpu_seconds=1000, picture_seconds=1, program=MISBEHAVING)
     picture = scratch / "spin"
     picture.write_bytes(media.jpeg())
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     for work in (decoder.inspect(picture), decoder.render(picture, scratch, "image")):
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected, match="takes far longer"):  # the clock would say TIMEOUT
             await work
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used < 30
     await decoder.close()
 
 
