@@ -91,14 +91,14 @@ def restrict() -> bool:
     """
     if not available():
         return False
-    install(program())
+    install(program(os.uname().machine, os.getpid()))
     return True
 
 
-def program() -> list[Instruction]:
-    """The filter for this machine and this process."""
-    column, machine = MACHINES[os.uname().machine]
-    calls, refused = _numbers(CALLS, column), _numbers(REFUSED, column)
+def program(kind: str, process: int) -> list[Instruction]:
+    """The filter for a kind of machine and a process."""
+    column, machine = MACHINES[kind]
+    calls, refused = numbers(CALLS, column), numbers(REFUSED, column)
     return [
         (LOAD, 0, 0, MACHINE),
         (EQUAL, 1, 0, machine),
@@ -113,16 +113,16 @@ def program() -> list[Instruction]:
         *_one_of(calls["prctl"], 0, NAMES),
         *_one_of(calls["fcntl"], 1, LOCKS_AND_FLAGS),
         *_one_of(calls["ioctl"], 1, ASKING),
-        *_one_of(calls["tgkill"], 0, (os.getpid(),)),
-        *_one_of(calls["prlimit64"], 0, (0, os.getpid())),
+        *_one_of(calls["tgkill"], 0, (process,)),
+        *_one_of(calls["prlimit64"], 0, (0, process)),
         *answered(NOT_PERMITTED, refused.values()),
         (RETURN, 0, 0, ALLOW),
     ]
 
 
-def answered(what: int, numbers: Iterable[int]) -> list[Instruction]:
+def answered(what: int, calls: Iterable[int]) -> list[Instruction]:
     """These calls are answered so; all others go on."""
-    wanted = list(numbers)
+    wanted = list(calls)
     jumps = [(EQUAL, len(wanted) - place, 0, number) for place, number in enumerate(wanted)]
     return [*jumps, (JUMP, 0, 0, 1), (RETURN, 0, 0, what)]
 
@@ -141,10 +141,11 @@ def install(instructions: Sequence[Instruction]) -> None:
         raise OSError(ctypes.get_errno(), "seccomp refused")
 
 
-def _numbers(table: str, column: int) -> dict[str, int]:
+def numbers(table: str, column: int) -> dict[str, int]:
+    """The calls of a table by their names."""
     words = table.split()
-    numbers = zip(words[::3], words[column + 1 :: 3], strict=True)
-    return {name: int(number) for name, number in numbers if number != "-"}
+    found = zip(words[::3], words[column + 1 :: 3], strict=True)
+    return {name: int(number) for name, number in found if number != "-"}
 
 
 def _threads_only(clone: int) -> list[Instruction]:
