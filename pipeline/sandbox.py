@@ -20,7 +20,7 @@ import msgspec
 from models.errors import Fault, Rejected
 from models.media import MB, Kind, Media
 from models.settings import Cage
-from pipeline.cage import Walls
+from models.walls import Walls
 from pipeline.cell import Cell
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Ready, Refused, Render, Task
 from pipeline.thumbnails import Thumbnail

@@ -8,9 +8,10 @@ import ctypes
 import errno
 import os
 import struct
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+from models import walls
 
 # In threes: a call, its number on x86_64 and on aarch64; - where there is none.
 REFUSED: Final = """
@@ -60,10 +61,9 @@ LOCKS_AND_FLAGS: Final = (*range(8), 1030)  # of fcntl: not who is sent signals 
 ASKING: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # of ioctl: a terminal? how much is there?
 
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, name in the kernel's audit
-CALL: Final = {"x86_64": 317, "aarch64": 277}  # seccomp itself
 X32: Final = 0x40000000  # a second set of numbers for the same calls
 
-SET_MODE_FILTER, GET_ACTION_AVAIL, ALL_THREADS = 1, 2, 1
+SET_MODE_FILTER, ALL_THREADS = 1, 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 LOAD, JUMP, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 NUMBER, MACHINE, ARGUMENTS = 0, 4, 16  # where they stand in what a filter is shown
@@ -75,21 +75,13 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 Instruction = tuple[int, int, int, int]  # what to do; how far to jump where it holds, and where not; with what
 
 
-def available() -> bool:
-    """Whether the kernel filters calls, and we know the numbers that it gives them here."""
-    if os.uname().machine not in MACHINES or sys.maxsize < 2**32:
-        return False
-    action = ctypes.c_uint32(ERROR)
-    return int(LIBC.syscall(CALL[os.uname().machine], GET_ACTION_AVAIL, 0, ctypes.byref(action))) == 0
-
-
 def restrict() -> bool:
     """Refuse those calls to this process from now on; False where the kernel cannot.
 
     Raises:
         OSError: it can, and does not.
     """
-    if not available():
+    if not walls.seccomp():
         return False
     install(program(os.uname().machine, os.getpid()))
     return True
@@ -137,7 +129,7 @@ def install(instructions: Sequence[Instruction]) -> None:
     held = ctypes.create_string_buffer(code, len(code))
     filter_ = struct.pack("@HP", len(instructions), ctypes.addressof(held))
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if LIBC.syscall(CALL[os.uname().machine], SET_MODE_FILTER, ALL_THREADS, filter_) != 0:
+    if LIBC.syscall(walls.SECCOMP[os.uname().machine], SET_MODE_FILTER, ALL_THREADS, filter_) != 0:
         raise OSError(ctypes.get_errno(), "seccomp refused")
 
 

@@ -73,7 +73,8 @@ def run(settings: Settings, chains: Chains = CHAINS) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     worker.start()
-    with serve_metrics(settings, services.context().pool, _loop()):
+    context = services.context()
+    with serve_metrics(settings, context.pool, _loop(), lambda: context.sandbox.walls):
         logger.info("worker started", threads=threads(settings))
         stopped.wait()
     logger.info("worker stops")
