@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE = 1, 2, 10
+GIVING = (0, CAP_DAC_OVERRIDE, 3, 6, 7)  # to give files to somebody and become them: chown, fowner, setgid, setuid
 CAPABILITY_VERSION = 0x20080522
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -29,10 +30,14 @@ class Sets(ctypes.Structure):
 
 def passage() -> int | None:
     """The least capability at hand that lets a process pass through directories closed to it, or None."""
+    return next((one for one in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if held(one)), None)
+
+
+def held(*capabilities: int) -> bool:
+    """Whether this process has them all."""
     sets = (Sets * 2)()
     LIBC.capget(ctypes.byref(Header(CAPABILITY_VERSION, 0)), sets)
-    held = sets[0].permitted
-    return next((one for one in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if held & 1 << one), None)
+    return all(sets[0].permitted & 1 << one for one in capabilities)
 
 
 def become(uid: int, gid: int, capabilities: Sequence[int]) -> None:

@@ -188,7 +188,7 @@ def _valkey(home: Path, port: int, password: str) -> Program:
         environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
         log=home / "logs" / "valkey.log",
         directory=data,
-        user=users.user_of(home, Path(binary)),
+        user=users.user_of(home, Path(binary)) if users.may_give() else None,
         prepare=partial(_prepare_valkey, data, binary, port, password),
         ready=partial(_valkey_answers, port, password),
     )

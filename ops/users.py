@@ -46,6 +46,8 @@ def user_of(home: Path, *places: Path, ports: tuple[int, ...] = ()) -> User | No
 
 def of_python(home: Path, *, ports: tuple[int, ...] = ()) -> User | None:
     """Whom our own programs run as."""
+    if not may_give():
+        return None
     spec = find_spec("msgspec")
     places = (PROJECT / "models" / "program.py", Path(sys.executable).resolve(), Path(os.__file__))
     return user_of(home, *places, *([Path(spec.origin)] if spec and spec.origin else []), ports=ports)
@@ -56,7 +58,7 @@ def told(user: User | None) -> str:
     if os.geteuid() != 0:
         return ""
     if user is None:
-        return "The programs run as root: another user could not reach their code or this home."
+        return "The programs run as root: this process has not the power to give files to another user and become it."
     name = _account(user.uid).pw_name
     passing = ", who may read everything, since their code or this home lies behind closed directories"
     return f"The programs run as {name}{passing if user.passage else ''}."
@@ -67,8 +69,8 @@ def settle(home: Path) -> None:
 
     A directory that holds other things as well, as one's own or /tmp does, is left as it is.
     """
-    account = owner_of(home) if os.geteuid() == 0 else None
-    if _ours_alone(home):
+    account = owner_of(home) if may_give() else None
+    if _ours_alone(home) and (account or os.geteuid() != 0):
         home.chmod(0o700)
         if account:
             os.chown(home, account.pw_uid, account.pw_gid)
@@ -88,9 +90,14 @@ def give(place: Path, account: pwd.struct_passwd) -> None:
     os.chown(place, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
+def may_give() -> bool:
+    """Whether we are root with its powers; in a container it may have lost them."""
+    return os.geteuid() == 0 and launch.held(*launch.GIVING)
+
+
 def hand_over(place: int | Path, *, like: Path) -> None:
     """As root, let what was made just now belong to whom its folder belongs to."""
-    if os.geteuid() == 0:
+    if may_give():
         owner = like.stat()
         os.chown(place, owner.st_uid, owner.st_gid)
 

@@ -12,10 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from models import privacy
+from models import privacy, walls
 from models.settings import Cage, SettingsError
+from models.walls import Walls
 from pipeline import landlock, seccomp
 from pipeline.cell import Cell
 
@@ -41,32 +40,15 @@ CAPABILITY_VERSION: Final = 0x20080522
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-class Walls(msgspec.Struct, frozen=True):
-    """What holds a decoder: Landlock of this version (0: none), and seccomp or not."""
-
-    landlock: int = 0
-    seccomp: bool = False
-
-    @property
-    def missing(self) -> list[str]:
-        """The names of those that are not there."""
-        names = {"Landlock": bool(self.landlock), "seccomp": self.seccomp}
-        return [name for name, there in names.items() if not there]
-
-
-def available() -> Walls:
-    """What the kernel would give, were it asked now."""
-    return Walls(landlock.version(), seccomp.available())
-
-
 def demand(cage: Cage) -> None:
     """Whether files may be decoded here.
 
     Raises:
         SettingsError: a whole cage is required, and the kernel has none.
     """
-    if cage == "required" and (missing := available().missing):
-        raise SettingsError(f"DECODER_CAGE: required, but this kernel has no {' and no '.join(missing)}")
+    if cage == "required" and (missing := walls.available().missing):
+        names = " and no ".join(missing)
+        raise SettingsError(f"DECODER_CAGE: required, but the kernel, or the container around this, has no {names}")
 
 
 def enter(cage: Cage, cell: Cell) -> Walls:

@@ -25,6 +25,7 @@ class Cell:
         self.folder = folder
         self.entrance = folder / "in"
         self.exit = folder / "out"
+        self._in, self._out = str(self.entrance), str(self.exit)  # joined as text: this is done for every file
 
     @classmethod
     def make(cls, scratch: Path | None = None) -> Self:
@@ -36,11 +37,14 @@ class Cell:
 
     async def admit(self, source: str) -> str:
         """Let a file in and tell its path there, where nothing is if it is no file or cannot be had."""
-        inside = str(self.entrance / os.path.basename(source))  # noqa: PTH119 - text, at every file
+        inside = f"{self._in}/{os.path.basename(source)}"  # noqa: PTH119
         try:
-            _link(source, inside)
+            if stat.S_ISREG(os.lstat(source).st_mode):
+                os.link(source, inside)
+                return inside
         except OSError:  # another device, or one that knows no second names
-            await asyncio.to_thread(_copy, source, inside)
+            pass
+        await asyncio.to_thread(_copy, source, inside)
         return inside
 
     def bring_out(self, thumbnail: Thumbnail, folder: str) -> Thumbnail:
@@ -50,36 +54,32 @@ class Cell:
             ValueError: it is no file in ``out``.
             OSError: it could not be moved.
         """
-        where, name = os.path.split(thumbnail.path)
-        if where != str(self.exit) or not stat.S_ISREG(_mode(thumbnail.path)):
+        where, _, name = thumbnail.path.rpartition("/")
+        if where != self._out or not stat.S_ISREG(_mode(thumbnail.path)):
             raise ValueError("no picture in the folder for pictures")
-        target = os.path.join(folder, name)  # noqa: PTH118 - text, at every picture
-        shutil.move(thumbnail.path, target)
+        target = f"{folder}/{name}"
+        try:
+            os.rename(thumbnail.path, target)  # noqa: PTH104
+        except OSError:  # another device
+            shutil.move(thumbnail.path, target)
         return msgspec.structs.replace(thumbnail, path=target)
 
     def clear(self) -> None:
         """Leave nothing of a task to the next one."""
-        for part in (self.entrance, self.exit):
-            for entry in os.scandir(part):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    os.unlink(entry.path)  # noqa: PTH108
+        for part in (self._in, self._out):
+            for name in os.listdir(part):  # noqa: PTH208
+                _remove(f"{part}/{name}")
 
     def remove(self) -> None:
         """Take it away with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _link(source: str, inside: str) -> None:
-    if os.path.isfile(source):  # noqa: PTH113
-        os.link(os.path.realpath(source), inside)
-
-
 def _copy(source: str, inside: str) -> None:
     """All of a file or none: half of one would be called damaged."""
     try:
-        shutil.copyfile(source, inside)
+        if os.path.isfile(source):  # noqa: PTH113
+            shutil.copyfile(source, inside)
     except OSError:
         with suppress(OSError):
             os.unlink(inside)  # noqa: PTH108
@@ -90,3 +90,10 @@ def _mode(path: str) -> int:
         return os.lstat(path).st_mode
     except FileNotFoundError:
         return 0
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108
+    except IsADirectoryError:  # without a cage it can be made
+        shutil.rmtree(path)

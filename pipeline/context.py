@@ -17,7 +17,7 @@ from models import database, metrics
 from models.claims import Holder
 from models.settings import Settings
 from models.storage import Storage
-from pipeline.cage import Walls
+from models.walls import Walls
 from pipeline.claimer import Claimer
 from pipeline.sandbox import Sandbox
 from pipeline.turns import Turns

@@ -19,8 +19,8 @@ import msgspec
 from models.errors import ErrorCode, Fault, Rejected
 from models.media import Kind, Media
 from models.settings import Cage
+from models.walls import Walls
 from pipeline import cage
-from pipeline.cage import Walls
 from pipeline.cell import Cell
 from pipeline.decoding import too_much_memory
 from pipeline.inspect import inspect

@@ -1,14 +1,15 @@
-"""The metrics of a process of the pipeline, on a port of its own."""
+"""The metrics of a process of the pipeline, and whether it is ready, on a port of its own."""
 
 import asyncio
 import hmac
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+import msgspec
 import psycopg
 
 from models import database, metrics
@@ -17,13 +18,20 @@ from models.errors import Problem
 from models.metrics import Truth
 from models.program import NotStarted
 from models.settings import Settings
+from models.walls import Walls
 
 PATIENCE_SECONDS: Final = 5.0
 
+Held = Callable[[], Walls | None]
+
 
 @contextmanager
-def serve_metrics(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def serve_metrics(
+    settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop, held: Held = Walls
+) -> Iterator[None]:
     """Serve ``/metrics`` beside ``loop``, on which ``pool`` is open; nothing where the port is 0.
+
+    ``held`` tells what holds the decoders: None until there are any, and the process is ready then.
 
     Raises:
         NotStarted: where the port is not to be had.
@@ -31,7 +39,7 @@ def serve_metrics(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoo
     if settings.metrics == 0:
         yield
         return
-    server = _listening(settings, pool, loop)
+    server = _listening(settings, pool, loop, held)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     try:
         yield
@@ -40,9 +48,9 @@ def serve_metrics(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoo
         server.server_close()
 
 
-def _listening(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) -> "_Server":
+def _listening(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop, held: Held) -> "_Server":
     try:
-        return _Server(settings, pool, loop)
+        return _Server(settings, pool, loop, held)
     except OSError as error:
         where, why = f"port {settings.metrics} of {settings.host}", error.strerror or error
         how = "another program of ours may have it: give each one of its own, or 0 for no metrics"
@@ -52,12 +60,13 @@ def _listening(settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop, held: Held) -> None:
         super().__init__((settings.host, settings.metrics), _Handler)
         self._token = settings.metrics_token
         self._open = settings.app_env == "development" and not settings.metrics_token
         self._pool = pool
         self._loop = loop
+        self.held = held
 
     def allows(self, authorization: str) -> bool:
         """Whether this header may read the metrics."""
@@ -85,17 +94,25 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """``/metrics``, and nothing else."""
-        if self.path.partition("?")[0] != "/metrics":
-            self._answer(404, b"only /metrics is here\n")
+        """``/metrics`` and ``/health/ready``, and nothing else."""
+        path = self.path.partition("?")[0]
+        if path == "/health/ready":
+            self._ready(self.server.held())
+        elif path != "/metrics":
+            self._answer(404, b"only /metrics and /health/ready are here\n")
         elif not self.server.allows(self.headers.get("Authorization", "")):
             self._answer(401, b"metrics need 'Authorization: Bearer $METRICS_TOKEN'\n")
         else:
-            self._answer(200, self.server.text())
+            self._answer(200, self.server.text(), metrics.CONTENT_TYPE)
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _ready(self, held: Walls | None) -> None:
+        """Not metrics, and no secret: whether it works, and behind which walls."""
+        told = {"status": "starting" if held is None else "ready", "decoder_cage": held or Walls()}
+        self._answer(503 if held is None else 200, msgspec.json.encode({"data": told}), "application/json")
+
+    def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", metrics.CONTENT_TYPE if status == 200 else "text/plain")  # noqa: PLR2004
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

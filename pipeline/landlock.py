@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the numbers are the same everywhere
-VERSION: Final = 1
+from models import walls
+from models.walls import CREATE_RULESET
+
+ADD_RULE, RESTRICT_SELF = 445, 446  # the numbers are the same everywhere
 PATH_BENEATH: Final = 1
 
 WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE, MAKE_REG, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 8, 1 << 14
@@ -28,18 +30,13 @@ SCOPES, SCOPES_SINCE = 0b11, 6
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def version() -> int:
-    """The version that the kernel has; 0 where it has none."""
-    return max(0, _call(CREATE_RULESET, None, 0, VERSION))
-
-
 def restrict(read: Iterable[Path], write: Iterable[Path]) -> int:
     """Leave this thread, and all that it starts, these paths alone; the version that holds it, or 0.
 
     Raises:
         OSError: the kernel has Landlock, and refuses.
     """
-    if not (known := version()):
+    if not (known := walls.landlock()):
         return 0
     rules = _checked(CREATE_RULESET, *_ruleset(known))
     try:

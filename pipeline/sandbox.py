@@ -21,7 +21,7 @@ import structlog
 from models.errors import Broken, Fault, JobError, Rejected
 from models.media import MB, Kind, Media
 from models.settings import Cage
-from pipeline.cage import Walls
+from models.walls import Walls
 from pipeline.cell import Cell
 from pipeline.decoder import Answer, Done, Failed, Inspect, Limits, Ready, Refused, Render, Task
 from pipeline.fair import Places

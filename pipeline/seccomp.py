@@ -8,9 +8,10 @@ import ctypes
 import errno
 import os
 import struct
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+from models import walls
 
 # In threes: a call, its number on x86_64 and on aarch64; - where there is none.
 REFUSED: Final = """
@@ -60,10 +61,9 @@ LOCKS_AND_FLAGS: Final = (*range(8), 1030)  # of fcntl: not who is sent signals 
 ASKING: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # of ioctl: a terminal? how much is there?
 
 MACHINES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, name in the kernel's audit
-CALL: Final = {"x86_64": 317, "aarch64": 277}  # seccomp itself
 X32: Final = 0x40000000  # a second set of numbers for the same calls
 
-SET_MODE_FILTER, GET_ACTION_AVAIL, ALL_THREADS = 1, 2, 1
+SET_MODE_FILTER, ALL_THREADS = 1, 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 LOAD, JUMP, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 NUMBER, MACHINE, ARGUMENTS = 0, 4, 16  # where they stand in what a filter is shown
@@ -75,30 +75,22 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 Instruction = tuple[int, int, int, int]  # what to do; how far to jump where it holds, and where not; with what
 
 
-def available() -> bool:
-    """Whether the kernel filters calls, and we know the numbers that it gives them here."""
-    if os.uname().machine not in MACHINES or sys.maxsize < 2**32:
-        return False
-    action = ctypes.c_uint32(ERROR)
-    return int(LIBC.syscall(CALL[os.uname().machine], GET_ACTION_AVAIL, 0, ctypes.byref(action))) == 0
-
-
 def restrict() -> bool:
     """Refuse those calls to this process from now on; False where the kernel cannot.
 
     Raises:
         OSError: it can, and does not.
     """
-    if not available():
+    if not walls.seccomp():
         return False
-    install(program())
+    install(program(os.uname().machine, os.getpid()))
     return True
 
 
-def program() -> list[Instruction]:
-    """The filter for this machine and this process."""
-    column, machine = MACHINES[os.uname().machine]
-    calls, refused = _numbers(CALLS, column), _numbers(REFUSED, column)
+def program(kind: str, process: int) -> list[Instruction]:
+    """The filter for a kind of machine and a process."""
+    column, machine = MACHINES[kind]
+    calls, refused = numbers(CALLS, column), numbers(REFUSED, column)
     return [
         (LOAD, 0, 0, MACHINE),
         (EQUAL, 1, 0, machine),
@@ -113,16 +105,16 @@ def program() -> list[Instruction]:
         *_one_of(calls["prctl"], 0, NAMES),
         *_one_of(calls["fcntl"], 1, LOCKS_AND_FLAGS),
         *_one_of(calls["ioctl"], 1, ASKING),
-        *_one_of(calls["tgkill"], 0, (os.getpid(),)),
-        *_one_of(calls["prlimit64"], 0, (0, os.getpid())),
+        *_one_of(calls["tgkill"], 0, (process,)),
+        *_one_of(calls["prlimit64"], 0, (0, process)),
         *answered(NOT_PERMITTED, refused.values()),
         (RETURN, 0, 0, ALLOW),
     ]
 
 
-def answered(what: int, numbers: Iterable[int]) -> list[Instruction]:
+def answered(what: int, calls: Iterable[int]) -> list[Instruction]:
     """These calls are answered so; all others go on."""
-    wanted = list(numbers)
+    wanted = list(calls)
     jumps = [(EQUAL, len(wanted) - place, 0, number) for place, number in enumerate(wanted)]
     return [*jumps, (JUMP, 0, 0, 1), (RETURN, 0, 0, what)]
 
@@ -137,14 +129,15 @@ def install(instructions: Sequence[Instruction]) -> None:
     held = ctypes.create_string_buffer(code, len(code))
     filter_ = struct.pack("@HP", len(instructions), ctypes.addressof(held))
     LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if LIBC.syscall(CALL[os.uname().machine], SET_MODE_FILTER, ALL_THREADS, filter_) != 0:
+    if LIBC.syscall(walls.SECCOMP[os.uname().machine], SET_MODE_FILTER, ALL_THREADS, filter_) != 0:
         raise OSError(ctypes.get_errno(), "seccomp refused")
 
 
-def _numbers(table: str, column: int) -> dict[str, int]:
+def numbers(table: str, column: int) -> dict[str, int]:
+    """The calls of a table by their names."""
     words = table.split()
-    numbers = zip(words[::3], words[column + 1 :: 3], strict=True)
-    return {name: int(number) for name, number in numbers if number != "-"}
+    found = zip(words[::3], words[column + 1 :: 3], strict=True)
+    return {name: int(number) for name, number in found if number != "-"}
 
 
 def _threads_only(clone: int) -> list[Instruction]:

@@ -62,11 +62,12 @@ class Services(Middleware):
         process.on_stop(lambda: self._stops.put(0))
 
     async def _open(self) -> None:
-        self._context = Context(self._settings, on_broken=lambda: self._stops.put(1))
-        self._metrics.enter_context(serve_metrics(self._settings, self._context.pool, asyncio.get_running_loop()))
+        context = self._context = Context(self._settings, on_broken=lambda: self._stops.put(1))
+        loop = asyncio.get_running_loop()
+        self._metrics.enter_context(serve_metrics(self._settings, context.pool, loop, lambda: context.sandbox.walls))
         await database.reach(self._settings)
-        await self._context.open()
-        self._reserve = Reserve(self._context, self._chains)
+        await context.open()
+        self._reserve = Reserve(context, self._chains)
         self._watching = asyncio.create_task(self._reserve.watch())
 
     def before_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:

@@ -16,3 +16,11 @@ def children(pid: int) -> list[int]:
 def family(pid: int) -> list[int]:
     """A process and all below it."""
     return [pid, *(below for child in children(pid) for below in family(child))]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and not only waits to be reaped; told of those as well that conceal the rest."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

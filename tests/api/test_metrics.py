@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from models import walls
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, create
@@ -238,3 +239,13 @@ def answers(url: str) -> bool:
         return scrape(url).status_code > 0
     except httpx2.TransportError:
         return False
+
+
+def test_a_worker_tells_in_its_metrics_and_its_readiness_what_holds_its_decoders(server: Stack) -> None:
+    found = walls.available()
+    labels = f'landlock="{found.landlock}",seccomp="{int(found.seccomp)}"'
+    line = f"episodes_decoder_cage{{{labels}}} {float(not found.missing)}"
+    eventually(lambda: line in scrape(server.metrics_url).text)
+    ready = scrape(server.metrics_url.replace("/metrics", "/health/ready"))
+    cage = {"landlock": found.landlock, "seccomp": found.seccomp}
+    assert (ready.status_code, ready.json()["data"]) == (200, {"status": "ready", "decoder_cage": cage})

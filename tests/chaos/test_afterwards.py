@@ -19,7 +19,7 @@ from tests.chaos.test_postgresql import crash
 from tests.chaos.troubles import Wish
 from tests.chaos.world import World, decoders_of
 from tests.eventually import eventually
-from tests.processes import family
+from tests.processes import family, lives
 from tests.resources import CLIP
 
 THREADS = 6  # jobs that the worker runs at once
@@ -54,7 +54,7 @@ def test_after_all_faults_every_thread_and_connection_works_and_no_process_is_le
     assert len(left) > 3
     assert set(decoders_of(worker)) < left
     alone.stop()
-    assert [pid for pid in left if Path(f"/proc/{pid}/exe").exists()] == []
+    assert [pid for pid in left if lives(pid)] == []
     assert processes_of(alone) == []
 
 

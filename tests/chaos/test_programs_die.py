@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import httpx2
@@ -23,6 +22,7 @@ from tests.chaos.storage import ANY, COPY, FORBIDDEN, LARGE, PICTURES
 from tests.chaos.test_workers_die import WITHIN
 from tests.chaos.world import PICTURE, World, decoders_of, kill
 from tests.eventually import eventually
+from tests.processes import lives
 from tests.resources import CLIP, create
 from tests.stack import PLAIN
 
@@ -155,7 +155,7 @@ def test_a_killed_worker_leaves_no_orphan(world: World, client: httpx2.Client, d
         decoders = decoders_of(worker)
         assert decoders
         since = kill(worker)
-        eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in decoders), within=5)
+        eventually(lambda: not any(map(lives, decoders)), within=5)
     dealt("kill -9 of the worker's main process: no orphans", world, since, within=LEASE_SECONDS + WITHIN)
 
 

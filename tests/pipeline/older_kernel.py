@@ -3,9 +3,10 @@
 import os
 import sys
 
-from pipeline import landlock, seccomp
+from models import walls
+from pipeline import seccomp
 
-CALLS = {"landlock": landlock.CREATE_RULESET, "seccomp": seccomp.CALL[os.uname().machine]}
+CALLS = {"landlock": walls.CREATE_RULESET, "seccomp": walls.SECCOMP[os.uname().machine]}
 
 
 def main(lacks: str, *command: str) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from models import issuer
+from models import issuer, walls
 from models.errors import Fault
-from pipeline import landlock
-from pipeline.cage import Walls
+from models.walls import Walls
 from pipeline.inspect import inspect
 from pipeline.render import render
 from pipeline.sandbox import Sandbox
@@ -197,7 +196,7 @@ def snapshot(home: Path) -> dict[str, tuple[object, ...]]:
 
 async def test_both_walls_stand_here(caged: Sandbox) -> None:
     await caged.warm()
-    assert caged.walls == Walls(landlock.version(), seccomp=True)
+    assert caged.walls == Walls(walls.landlock(), seccomp=True)
     assert caged.walls.missing == []
 
 
@@ -237,7 +236,7 @@ async def test_where_seccomp_is_missing_it_still_cannot(
 async def test_a_decoder_says_which_walls_it_has(older: Sandbox, simpler: Sandbox) -> None:
     await older.warm()
     await simpler.warm()
-    assert (older.walls, simpler.walls) == (Walls(0, seccomp=True), Walls(landlock.version(), seccomp=False))
+    assert (older.walls, simpler.walls) == (Walls(0, seccomp=True), Walls(walls.landlock(), seccomp=False))
 
 
 @pytest.mark.parametrize("what", ["landlock", "seccomp"])
@@ -255,7 +254,7 @@ def test_where_all_walls_are_required_a_worker_does_not_start_without_one(what: 
     command = without(what, sys.executable, "-m", "pipeline.worker")
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"DECODER_CAGE: required, but this kernel has no {name}\n"
+    assert ended.stderr == f"DECODER_CAGE: required, but the kernel, or the container around this, has no {name}\n"
 
 
 async def test_of_root_it_keeps_no_power_but_to_pass_through_closed_folders(
