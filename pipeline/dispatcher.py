@@ -16,7 +16,7 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, housekeeping, metrics, program, seals, search_documents, search_walks
+from models import database, dispatch, housekeeping, metrics, program, schema, seals, search_documents, search_walks
 from models.database import Pool
 from models.errors import Unavailable
 from models.lanes import WINDOW
@@ -171,6 +171,7 @@ def _no_context() -> Context:
 
 async def run(settings: Settings) -> None:
     """Dispatch until SIGTERM or SIGINT."""
+    schema.require(settings.database_url)
     dispatcher = Dispatcher(settings)
     task = asyncio.create_task(dispatcher.run())
     loop = asyncio.get_running_loop()
@@ -183,7 +184,7 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Run; 1 and one line where a setting is wrong."""
+    """Run; 1 and one line where a setting or the schema is wrong."""
     return program.main("dispatcher", lambda settings: uvloop.run(run(settings)))
 
 

@@ -10,7 +10,7 @@ import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import program
+from models import program, schema
 from models.settings import Settings
 from pipeline.broker import make_broker
 from pipeline.chain import CHAINS, Chain
@@ -61,6 +61,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def run(settings: Settings, chains: Chains = CHAINS) -> None:
     """Work until SIGTERM or SIGINT."""
+    schema.require(settings.database_url)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
     services = Services(settings)
     broker = make_broker(settings, services)
@@ -81,7 +82,7 @@ def run(settings: Settings, chains: Chains = CHAINS) -> None:
 
 
 def main() -> int:
-    """Run; 1 and one line where a setting is wrong."""
+    """Run; 1 and one line where a setting or the schema is wrong."""
     return program.main("worker", run)
 
 

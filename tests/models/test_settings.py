@@ -70,7 +70,7 @@ def test_keys_from_elsewhere_need_the_name_of_their_issuer() -> None:
 
 def test_the_defaults_are_the_promised_ones() -> None:
     found = load(NEEDED)
-    assert (found.app_env, found.port, found.metrics, found.rate_limit_per_minute) == ("development", 3000, 4000, 0)
+    assert (found.app_env, found.port, found.metrics, found.rate_limit) == ("development", 3000, 4000, 0)
     assert found.broker == NEEDED["REDIS_URL"]
     assert found.episodes_home == Path(".data")
     assert found.embedded_issuer
