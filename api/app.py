@@ -39,7 +39,7 @@ from api.multipart import MultipartController
 from api.options import Options
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
-from api.requests import admit
+from api.requests import Plain, admit
 from api.scripts import EpisodeScriptController, ScriptController
 from api.search import SearchController
 from api.shows import ShowController
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
+        request_class=Plain,
         before_request=admit,
         response_class=Answer,
         exception_handlers=errors.HANDLERS,

@@ -116,7 +116,7 @@ class IngestController(Controller):
         state, caller = request.app.state, request.scope["auth"]
         state.streams.enter(request.scope)
         may = partial(state.authenticator.still, caller, request.headers.get("authorization"))
-        return ServerSentEvent(watching.events(pool, job_id, seen, may))
+        return ServerSentEvent(watching.events(pool, job_id, seen, may=may))
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
     async def retry_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:

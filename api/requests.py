@@ -7,10 +7,12 @@ from datetime import datetime
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, cast, get_args
+from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Litestar, Request
 from litestar._kwargs import KwargsModel
+from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Method
@@ -31,6 +33,15 @@ _WRITTEN: Final[Mapping[Any, tuple[Callable[[str], object], str]]] = {
     int: (re.compile(r"-?(0|[1-9][0-9]*)").fullmatch, "this is not a whole number"),
     UUID: (is_id, NO_ID),
 }
+
+
+class Plain(Request[Any, Any, Any]):
+    """A request whose address is its target alone: what it says of its host may be anything, and is of no use here."""
+
+    @property
+    def url(self) -> URL:
+        """Path and query; Litestar names them where a parameter is wrong."""
+        return URL.from_components(path=quote(self.scope["path"]), query=self.scope["query_string"].decode("latin-1"))
 
 
 async def admit(request: AnyRequest) -> None:

@@ -30,8 +30,17 @@ def seen_version(last_event_id: str | None, newest: int) -> int:
     return min(int(given[0]), newest) if given else 0
 
 
+async def _always() -> bool:
+    return True
+
+
 async def events(
-    pool: Pool, job_id: UUID, seen: int, may: Callable[[], Awaitable[bool]], *, quiet_seconds: float = QUIET_SECONDS
+    pool: Pool,
+    job_id: UUID,
+    seen: int,
+    *,
+    may: Callable[[], Awaitable[bool]] = _always,
+    quiet_seconds: float = QUIET_SECONDS,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``.
 

@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: str | None = None
     rate_limit_per_minute: Count | None = None
     idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
-    streams_per_caller: Count = 20
+    streams_per_caller: Count = 32
     streams_total: Count = 400
     ingest_share: Count = 100_000
     trusted_proxies: Count = 0
