@@ -89,12 +89,12 @@ class HealthController(Controller):
 
 
 class Probes:
-    """Readiness and metrics of one process, looked up at most once a second, however many ask."""
+    """Readiness and metrics of one process, looked up a few times a second, however many ask."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.readiness: Final = Recent(self._readiness)
-        self.metrics: Final = Recent(self._metrics)
+        self.metrics: Final = Recent(self._metrics, metrics.SCRAPES)
 
     async def _readiness(self) -> Readiness:
         health = self._state.health

@@ -18,6 +18,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from models import database
 from models.database import Connection
 
+SCRAPES: Final = 4  # of a second that find out anew; a flood of them is told what the last one found
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 HTTP_REQUESTS: Final = Counter("episodes_http_requests_total", "Requests answered", ["method", "route", "status"])

@@ -1,7 +1,8 @@
-"""What many ask for and takes long to find out: found out once, and told to all who ask within a second."""
+"""What many may ask for and takes long to find out: found out a few times a second, however many ask."""
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
@@ -10,16 +11,23 @@ SECONDS: Final = 1.0
 
 
 class Recent(Generic[T]):
-    """An answer that is at most a second old; whoever asks while it is made waits for the same one."""
+    """An answer that is new for the first ``most`` askers of a second, and at most a second old for all others.
 
-    def __init__(self, find: Callable[[], Awaitable[T]]) -> None:
+    Whoever asks while it is made waits for the same one.
+    """
+
+    def __init__(self, find: Callable[[], Awaitable[T]], most: int = 1) -> None:
         self._find = find
+        self._asked: deque[float] = deque(maxlen=most)
         self._found: asyncio.Future[T] | None = None
-        self._asked = 0.0
 
     async def get(self) -> T:
         """The answer, or what went wrong when it was made."""
-        if self._found is None or (self._found.done() and time.monotonic() - self._asked >= SECONDS):
-            self._asked = time.monotonic()
+        if self._found is None or (self._found.done() and self._is_due()):
+            self._asked.append(time.monotonic())
             self._found = asyncio.ensure_future(self._find())
         return await asyncio.shield(self._found)
+
+    def _is_due(self) -> bool:
+        some_left = len(self._asked) < (self._asked.maxlen or 0)
+        return some_left or time.monotonic() - self._asked[0] >= SECONDS
