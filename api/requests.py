@@ -20,6 +20,7 @@ from litestar.types import Method
 from api.auth import authorize
 from api.envelope import ErrorEntry
 from api.limits import count_caller
+from api.references import check_references
 from api.validation import CODE, NO_ID, WrongFields, check_body, is_id
 from models.errors import Invalid, UnsupportedMediaType
 
@@ -78,7 +79,9 @@ async def _check_body(request: AnyRequest) -> None:
     """Litestar would decode it leniently ("1" for a number) and tell only the first of its errors."""
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is not None:
-        check_body(await request.body(), data.annotation)
+        raw = await request.body()
+        check_body(raw, data.annotation)
+        check_references(raw, data.annotation, request.app.state.storage.buckets)
     elif (await request.body()).strip() not in NOTHING:
         raise Invalid("this takes no body")
 
