@@ -109,6 +109,7 @@ def test_outside_development_browsers_are_held_to_https_and_to_the_allowed_origi
     stack = new_stack(APP_ENV="staging", ALLOWED_ORIGINS=f"{STUDIO}, https://edit.example")
     stack.api.start()
     with stack.client("viewer") as client:
+        assert client.get(SHOW.path).headers["RateLimit-Limit"] == "1200"
         for path in ("/health", SHOW.path, "/nowhere", "/schema"):
             assert once(client.get(path), HTTPS).startswith("max-age=31536000")
         check_origins(client)
