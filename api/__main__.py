@@ -5,12 +5,21 @@ if __name__ == "__main__":  # told to stop while the rest is imported, it ends a
 
     raise SystemExit(process.enter("api.__main__"))
 
-from models import program
+import structlog
+
+from models import program, schema
+from models.errors import Unavailable
 from models.settings import Settings
+
+log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; a database that is away is waited for, and its schema is told when it is back."""
+    try:
+        schema.require(settings.database_url)
+    except Unavailable as error:
+        log.warning("not ready", error=error.message)
     from api.server import serve  # noqa: PLC0415  (after the settings have been read)
 
     serve(settings)

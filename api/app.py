@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 
 from api import documentation, errors
 from api.answers import Answer
+from api.arrival import Arrival
 from api.audit import AuditController
 from api.auth import Authenticator
 from api.backgrounds import BackgroundController
@@ -23,7 +24,7 @@ from api.episodes import EpisodeController
 from api.guests import GuestController
 from api.headers import Protection
 from api.heads import Heads
-from api.health import VERSION, HealthController
+from api.health import HealthController, Probes
 from api.housekeeping import HousekeepingController, IntegrityController
 from api.ingest import IngestController
 from api.limits import RateLimits
@@ -38,15 +39,16 @@ from api.multipart import MultipartController
 from api.options import Options
 from api.outfits import OutfitController
 from api.quotas import Counts, Quota
-from api.requests import admit
+from api.requests import Plain, admit
 from api.scripts import EpisodeScriptController, ScriptController
 from api.search import SearchController
 from api.shows import ShowController
+from api.streams import Counted, Streams
 from api.telemetry import Telemetry
 from api.transaction import Transactions
 from api.ui_elements import UiElementController
 from api.uploads import UploadController
-from models import database, issuer
+from models import build, database, issuer
 from models.settings import Settings
 from models.storage import Storage
 
@@ -87,6 +89,7 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
+        request_class=Plain,
         before_request=admit,
         response_class=Answer,
         exception_handlers=errors.HANDLERS,
@@ -98,9 +101,10 @@ def create_app(settings: Settings) -> Litestar:
                 "health": health,
                 "authenticator": Authenticator(settings),
                 "counts": counts,
+                "streams": Streams(settings.streams_per_caller, settings.streams_total),
             }
         ),
-        openapi_config=documentation.config(VERSION),
+        openapi_config=documentation.config(build.VERSION),
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
     )
@@ -111,12 +115,13 @@ def create_app(settings: Settings) -> Litestar:
 
 def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIApp:
     """Litestar inside the layers that every request passes, also one that no route takes; the outermost comes last."""
-    layered: ASGIApp = Transactions(app.asgi_handler, app.state.pool, errors.messages)
+    counted = Counted(app.asgi_handler, app.state.streams)
+    layered: ASGIApp = Transactions(counted, app.state.pool, errors.messages)
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
     layered = Heads(CrossOrigin(Options(layered), settings.allowed_origins))
-    return Telemetry(Drained(layered), Protection(settings.app_env))
+    return Telemetry(Arrival(Drained(layered), settings.idle_seconds), Protection(settings.app_env))
 
 
 @asynccontextmanager
@@ -126,6 +131,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
         issuer.key(settings.episodes_home)
     app.state.storage = Storage(settings)
     app.state.broker = Broker(settings)
+    app.state.probes = Probes(app.state)
     async with app.state.pool, app.state.health:
         yield
     app.state.storage.close()
@@ -136,4 +142,4 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
 
 def _counts(settings: Settings) -> Counts | None:
     """Of the rate limit; it has none where it is off."""
-    return Counts(settings.redis_url, Quota(settings.rate_limit_per_minute)) if settings.rate_limit_per_minute else None
+    return Counts(settings.redis_url, Quota(settings.rate_limit)) if settings.rate_limit else None

@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from api.headers import sent
 from api.keys import Keys, issuer_of, keys_of
-from models.errors import Forbidden, Unauthorized
+from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings
 
 Role = Literal["viewer", "editor", "admin"]
 RANK: Final[dict[Role, int]] = {"viewer": 1, "editor": 2, "admin": 3}
 LEEWAY_SECONDS: Final = 30
+LONGEST_SUBJECT: Final = 255  # it is written into rows and logs
 REMEMBERED: Final = 2048  # verified tokens kept, so that a caller's next request costs no signature check
 
 # Who may do what. A route that no line names is for nobody.
@@ -99,6 +100,15 @@ class Authenticator:
         key = await self._key(token)
         return self._remember(token, _caller(self._claims(token, key)), key)
 
+    async def still(self, caller: Caller, authorization: str | None) -> bool:
+        """Whether who was let in with this header would be let in again; an issuer that is away ends nothing."""
+        try:
+            return (await self.caller(authorization)).may(caller.role) and time.time() < caller.expires_at
+        except (Unauthorized, Forbidden):
+            return False
+        except Unavailable:
+            return time.time() < caller.expires_at
+
     def _remember(self, token: str, caller: Caller, key: jwt.PyJWK) -> Caller:
         if len(self._remembered) >= REMEMBERED:
             self._remembered.clear()
@@ -152,7 +162,13 @@ def _caller(claims: dict[str, Any]) -> Caller:
     roles = [role for role in RANK if isinstance(groups, list) and role in groups]
     if not roles:
         raise Forbidden("the token has none of the groups viewer, editor, admin")
-    return Caller(str(claims["sub"]), max(roles, key=RANK.__getitem__), float(claims["exp"]))
+    if not _is_name(claims["sub"]):
+        raise Unauthorized(f"the token's 'sub' is not a text of 1 to {LONGEST_SUBJECT} printable characters")
+    return Caller(claims["sub"], max(roles, key=RANK.__getitem__), float(claims["exp"]))
+
+
+def _is_name(subject: object) -> bool:
+    return isinstance(subject, str) and 1 <= len(subject) <= LONGEST_SUBJECT and subject.isprintable()
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

@@ -12,18 +12,19 @@ from litestar.params import FromPath
 from swagger_ui_bundle import swagger_ui_path
 
 from api.envelope import ErrorEntry, failure
+from api.headers import DOCUMENTATION
 from api.openapi.document import document
 from models.errors import NotFound
 
 PATH: Final = "/schema"
 ASSETS: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "start.js": "text/javascript"}
-PAGE: Final = b"""<!DOCTYPE html>
+PAGE: Final = f"""<!DOCTYPE html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta http-equiv="Content-Security-Policy"
-          content="default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'">
+          content="{DOCUMENTATION}">
     <title>Episodes API</title>
     <link rel="icon" href="data:,">
     <link rel="stylesheet" href="/schema/assets/swagger-ui.css">
@@ -32,9 +33,9 @@ PAGE: Final = b"""<!DOCTYPE html>
   </head>
   <body><div id="page"></div></body>
 </html>
-"""
+""".encode()
 START: Final = b"""SwaggerUIBundle({
-  url: "/schema/openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, persistAuthorization: true,
+  url: "/schema/openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, persistAuthorization: false,
 });
 """
 

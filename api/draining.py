@@ -13,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
 
 from api.headers import sent
+from models.errors import RequestTimeout
 
 SHORT: Final = 64 * 1024  # bytes that sockets hold anyway
 MOST: Final = 256 * 1024 * 1024  # bytes that are read for nothing of a caller whom we know
@@ -58,7 +59,7 @@ class _Body:
     async def drained(self) -> bool:
         """Read what is left, and forget it; whether it has ended."""
         most = MOST if self._scope.get("auth") else MOST_OF_NOBODY
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, RequestTimeout):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not self._ended and max(self._read, _announced(self._scope)) <= most:
                     await self()

@@ -17,7 +17,7 @@ from api.options import allow
 from api.requests import sent_name
 from api.transaction import Replay
 from api.validation import CODE, WrongFields, entry
-from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, Unauthorized, Unavailable
+from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, RequestTimeout, Unauthorized, Unavailable
 
 log = structlog.get_logger()
 
@@ -53,6 +53,8 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911  (a t
             return Unavailable("the database takes too long; try again")
         case psycopg.errors.ReadOnlySqlTransaction():
             return Unavailable("the database only reads at the moment; try again")
+        case psycopg.errors.UndefinedTable():
+            return Unavailable("the database does not have the schema that this version needs")
         case psycopg.OperationalError() | PoolTimeout():
             return Unavailable("the database does not answer; try again")
         case psycopg.DataError():
@@ -95,6 +97,8 @@ def _extra(problem: Problem) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(problem, RateLimited):
         return {"Retry-After": str(problem.wait_seconds)}
+    if isinstance(problem, RequestTimeout):
+        return {"Connection": "close"}  # what would come next is the rest of the body
     return {"Retry-After": "2"} if isinstance(problem, Unavailable) else {}
 
 

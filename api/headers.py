@@ -1,7 +1,7 @@
 """Headers as ASGI has them: reading those of a request, adding those that protect an answer.
 
 An answer of the API is nobody's to frame, embed, sniff or keep: it may be about what is not yet published. The
-documentation may be kept, and says in its page what it may load.
+documentation may be kept, and its page is told what it may load.
 """
 
 from typing import Any, Final
@@ -11,6 +11,7 @@ from models.settings import AppEnv
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _ALWAYS: Final[Headers] = (
+    (b"server", b""),  # else it would tell by itself which it is
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -20,7 +21,12 @@ _API: Final[Headers] = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-_DOCUMENTATION: Final[Headers] = ((b"content-security-policy", b"frame-ancestors 'none'; base-uri 'none'"),)
+# Its page loads nothing but our own; Swagger UI writes styles into it.
+DOCUMENTATION: Final = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+_DOCUMENTATION: Final[Headers] = ((b"content-security-policy", f"{DOCUMENTATION}; frame-ancestors 'none'".encode()),)
 _ENCRYPTED: Final[Headers] = ((b"strict-transport-security", b"max-age=31536000; includeSubDomains"),)
 
 

@@ -4,32 +4,37 @@ import asyncio
 import hmac
 import time
 from collections.abc import Awaitable
-from importlib.metadata import version
 from typing import Any, Final, Literal
 
 import psycopg
 from litestar import Controller, Request, Response, get
+from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
+from api import stopping
 from api.dependencies import Config
 from api.envelope import Data, ErrorBody
-from models import database, issuer, metrics
+from models import build, database, issuer, metrics, schema
+from models.database import Pool
 from models.errors import Problem, Unauthorized
 from models.metrics import Truth
+from models.recent import Recent
+from models.schema import SchemaError
 from models.settings import Settings
 
-VERSION: Final = version("episodes")
 PATIENCE_SECONDS: Final = 2.0
+_FAILURES: Final = (Problem, SchemaError, psycopg.Error, TimeoutError, OSError)
 
 AnyRequest = Request[Any, Any, Any]
 
 
 class Alive(Struct):
-    """The process answers."""
+    """The process answers; what it runs, as far as it knows."""
 
     status: Literal["ok"]
     version: str
+    commit: str | None
 
 
 class ServiceState(Struct):
@@ -40,10 +45,11 @@ class ServiceState(Struct):
 
 
 class Readiness(Struct):
-    """Whether all we stand on answers."""
+    """Whether this process can serve, and what it stands on; the schema is up where it is the one that is needed."""
 
-    status: Literal["ready", "unavailable"]
+    status: Literal["ready", "degraded", "unavailable"]
     database: ServiceState
+    schema: ServiceState
     broker: ServiceState
     storage: ServiceState
 
@@ -55,30 +61,62 @@ class HealthController(Controller):
 
     @get("/health", summary="Is the process alive?")
     async def alive(self) -> Data[Alive]:
-        return Data(Alive("ok", VERSION))
+        return Data(Alive("ok", build.VERSION, build.commit()))
 
     @get(
         "/health/ready",
-        summary="Do database, broker and storage answer?",
-        responses={503: ResponseSpec(Data[Readiness], description="One of them does not")},
+        summary="Can the process serve?",
+        description="For load balancers. Without broker or storage it serves all that needs neither, and is degraded.",
+        responses={503: ResponseSpec(Data[Readiness], description="No database, another schema, or it is stopping")},
     )
     async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
-        state = request.app.state
-        checks = (database.ping(state.health), state.broker.ping(), state.storage.ping())
-        states = await asyncio.gather(*map(_timed, checks))
-        up = all(service.state == "up" for service in states)
-        body = Data(Readiness("ready" if up else "unavailable", *states))
-        return Response(body, status_code=200 if up else 503, headers={} if up else {"Retry-After": "2"})
+        probes: Probes = request.app.state.probes
+        found = await probes.readiness.get()
+        if stopping.TOLD.is_set():
+            found = Readiness("unavailable", found.database, found.schema, found.broker, found.storage)
+        down = found.status == "unavailable"
+        return Response(Data(found), status_code=503 if down else 200, headers={"Retry-After": "2"} if down else {})
 
     @get("/metrics", summary="Prometheus metrics", media_type="text/plain", responses={401: ResponseSpec(ErrorBody)})
     async def metrics(self, request: AnyRequest, config: Config) -> Response[bytes]:
         _check_token(request, config)
-        body = metrics.exposition(await _truth(request))
-        return Response(body, headers={"Content-Type": metrics.CONTENT_TYPE})
+        probes: Probes = request.app.state.probes
+        return Response(await probes.metrics.get(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     @get("/.well-known/jwks.json", summary="The embedded issuer's public keys", include_in_schema=False)
     async def jwks(self, config: Config) -> dict[str, Any]:
         return issuer.jwks(config.episodes_home) if config.embedded_issuer else {"keys": []}
+
+
+class Probes:
+    """Readiness and metrics of one process, looked up a few times a second, however many ask."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.readiness: Final = Recent(self._readiness)
+        self.metrics: Final = Recent(self._metrics, metrics.SCRAPES)
+
+    async def _readiness(self) -> Readiness:
+        health = self._state.health
+        checks = (database.ping(health), _schema(health), self._state.broker.ping(), self._state.storage.ping())
+        states = await asyncio.gather(*map(_timed, checks))
+        up = [one.state == "up" for one in states]
+        return Readiness("ready" if all(up) else "degraded" if all(up[:2]) else "unavailable", *states)
+
+    async def _metrics(self) -> bytes:
+        return metrics.exposition(await self._truth())
+
+    async def _truth(self) -> Truth | None:
+        try:
+            async with database.connection(self._state.health) as connection:
+                return await metrics.truth(connection)
+        except (Problem, psycopg.Error):
+            return None
+
+
+async def _schema(pool: Pool) -> None:
+    async with database.connection(pool) as connection:
+        await schema.check(connection)
 
 
 async def _timed(check: Awaitable[None]) -> ServiceState:
@@ -86,17 +124,9 @@ async def _timed(check: Awaitable[None]) -> ServiceState:
     try:
         await asyncio.wait_for(check, PATIENCE_SECONDS)
         state: Literal["up", "down"] = "up"
-    except (Problem, TimeoutError, OSError):
+    except _FAILURES:
         state = "down"
     return ServiceState(state, round((time.perf_counter() - started) * 1000, 2))
-
-
-async def _truth(request: AnyRequest) -> Truth | None:
-    try:
-        async with database.connection(request.app.state.health) as connection:
-            return await metrics.truth(connection)
-    except (Problem, psycopg.Error):
-        return None
 
 
 def _check_token(request: AnyRequest, config: Settings) -> None:

@@ -1,5 +1,6 @@
 """The main job: post it, watch it, start it again, cancel it."""
 
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -112,7 +113,10 @@ class IngestController(Controller):
         seen = watching.seen_version(last_event_id, job.version)
         if job.finished_at is not None and seen == job.version:
             return Response(None, status_code=204)  # nothing more comes: a browser that reads this does not come back
-        return ServerSentEvent(watching.events(pool, job_id, seen))
+        state, caller = request.app.state, request.scope["auth"]
+        state.streams.enter(request.scope)
+        may = partial(state.authenticator.still, caller, request.headers.get("authorization"))
+        return ServerSentEvent(watching.events(pool, job_id, seen, may=may))
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
     async def retry_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:

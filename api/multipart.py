@@ -14,7 +14,7 @@ from api.envelope import Data, ErrorBody
 from api.uploads import NewUpload, announced_duplicate, check_announced
 from models import references
 from models.errors import Invalid, NotFound, Rejected
-from models.fields import Reference as ReferenceText
+from models.fields import ObjectReference
 from models.jobs import DuplicateOf
 from models.media import MB, kind_of, size_limit
 from models.references import Reference
@@ -59,7 +59,7 @@ class SentParts(Struct, forbid_unknown_fields=True):
     """An upload whose parts have all been sent; without ``parts``, all that have arrived are meant."""
 
     upload_id: UploadId
-    file_reference: ReferenceText
+    file_reference: ObjectReference
     parts: Annotated[list[Part], Meta(min_length=1, max_length=10_000)] | None = None
 
 

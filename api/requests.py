@@ -7,10 +7,12 @@ from datetime import datetime
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, cast, get_args
+from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Litestar, Request
 from litestar._kwargs import KwargsModel
+from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Method
@@ -18,6 +20,7 @@ from litestar.types import Method
 from api.auth import authorize
 from api.envelope import ErrorEntry
 from api.limits import count_caller
+from api.references import check_references
 from api.validation import CODE, NO_ID, WrongFields, check_body, is_id
 from models.errors import Invalid, UnsupportedMediaType
 
@@ -31,6 +34,15 @@ _WRITTEN: Final[Mapping[Any, tuple[Callable[[str], object], str]]] = {
     int: (re.compile(r"-?(0|[1-9][0-9]*)").fullmatch, "this is not a whole number"),
     UUID: (is_id, NO_ID),
 }
+
+
+class Plain(Request[Any, Any, Any]):
+    """A request whose address is its target alone: what it says of its host may be anything, and is of no use here."""
+
+    @property
+    def url(self) -> URL:
+        """Path and query; Litestar names them where a parameter is wrong."""
+        return URL.from_components(path=quote(self.scope["path"]), query=self.scope["query_string"].decode("latin-1"))
 
 
 async def admit(request: AnyRequest) -> None:
@@ -67,7 +79,9 @@ async def _check_body(request: AnyRequest) -> None:
     """Litestar would decode it leniently ("1" for a number) and tell only the first of its errors."""
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is not None:
-        check_body(await request.body(), data.annotation)
+        raw = await request.body()
+        check_body(raw, data.annotation)
+        check_references(raw, data.annotation, request.app.state.storage.buckets)
     elif (await request.body()).strip() not in NOTHING:
         raise Invalid("this takes no body")
 

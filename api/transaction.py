@@ -14,10 +14,12 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from models import database, idempotency
+from models import database, idempotency, presigned
 from models.database import Connection, Pool
 from models.errors import Invalid
 from models.idempotency import Answer
+from models.presigned import Wish
+from models.storage import Storage
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 KEY_LIMIT: Final = 255
@@ -41,6 +43,7 @@ class Unit:
         self._connection: Connection | None = None
         self._transaction: AbstractAsyncContextManager[object] | None = None
         self._key: tuple[str, str] | None = None
+        self._made: list[tuple[str, Wish]] = []
 
     async def connection(self, *, single: bool = False) -> Connection:
         """The request's connection, inside its transaction where the request writes.
@@ -70,11 +73,12 @@ class Unit:
             return
         if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
             raise Invalid(f"an Idempotency-Key has 1 to {KEY_LIMIT} printable characters", field="Idempotency-Key")
-        digest = hashlib.sha256(f"{request.url.path}\n".encode() + await request.body()).digest()
-        answer = await idempotency.reserve(await self.connection(), caller, key, digest)
+        answer = await idempotency.reserve(await self.connection(), caller, key, await _digest(request))
         if answer is not None:
+            storage: Storage = request.app.state.storage
+            answer.body = presigned.within(answer.body, answer.presigned, storage.sign)
             raise Replay(answer)
-        self._key = (caller, key)
+        self._key, self._made = (caller, key), presigned.watch()
 
     async def end(self, answer: Answer) -> None:
         """Commit a success with its key, roll back anything else, give the connection back."""
@@ -93,8 +97,19 @@ class Unit:
             await self._transaction.__aexit__(psycopg.Rollback, psycopg.Rollback(), None)
             return
         if self._key:
+            answer.body, answer.presigned = presigned.without(answer.body, self._made)
             await idempotency.keep(connection, *self._key, answer)
         await self._transaction.__aexit__(None, None, None)
+
+
+async def _digest(request: Request[Any, Any, Any]) -> bytes:
+    """Of all that makes a request: what its address means, however that is written, and its body byte by byte.
+
+    Not ``request.url``: that is made of headers, too, and those may say anything.
+    """
+    path = request.scope["path"].rstrip("/")
+    address = repr((request.method, path, sorted(request.query_params.multi_items())))
+    return hashlib.sha256(address.encode(errors="backslashreplace") + b"\n" + await request.body()).digest()
 
 
 class Transactions:

@@ -13,6 +13,7 @@ import msgspec
 
 from api.envelope import ErrorEntry
 from models.errors import Invalid
+from models.fields import REFERENCE
 
 CODE: Final = "VALIDATION_ERROR"
 MOST: Final = 100  # entries of an answer
@@ -22,6 +23,8 @@ FURTHEST_ZONE: Final = timedelta(hours=16)
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Where a text has to have a shape, what that is in words.
+_SHAPES: Final = {REFERENCE: "a reference is s3://bucket/key, in one of our buckets, or an https:// address"}
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -136,6 +139,7 @@ def entry(message: str, name: str = "") -> ErrorEntry:
     path = _PATH.search(message)
     below = path["path"] if path else ""
     text = _PATH.sub("", message)
+    text = next((said for pattern, said in _SHAPES.items() if repr(pattern) in text), text)
     named = _NAMED.search(text) if "required field" in text or "unknown field" in text else None
     parts = [name, below, named["name"] if named else ""]
     where = ".".join(part for part in parts if part).replace(".[", "[")

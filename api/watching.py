@@ -1,9 +1,11 @@
-"""A job's states as server-sent events, for as long as it has not ended and we have not been told to stop."""
+"""A job's states as server-sent events, for as long as it has not ended, its watcher may see it, and we are not told to
+stop.
+"""
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from models.database import Pool
 LOOK_SECONDS: Final = 0.2  # after news
 LONGEST_SECONDS: Final = 1.0  # where there is none: each watcher of a job that waits asks the database no more often
 QUIET_SECONDS: Final = 15.0  # proxies close a stream that says nothing for a minute or so
+OVER: Final = "the token has expired or is no longer good: come with another"
 
 _VERSION: Final = re.compile(r"[0-9]{1,18}")
 
@@ -27,10 +30,22 @@ def seen_version(last_event_id: str | None, newest: int) -> int:
     return min(int(given[0]), newest) if given else 0
 
 
+async def _always() -> bool:
+    return True
+
+
 async def events(
-    pool: Pool, job_id: UUID, seen: int, *, quiet_seconds: float = QUIET_SECONDS
+    pool: Pool,
+    job_id: UUID,
+    seen: int,
+    *,
+    may: Callable[[], Awaitable[bool]] = _always,
+    quiet_seconds: float = QUIET_SECONDS,
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``."""
+    """Each state of the job after version ``seen``; a comment where there is no news for ``quiet_seconds``.
+
+    ``may`` says whether the watcher still may; a comment tells that this is over.
+    """
     spoke, pause = time.monotonic(), LOOK_SECONDS
     while not stopping.TOLD.is_set():
         async with database.connection(pool) as db:
@@ -45,4 +60,7 @@ async def events(
         if current is None or (job is not None and job.finished_at is not None):
             return
         await asyncio.sleep(pause)
+        if not await may():
+            yield ServerSentEventMessage(data=None, comment=OVER)
+            return
         pause = min(pause * 1.5, LONGEST_SECONDS)

@@ -7,10 +7,11 @@ from typing import Final
 import psycopg
 
 from migrations.application import admit
+from models.schema import NEEDED
 
 FOLDER: Final = Path(__file__).parent
 LOCK: Final = 6_305_217  # any number that nothing else in this database uses
-HEAD: Final = max(path.name.split("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+HEAD: Final = NEEDED
 
 
 def upgrade(database_url: str, revision: str = "head", *, application_url: str | None = None) -> None:

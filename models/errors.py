@@ -57,6 +57,12 @@ class NotFound(Problem):
     status, code = 404, "NOT_FOUND"
 
 
+class RequestTimeout(Problem):
+    """The body of the request takes too long to arrive."""
+
+    status, code = 408, "REQUEST_TIMEOUT"
+
+
 class Conflict(Problem):
     """The request clashes with what is there."""
 

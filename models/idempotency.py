@@ -1,18 +1,20 @@
-"""Idempotency keys: the first answer to a POST, given again to the same caller and body within a day."""
+"""Idempotency keys: the first answer to a POST, given again to the same caller and request within a day."""
 
 import msgspec
 
 from models import database
 from models.database import Connection
 from models.errors import Conflict
+from models.presigned import Place
 
 
 class Answer(msgspec.Struct):
-    """A status, its headers and its body, as they were sent."""
+    """A status, its headers and its body, as they were sent; but for the URLs that had ``presigned`` places in it."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    presigned: list[Place] = []
 
 
 class _Kept(msgspec.Struct):
@@ -20,6 +22,7 @@ class _Kept(msgspec.Struct):
     status: int | None
     headers: dict[str, str] | None
     body: bytes | None
+    presigned: list[Place] | None
 
 
 async def reserve(connection: Connection, caller: str, key: str, request_hash: bytes) -> Answer | None:
@@ -33,23 +36,28 @@ async def reserve(connection: Connection, caller: str, key: str, request_hash: b
     query = """
         insert into idempotency_keys as kept (caller, key, request_hash) values (%s, %s, %s)
         on conflict (caller, key) do update
-        set request_hash = excluded.request_hash, status = null, headers = null, body = null, created_at = now()
+        set request_hash = excluded.request_hash, status = null, headers = null, body = null,
+            presigned = null, created_at = now()
         where kept.created_at < now() - interval '24 hours'
     """
     if await database.execute(connection, query, [caller, key, request_hash]):
         return None
-    query = "select request_hash, status, headers, body from idempotency_keys where caller = %s and key = %s"
+    query = "select request_hash, status, headers, body, presigned from idempotency_keys where caller = %s and key = %s"
     kept = await database.row(connection, _Kept, query, [caller, key])
     if kept is None or kept.request_hash != request_hash:
         raise Conflict("this Idempotency-Key was used for another request")
-    return Answer(kept.status or 200, kept.headers or {}, kept.body or b"")
+    places = msgspec.convert(kept.presigned or [], list[Place])
+    return Answer(kept.status or 200, kept.headers or {}, kept.body or b"", places)
 
 
 async def keep(connection: Connection, caller: str, key: str, answer: Answer) -> None:
     """Store the answer beside its effects, in the same transaction."""
-    query = "update idempotency_keys set status = %s, headers = %s::jsonb, body = %s where caller = %s and key = %s"
-    headers = msgspec.json.encode(answer.headers).decode()
-    await database.execute(connection, query, [answer.status, headers, answer.body, caller, key])
+    query = """
+        update idempotency_keys set status = %s, headers = %s::jsonb, body = %s, presigned = %s::jsonb
+        where caller = %s and key = %s
+    """
+    headers, places = (msgspec.json.encode(part).decode() for part in (answer.headers, answer.presigned))
+    await database.execute(connection, query, [answer.status, headers, answer.body, places, caller, key])
 
 
 async def forget_old(connection: Connection, limit: int = 500) -> int:

@@ -14,7 +14,7 @@ from models import database, files, poison
 from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, ErrorCode, Invalid, NotFound, RateLimited
-from models.fields import Reference, Sha256
+from models.fields import ObjectReference, Sha256
 from models.media import EntityType, Role
 from models.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
@@ -44,7 +44,7 @@ class NewJob(Struct, forbid_unknown_fields=True):
 
     entity_type: EntityType
     entity_id: UUID
-    source_reference: Reference
+    source_reference: ObjectReference
     role: Role = "primary"
     sha256: Sha256 | None = None
     on_duplicate: OnDuplicate = "link"

@@ -20,6 +20,7 @@ from models.database import Connection
 from models.jobs import Stage
 from models.lanes import LANES
 
+SCRAPES: Final = 4  # of a second that find out anew; a flood of them is told what the last one found
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 HTTP_REQUESTS: Final = Counter("episodes_http_requests_total", "Requests answered", ["method", "route", "status"])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from models import log, privacy, process
+from models.schema import SchemaError
 from models.settings import Settings, SettingsError, load
 
 logger = structlog.get_logger()
@@ -17,14 +18,14 @@ class NotStarted(Exception):
 
 
 def main(name: str, run: Callable[[Settings], object]) -> int:
-    """Run a program with its settings and its log; 1 and one line where a setting is wrong or it breaks."""
+    """Run a program with its settings and its log; 1 and one line where it cannot, or where it breaks."""
     process.on_stop(lambda: process.leave(0))
     privacy.conceal()
     try:
         settings = load()
         log.configure(settings.log_level, name)
         run(settings)
-    except SettingsError as error:
+    except (SettingsError, SchemaError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception:

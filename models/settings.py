@@ -27,6 +27,7 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 LARGEST_PORT: Final = 65535
+RATE_LIMIT: Final = 1200  # no person's work and no script's upload comes near it, and it is a hundredth of what we can
 URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url", "s3_endpoint_url", "jwks_url")
 SECRET_URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url")
 DEFAULT_PASSWORDS: Final = frozenset({"episodes", "postgres", "redis", "guest", "admin", "password", "changeme"})
@@ -63,7 +64,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwks_url: WebUrl | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
-    rate_limit_per_minute: Count = 0
+    rate_limit_per_minute: Count | None = None
+    idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
+    streams_per_caller: Count = 32
+    streams_total: Count = 400
     ingest_share: Count = 20_000
     trusted_proxies: Count = 0
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
@@ -77,6 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_retention_days: Span = 30
     integrity_days: Span = 30
     integrity_bytes_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
+
+    @property
+    def rate_limit(self) -> int:
+        """Requests a minute of one caller: ``RATE_LIMIT_PER_MINUTE``, else a limit only where others can reach us."""
+        if self.rate_limit_per_minute is not None:
+            return self.rate_limit_per_minute
+        return RATE_LIMIT if self.app_env in ("staging", "production") else 0
 
     @property
     def embedded_issuer(self) -> bool:

@@ -18,7 +18,9 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from models import presigned
 from models.errors import Fault, JobError, Rejected, Unavailable
+from models.presigned import Wish
 from models.references import Reference
 from models.settings import Settings
 from models.signing import EMPTY, MOMENT, Credentials, Signer, path
@@ -126,11 +128,18 @@ class Storage:
 
     def signed_get(self, source: Reference) -> str:
         """A URL that reads the object for an hour."""
-        return self._signer.url("GET", source, {}, URL_SECONDS, self._credentials())
+        return self.sign(Wish("GET", source.bucket, source.key, {}, URL_SECONDS, {}))
 
     def signed_put(self, target: Reference, headers: Mapping[str, str]) -> str:
         """A URL that stores an object within an hour, with exactly these headers."""
-        return self._signer.url("PUT", target, headers, URL_SECONDS, self._credentials())
+        return self.sign(Wish("PUT", target.bucket, target.key, dict(headers), URL_SECONDS, {}))
+
+    def sign(self, wish: Wish) -> str:
+        """A URL that is good for this from now on."""
+        target, keys = Reference(wish.bucket, wish.key), self._credentials()
+        url = self._signer.url(wish.method, target, wish.headers, wish.seconds, keys, parameters=wish.parameters)
+        presigned.note(url, wish)
+        return url
 
     async def start_parts(self, target: Reference, content_type: str) -> str:
         """Begin an upload in parts; its id."""
@@ -141,7 +150,7 @@ class Storage:
     def signed_part(self, target: Reference, upload_id: str, number: int, headers: Mapping[str, str]) -> str:
         """A URL that stores a part, counted from 1, within a day, with exactly these headers."""
         parameters = {"partNumber": str(number), "uploadId": upload_id}
-        return self._signer.url("PUT", target, headers, PART_URL_SECONDS, self._credentials(), parameters=parameters)
+        return self.sign(Wish("PUT", target.bucket, target.key, dict(headers), PART_URL_SECONDS, parameters))
 
     async def parts(self, target: Reference, upload_id: str) -> dict[int, str]:
         """The parts that have arrived: number → ETag.

@@ -21,7 +21,18 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import database, dispatch, housekeeping, metrics, process, program, seals, search_documents, search_walks
+from models import (
+    database,
+    dispatch,
+    housekeeping,
+    metrics,
+    process,
+    program,
+    schema,
+    seals,
+    search_documents,
+    search_walks,
+)
 from models.database import Pool
 from models.errors import Unavailable
 from models.lanes import WINDOW
@@ -183,6 +194,7 @@ async def run(settings: Settings) -> None:
             dispatcher = Dispatcher(settings)
             opened.enter_context(serve_metrics(settings, dispatcher.pool, loop))
             await database.reach(settings)
+            await asyncio.to_thread(schema.require, settings.database_url)
         task = asyncio.create_task(dispatcher.run())
         for number in process.STOPS:
             loop.add_signal_handler(number, _stop, task)

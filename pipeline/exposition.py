@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -17,10 +17,13 @@ from models.database import Pool
 from models.errors import Problem
 from models.metrics import Truth
 from models.program import NotStarted
+from models.recent import Recent
 from models.settings import Settings
 from models.walls import Walls
 
 PATIENCE_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 10
+CONNECTIONS: Final = 64
 
 Held = Callable[[], Walls | None]
 
@@ -67,6 +70,22 @@ class _Server(ThreadingHTTPServer):
         self._pool = pool
         self._loop = loop
         self.held = held
+        self._recent = Recent(self._read, metrics.SCRAPES)
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for each of a few connections; more are hung up on, so that they cannot use up the machine."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def allows(self, authorization: str) -> bool:
         """Whether this header may read the metrics."""
@@ -74,24 +93,28 @@ class _Server(ThreadingHTTPServer):
         return self._open or (bool(self._token) and hmac.compare_digest(authorization.encode(), wanted.encode()))
 
     def text(self) -> bytes:
-        """The metrics now."""
-        return metrics.exposition(self._truth())
-
-    def _truth(self) -> Truth | None:
-        reading = asyncio.run_coroutine_threadsafe(self._read(), self._loop)
+        """The metrics now, or a moment ago; without what the database knows where the loop that asks it is busy."""
+        reading = asyncio.run_coroutine_threadsafe(self._recent.get(), self._loop)
         try:
             return reading.result(PATIENCE_SECONDS)
-        except (FutureTimeoutError, psycopg.Error, Problem):
+        except FutureTimeoutError:
             reading.cancel()
-            return None
+            return metrics.exposition(None)
 
-    async def _read(self) -> Truth:
-        async with database.connection(self._pool) as connection:
-            return await metrics.truth(connection)
+    async def _read(self) -> bytes:
+        return await asyncio.to_thread(metrics.exposition, await self._truth())
+
+    async def _truth(self) -> Truth | None:
+        try:
+            async with database.connection(self._pool) as connection:
+                return await metrics.truth(connection)
+        except (psycopg.Error, Problem):
+            return None
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    timeout = SILENCE_SECONDS  # of a connection that sends nothing
 
     def do_GET(self) -> None:
         """``/metrics`` and ``/health/ready``, and nothing else."""
@@ -116,6 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Begin an answer, without the name and version of what gives it."""
+        self.send_response_only(code, message)
 
     def log_message(self, *_: object) -> None:
         """A scrape is not worth a line."""

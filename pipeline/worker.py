@@ -15,7 +15,7 @@ import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import database, process, program
+from models import database, process, program, schema
 from models.settings import Settings
 from pipeline import cage
 from pipeline.broker import make_broker
@@ -66,6 +66,7 @@ class Services(Middleware):
         loop = asyncio.get_running_loop()
         self._metrics.enter_context(serve_metrics(self._settings, context.pool, loop, lambda: context.sandbox.walls))
         await database.reach(self._settings)
+        await asyncio.to_thread(schema.require, self._settings.database_url)
         await context.open()
         self._reserve = Reserve(context, self._chains)
         self._watching = asyncio.create_task(self._reserve.watch())

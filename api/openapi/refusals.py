@@ -39,6 +39,12 @@ REFUSALS: Final[dict[int, Refusal]] = {
     ),
     403: _refusal("Forbidden", "FORBIDDEN", "The caller may not do this", "this needs the role admin; yours is viewer"),
     404: _refusal("NotFound", "NOT_FOUND", "There is no such thing, or it is deleted", "there is nothing here"),
+    408: _refusal(
+        "RequestTimeout",
+        "REQUEST_TIMEOUT",
+        "The body did not arrive in time",
+        "the body of the request did not arrive in time",
+    ),
     409: _refusal(
         "Conflict",
         "CONFLICT",
@@ -63,8 +69,8 @@ REFUSALS: Final[dict[int, Refusal]] = {
     429: _refusal(
         "RateLimited",
         "RATE_LIMIT_EXCEEDED",
-        "The caller sends more requests than it may",
-        "at most 600 requests a minute; try again in 2 s",
+        "The caller sends more requests, or has more streams open, than it may",
+        "at most 1200 requests a minute; try again in 2 s",
         headers=("Retry-After",),
     ),
     500: _refusal(
@@ -88,7 +94,7 @@ def refusals(one: Operation) -> set[int]:
     if one.asked:
         found.add(404)
     if one.method in ("POST", "PUT", "PATCH"):
-        found |= {413, 415}
+        found |= {408, 413, 415}
     if one.method == "POST":
         found.add(409)  # an Idempotency-Key
     if "expected" in one.handler.parsed_fn_signature.parameters:

@@ -567,16 +567,17 @@ async def test_a_key_that_the_issuer_takes_back_is_no_longer_good(
 ) -> None:
     provider.document = {"keys": [public(stranger, "one")]}
     authenticator, header = Authenticator(settings(provider, tmp_path)), token_of(stranger)
-    assert await authenticator.caller(header)
+    caller = await authenticator.caller(header)
     provider.document = {"keys": [public(generate_private_key(public_exponent=65537, key_size=2048), "two")]}
     clock[0] += 299
-    assert await authenticator.caller(header)
+    assert await authenticator.still(caller, header)
     assert provider.asked == 1
     clock[0] += 2
     assert authenticator.known(header)  # at once, while the keys are fetched beside
     await asyncio.to_thread(eventually, lambda: authenticator.known(header) is None)
     with pytest.raises(Unauthorized):
         await authenticator.caller(header)
+    assert not await authenticator.still(caller, header)
     assert provider.asked == 2
 
 

@@ -19,6 +19,7 @@ from tests.resources import (
     Resource,
     create,
 )
+from tests.stack import Stack
 
 every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
 
@@ -101,9 +102,63 @@ REFERENCES = [
 def test_a_reference_to_nothing_is_null_and_not_empty(editor: httpx2.Client, resource: Resource, name: str) -> None:
     answer = editor.post(resource.path, json=resource.body(editor) | {name: ""})
     assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", name)})
-    path = f"{resource.path}/{create(editor, resource, **{name: 's3://bucket/a'})[resource.key]}"
+    path = f"{resource.path}/{create(editor, resource, **{name: 's3://episodes-media/a'})[resource.key]}"
     assert errors(editor.patch(path, json={name: ""})) == {("VALIDATION_ERROR", name)}
     assert editor.patch(path, json={name: None}).json()["data"][name] is None
+
+
+ADDRESSES = [
+    "javascript:alert(1)",
+    "JavaScript:alert(1)",
+    "data:text/html,<script>",
+    "http://studio.example/a.jpg",
+    "HTTP://studio.example",
+    "//studio.example/a.jpg",
+    "ftp://studio.example/a",
+    "file:///etc/passwd",
+    "vbscript:x",
+    "a.jpg",
+    " https://studio.example/a",
+    "https:/studio.example",
+    "https://",
+    "https:// studio.example/a",
+    "https://us:er@studio.example/a",
+    "https://studio.example\\@evil.example",
+    "https://studio.example/a b",
+    "https://studio.example/a\n",
+    "https://studio.example/\u0007",
+    "s3://bucket/of/others.jpg",
+    "s3://episodes-media",
+    "s3://episodes-media/",
+    "s3://episodes-media/../a",
+    "s3://episodes-media/a\u202e\u0007",
+    "s3:///a",
+    "S3://episodes-media/a",
+    "x" * 1025,
+]
+
+
+@pytest.mark.parametrize(("resource", "name"), REFERENCES, ids=[name for _, name in REFERENCES])
+def test_a_reference_names_an_object_of_ours_or_an_https_address(
+    editor: httpx2.Client, resource: Resource, name: str
+) -> None:
+    row = create(editor, resource)
+    path = f"{resource.path}/{row[resource.key]}"
+    for wrong in ADDRESSES:
+        assert errors(editor.patch(path, json={name: wrong})) == {("VALIDATION_ERROR", name)}, wrong
+    assert errors(editor.post(resource.path, json=resource.body(editor) | {name: ADDRESSES[0]})) == {
+        ("VALIDATION_ERROR", name)
+    }
+    for right in ("s3://episodes-media/a b/é.jpg", "s3://episodes-thumbnails/a", "https://studio.example:8443/é?x=1#y"):
+        answer = editor.patch(path, json={name: right})
+        assert (answer.status_code, answer.json()["data"][name]) == (200, right)
+
+
+def test_a_reference_of_old_does_not_stand_in_the_way_of_other_changes(server: Stack, editor: httpx2.Client) -> None:
+    outfit = create(editor, OUTFIT)["outfit_id"]
+    server.sql("update outfits set image_reference = 'http://old.example/a' where outfit_id = %s", outfit)
+    answer = editor.patch(f"{OUTFIT.path}/{outfit}", json={"description": "as it was"})
+    assert (answer.status_code, answer.json()["data"]["image_reference"]) == (200, "http://old.example/a")
 
 
 @every

@@ -67,9 +67,28 @@ def test_the_documentation_is_protected_and_still_loads(anonymous: httpx2.Client
     answer = anonymous.get(path)
     assert {name: once(answer, name) for name in PROTECTED} == PROTECTED
     policy = once(answer, "Content-Security-Policy")
-    assert "frame-ancestors 'none'" in policy
-    assert "default-src 'none'" not in policy  # the page says itself what it loads
+    allowed = {name: sources for name, _, sources in (part.strip().partition(" ") for part in policy.split(";"))}
+    nothing = ("object-src", "base-uri", "form-action", "frame-ancestors")
+    assert {allowed[name] for name in nothing} == {"'none'"}
+    assert {allowed[name] for name in ("default-src", "script-src", "connect-src")} == {"'self'"}
     assert "no-store" not in answer.headers.get("Cache-Control", "")
+
+
+def test_the_documentation_keeps_no_token(anonymous: httpx2.Client) -> None:
+    assert "persistAuthorization: false" in anonymous.get("/schema/assets/start.js").text
+    assert "localStorage" not in anonymous.get("/schema").text
+
+
+@pytest.mark.parametrize("path", ["/health", "/schema", "/nowhere", SHOW.path])
+def test_no_answer_tells_what_gives_it(anonymous: httpx2.Client, server: Stack, path: str) -> None:
+    for answer in (anonymous.get(path), httpx2.request("BREW", f"{server.url}{path}", **PLAIN)):
+        assert not answer.headers.get("Server")
+
+
+def test_no_other_server_of_ours_tells_what_it_is(server: Stack) -> None:
+    storage = server.environ["S3_ENDPOINT_URL"]
+    for method, url in (("GET", server.metrics_url), ("BREW", server.metrics_url), ("GET", storage), ("BREW", storage)):
+        assert not httpx2.request(method, url, **PLAIN).headers.get("Server")
 
 
 def test_an_asset_of_the_documentation_may_be_kept(anonymous: httpx2.Client) -> None:
@@ -90,6 +109,7 @@ def test_outside_development_browsers_are_held_to_https_and_to_the_allowed_origi
     stack = new_stack(APP_ENV="staging", ALLOWED_ORIGINS=f"{STUDIO}, https://edit.example")
     stack.api.start()
     with stack.client("viewer") as client:
+        assert client.get(SHOW.path).headers["RateLimit-Limit"] == "1200"
         for path in ("/health", SHOW.path, "/nowhere", "/schema"):
             assert once(client.get(path), HTTPS).startswith("max-age=31536000")
         check_origins(client)

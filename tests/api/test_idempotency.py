@@ -1,8 +1,11 @@
 """Idempotency-Key: the same request twice has one effect and one answer."""
 
+import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -92,6 +95,77 @@ def test_another_body_or_path_with_the_same_key_is_a_conflict(editor: httpx2.Cli
         answer = editor.post(path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "CONFLICT")
     assert editor.post(CLIP.path, json={"title": title}, headers=headers).headers["Idempotency-Replayed"] == "true"
+
+
+def test_another_query_with_the_same_key_is_another_request_however_it_is_written(admin: httpx2.Client) -> None:
+    headers, check = key(), "/api/v1/search/check"
+    assert admin.post(f"{check}?repair=false", headers=headers).is_success
+    for again in (f"{check}?repair=false", f"{check}/?repair=f%61lse", "/api/v1/se%61rch/check?repair=false"):
+        assert admin.post(again, headers=headers).headers["Idempotency-Replayed"] == "true"
+    for other in (f"{check}?repair=true", check):
+        assert admin.post(other, headers=headers).status_code == 409
+
+
+HOSTS = (b"[", b"[::", b"a:b:c", b"x:99999999", b"x:-1", b"a@b", b"[v1.x]", b"", b"%zz", b"\xff", b"a b", b"x:\xd9\xa3")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_whatever_a_request_says_of_its_host_is_no_fault_of_ours(server: Stack, host: bytes) -> None:
+    token = server.token("editor").encode()
+    for line, code in (
+        (b"POST /api/v1/clips", b"201"),
+        (b"GET /api/v1/clips?limit=x", b"400"),
+        (b"GET /a?\xff", b"404"),
+    ):
+        body = b'{"title": "Anywhere"}' if line.startswith(b"POST") else b""
+        sent = b"Authorization: Bearer %b\r\nIdempotency-Key: %b\r\nContent-Type: application/json" % (
+            token,
+            uuid4().hex.encode(),
+        )
+        head = b"%b HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n%b\r\nContent-Length: %d\r\n\r\n" % (
+            line,
+            host,
+            sent,
+            len(body),
+        )
+        assert answered(server, head + body) in (code, b"400")
+
+
+def answered(server: Stack, request: bytes) -> bytes:
+    """The status of the answer to these bytes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.recv(4096).partition(b"\r\n")[0][9:12]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/upload/generate-url", "/api/v1/upload/multipart"])
+def test_a_presigned_url_is_not_kept_and_a_replay_has_one_that_is_signed_anew(
+    server: Stack, editor: httpx2.Client, path: str
+) -> None:
+    headers = key()
+    body = {"file_name": "a.mp4", "file_type": "video/mp4", "entity_type": "clip", "file_size": 70 * 1024 * 1024}
+    first = editor.post(path, json=body, headers=headers).json()["data"]
+    kept = "select convert_from(body, 'utf8') || presigned::text from idempotency_keys where key = %s"
+    ((text,),) = server.sql(kept, headers["Idempotency-Key"])
+    assert not re.search("signature|x-amz-credential", text, re.IGNORECASE)
+    moment = re.search(r"X-Amz-Date=(\w+)", str(first))
+    eventually(lambda: datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ") != (moment and moment[1]))
+    again = editor.post(path, json=body, headers=headers)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert unsigned(again.json()["data"]) == unsigned(first)
+    assert again.json()["data"] != first
+    for one in urls(again.json()["data"]):
+        assert "AccessDenied" not in httpx2.put(one, headers=first.get("headers"), content=b"", **PLAIN).text
+
+
+def urls(upload: dict[str, Any]) -> list[str]:
+    """Where to send what."""
+    return [upload["uploadUrl"]] if "uploadUrl" in upload else [part["url"] for part in upload["parts"]]
+
+
+def unsigned(upload: dict[str, Any]) -> str:
+    """All of an answer but when and how its URLs are signed."""
+    return re.sub(r"X-Amz-(Date|Signature|Credential)=[^&']*", "", str(upload))
 
 
 def test_many_at_once_have_one_effect(server: Stack, editor: httpx2.Client) -> None:

@@ -137,7 +137,7 @@ def test_every_operation_lists_what_it_refuses_with_the_code(document: dict[str,
         assert ("401" in answers) == (path.startswith("/api/") or path == "/metrics")
         assert {"403", "429", "503"} <= set(answers) or not path.startswith("/api/")
         assert ("404" in answers) == ("{" in path or operation["operationId"] in OF_AN_UPLOAD)
-        assert ("415" in answers) == ("413" in answers) == (method in ("post", "put", "patch"))
+        assert ("415" in answers) == ("413" in answers) == ("408" in answers) == (method in ("post", "put", "patch"))
         for status, answer in answers.items():
             found = resolved(document, answer)
             assert "X-Request-ID" in found["headers"]
@@ -147,7 +147,7 @@ def test_every_operation_lists_what_it_refuses_with_the_code(document: dict[str,
                 codes.setdefault(status, set()).add(code)
     assert codes["412"] == {"PRECONDITION_FAILED"}
     assert all(len(found) == 1 for found in codes.values())
-    assert set(codes) == {"400", "401", "403", "404", "409", "412", "413", "415", "429", "500", "503"}
+    assert set(codes) == {"400", "401", "403", "404", "408", "409", "412", "413", "415", "429", "500", "503"}
 
 
 def test_headers_are_named_where_they_count(document: dict[str, Any]) -> None:

@@ -71,10 +71,28 @@ def test_keys_from_elsewhere_need_the_name_of_their_issuer() -> None:
 
 def test_the_defaults_are_the_promised_ones() -> None:
     found = load(NEEDED)
-    assert (found.app_env, found.port, found.metrics, found.rate_limit_per_minute) == ("development", 3000, 4000, 0)
+    assert (found.app_env, found.port, found.metrics, found.rate_limit) == ("development", 3000, 4000, 0)
     assert found.broker == NEEDED["REDIS_URL"]
     assert found.episodes_home == Path(".data")
     assert found.embedded_issuer
+
+
+@pytest.mark.parametrize(
+    ("app_env", "given", "limit"),
+    [
+        ("development", {}, 0),
+        ("test", {}, 0),
+        ("staging", {}, 1200),
+        ("production", {}, 1200),
+        ("production", {"RATE_LIMIT_PER_MINUTE": "0"}, 0),
+        ("production", {"RATE_LIMIT_PER_MINUTE": "60"}, 60),
+        ("development", {"RATE_LIMIT_PER_MINUTE": "60"}, 60),
+    ],
+)
+def test_requests_are_limited_where_others_can_reach_us_unless_somebody_says_otherwise(
+    app_env: str, given: dict[str, str], limit: int
+) -> None:
+    assert load(PRODUCTION | {"APP_ENV": app_env} | given).rate_limit == limit
 
 
 def test_the_broker_may_be_another_server() -> None:

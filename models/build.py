@@ -1,0 +1,26 @@
+"""What this code is: its version and the commit that it was built from."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+VERSION: Final = version("episodes")
+PROJECT: Final = Path(__file__).parents[1]
+
+
+@cache
+def commit() -> str | None:
+    """``EPISODES_COMMIT``, which an image is built with; else that of the checkout, if it is one."""
+    if told := os.environ.get("EPISODES_COMMIT"):
+        return told
+    git = shutil.which("git")
+    if git is None or not (PROJECT / ".git").exists():
+        return None
+    asked = subprocess.run(  # noqa: S603  (a fixed question)
+        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None
