@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 
-from api.dependencies import Db
+from api.dependencies import Db, Past
 from api.envelope import Data, Listing, listing
 from models import audit, seals
 from models.actions import Action
@@ -16,6 +16,7 @@ from models.database import Connection
 from models.errors import NotFound
 from models.paging import LONGEST_CURSOR, Whole, decode_cursor, encode_cursor
 from models.seals import Verdict
+from models.trash import living
 
 LIST = "audit_log"
 SORT = "-audit_id"
@@ -68,16 +69,17 @@ async def changes(
     return listing(found, limit=limit, total=min(total, 100_000), next_cursor=following)
 
 
-async def history_of(
-    db: Connection, entity_type: str, entity_id: UUID, limit: int, cursor: str | None
-) -> Listing[AuditRow]:
-    """What became of one thing, also of a deleted one.
+async def history_of(db: Connection, entity_type: str, entity_id: UUID, past: Past) -> Listing[AuditRow]:
+    """What became of one thing; of a deleted one for who may look into the trash.
 
     Raises:
-        NotFound: where there never was such a thing.
+        NotFound: where there never was such a thing, or it is hidden from the caller.
     """
+    missing = NotFound(f"there is no {entity_type.replace('_', ' ')} {entity_id}")
+    if not past.deleted and not await living(db, entity_type, entity_id):
+        raise missing
     wanted = AuditFilter(entity_type=entity_type, entity_id=entity_id)
-    page = await changes(db, wanted, limit, cursor, f"{entity_type} {entity_id}")
-    if not page.data and cursor is None:
-        raise NotFound(f"there is no {entity_type.replace('_', ' ')} {entity_id}")
+    page = await changes(db, wanted, past.limit, past.cursor, f"{entity_type} {entity_id}")
+    if not page.data and past.cursor is None:
+        raise missing
     return page

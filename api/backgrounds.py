@@ -3,8 +3,8 @@
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -63,7 +63,5 @@ class BackgroundController(Controller):
         return await thumbnails_of(db, files, "background", background.background_id)
 
     @get("/{background_id:str}/history", summary="Who changed a background")
-    async def list_background_history(
-        self, db: Db, background_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "background", background_id, limit, cursor)
+    async def list_background_history(self, db: Db, background_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "background", background_id, past)

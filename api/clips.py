@@ -5,8 +5,8 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Hash, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -87,7 +87,5 @@ class ClipController(Controller):
         return await thumbnails_of(db, files, "clip", clip.clip_id)
 
     @get("/{clip_id:str}/history", summary="Who changed a clip")
-    async def list_clip_history(
-        self, db: Db, clip_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "clip", clip_id, limit, cursor)
+    async def list_clip_history(self, db: Db, clip_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "clip", clip_id, past)

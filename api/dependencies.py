@@ -7,6 +7,7 @@ from litestar import Litestar, Request
 from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from litestar.routes import HTTPRoute
+from msgspec import Struct
 
 from api import preconditions
 from api.envelope import REQUEST_ID
@@ -21,12 +22,22 @@ from models.versions import Wanted
 
 AnyRequest = Request[Any, Any, Any]
 
+
+class Past(Struct, frozen=True):
+    """A page of a history, and whether also what is deleted may be looked at."""
+
+    limit: int
+    cursor: str | None
+    deleted: bool
+
+
 # The types in which a handler asks for these; they are ours, so Litestar need not check them.
 Db = NamedDependency[SkipValidation[Connection]]
 Who = NamedDependency[SkipValidation[Actor]]
 Files = NamedDependency[SkipValidation[Storage]]
 Config = NamedDependency[SkipValidation[Settings]]
 Paging = NamedDependency[SkipValidation[PageQuery]]
+History = NamedDependency[SkipValidation[Past]]
 Expected = NamedDependency[SkipValidation[Wanted | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
@@ -88,6 +99,17 @@ def paging(
     return PageQuery(limit=limit, cursor=cursor, sort=sort, q=q, include_deleted=trash)
 
 
+def past(
+    request: AnyRequest,
+    limit: Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")] = 50,
+    cursor: Annotated[
+        str | None, QueryParameter(max_length=LONGEST_CURSOR, description="nextCursor of the page before.")
+    ] = None,
+) -> Past:
+    """The page of a history that is asked for."""
+    return Past(limit, cursor, request.scope["auth"].may("admin"))
+
+
 def expected(
     request: AnyRequest,
     if_match: Annotated[
@@ -116,6 +138,7 @@ PROVIDERS: Final = {
     "config": Provide(settings, sync_to_thread=False),
     "trash": Provide(trash, sync_to_thread=False),
     "paging": Provide(paging, sync_to_thread=False),
+    "past": Provide(past, sync_to_thread=False),
     "expected": Provide(expected, sync_to_thread=False),
 }
 

@@ -6,8 +6,8 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.parameters import DateFilter, Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -87,7 +87,5 @@ class EpisodeController(Controller):
         return await thumbnails_of(db, files, "episode", episode.episode_id)
 
     @get("/{episode_id:str}/history", summary="Who changed an episode")
-    async def list_episode_history(
-        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "episode", episode_id, limit, cursor)
+    async def list_episode_history(self, db: Db, episode_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "episode", episode_id, past)

@@ -3,8 +3,8 @@
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, JsonFilter, Reason, TagFilter, contained
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -75,7 +75,5 @@ class OutfitController(Controller):
         return await thumbnails_of(db, files, "outfit", outfit.outfit_id)
 
     @get("/{outfit_id:str}/history", summary="Who changed an outfit")
-    async def list_outfit_history(
-        self, db: Db, outfit_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "outfit", outfit_id, limit, cursor)
+    async def list_outfit_history(self, db: Db, outfit_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "outfit", outfit_id, past)

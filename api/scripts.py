@@ -9,8 +9,8 @@ from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import Cursor, history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -119,10 +119,8 @@ class ScriptController(Controller):
         return await thumbnails_of(db, files, "script", script.script_id)
 
     @get("/{script_id:str}/history", summary="Who made, activated or deleted a version")
-    async def list_script_history(
-        self, db: Db, script_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "script", script_id, limit, cursor)
+    async def list_script_history(self, db: Db, script_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "script", script_id, past)
 
 
 def _version(script: Script) -> Version:

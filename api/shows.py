@@ -4,8 +4,8 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -54,7 +54,5 @@ class ShowController(Controller):
         return await thumbnails_of(db, files, "show", show.show_id)
 
     @get("/{show_id:str}/history", summary="Who changed a show")
-    async def list_show_history(
-        self, db: Db, show_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "show", show_id, limit, cursor)
+    async def list_show_history(self, db: Db, show_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "show", show_id, past)

@@ -3,8 +3,8 @@
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
-from api.audit import Cursor, Limit, history_of
-from api.dependencies import Db, Expected, Files, Paging, Trash, Who
+from api.audit import history_of
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.parameters import Id, Reason, TagFilter
 from api.thumbnails import Thumbnail, thumbnails_of
@@ -59,7 +59,5 @@ class UiElementController(Controller):
         return await thumbnails_of(db, files, "ui_element", ui_element.ui_element_id)
 
     @get("/{ui_element_id:str}/history", summary="Who changed a UI element")
-    async def list_ui_element_history(
-        self, db: Db, ui_element_id: Id, limit: Limit = 50, cursor: Cursor = None
-    ) -> Listing[AuditRow]:
-        return await history_of(db, "ui_element", ui_element_id, limit, cursor)
+    async def list_ui_element_history(self, db: Db, ui_element_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "ui_element", ui_element_id, past)

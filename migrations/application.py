@@ -21,6 +21,11 @@ RIGHTS: Final = SQL("""
     revoke all on audit_log, audit_seals, alembic_version from {role} cascade;
     grant select on audit_log, audit_seals, alembic_version to {role};
     grant insert (format, upto, rows, hash, audit_ids, digests) on audit_seals to {role};
+    do $$ begin
+        if to_regprocedure('redact(text, uuid)') is not null then
+            grant execute on function redact(text, uuid) to {role};
+        end if;
+    end $$;
     grant insert (actor, action, entity_type, entity_id, before, after, request_id, job_id) on audit_log to {role};
 """)
 

@@ -12,7 +12,10 @@ from models.database import Connection
 
 
 class AuditRow(Struct):
-    """One change: ``before`` and ``after`` hold what changed and nothing else."""
+    """One change: ``before`` and ``after`` hold what changed and nothing else.
+
+    Where it is ``redacted``, what it told of was purged since, and what might tell of a person was taken out.
+    """
 
     audit_id: int
     at: datetime
@@ -24,6 +27,7 @@ class AuditRow(Struct):
     after: dict[str, Any] | None
     request_id: str
     job_id: UUID | None
+    redacted: bool
 
 
 class AuditFilter(Struct):
@@ -45,7 +49,9 @@ _CONDITIONS: Final = {
     "since": "at >= %(since)s",
     "until": "at <= %(until)s",
 }
-_COLUMNS: Final = "audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id"
+_COLUMNS: Final = (
+    "audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id, redacted_with is not null"
+)
 
 
 async def page(

@@ -1,8 +1,9 @@
 """Emptying the trash: rows that were deleted long ago go for good.
 
 A row stays as long as another one, living or in the trash, belongs to it: a show its episodes, an episode its clips.
-Scripts are part of their episode and go with it, and so do links. What a row was, the audit log still says. Its files
-go with it unless somebody else shows them; their objects are orphans then. So do its jobs that failed.
+Scripts are part of their episode and go with it, and so do links. That it was there, the audit log still says, and who
+did what to it when; what might tell of a person is redacted. Its files go with it unless somebody else shows them;
+their objects are orphans then. So do its jobs that failed.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,12 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from models import database
+from models import database, search_words
 from models.changes import Actor, recorded
 from models.database import Connection
 
 SLICE: Final = 100  # rows of one transaction
+PERSONS: Final = ("guest",)  # of these, not even a word is kept that nothing else has
 LINKED: Final = ("outfit", "ui_element", "background", "component", "guest")
 
 
@@ -61,8 +63,9 @@ _DELETE: Final = """
     with gone as (
         delete from {table} where {key} = any(%(ids)s) returning {key} as id, jsonb_strip_nulls(to_jsonb(old)) as was
     ), audited as (
-        insert into audit_log (actor, action, entity_type, entity_id, before, request_id, job_id)
-        select %(actor)s, 'purge', {type}, id, was, %(request_id)s, %(job_id)s from gone
+        insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id, job_id)
+        select %(actor)s, 'purge', {type}, id, redacted(was), jsonb_build_object('redacted', redact({type}, id)),
+               %(request_id)s, %(job_id)s from gone
     ), announced as (
         insert into outbox (entity_type, entity_id) select {type}, id from gone
     )
@@ -75,12 +78,15 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
     ids = await _due(connection, entity_type, before)
     if not ids:
         return Purged(0, 0)
+    words = await search_words.words_of(connection, entity_type, ids) if entity_type in PERSONS else []
     await _unlink(connection, actor, entity_type, ids)
     if entity_type == "episode":
         await _scripts(connection, actor, ids)
     await _files(connection, actor, entity_type, ids)
     failed = await database.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
     await database.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
+    if words:
+        await search_words.forget(connection, words)
     return Purged(len(ids), failed)
 
 

@@ -33,12 +33,14 @@ class Break(Struct):
 class Verdict(Struct):
     """Whether each seal fits its rows; up to ``broken``, so many ``seals`` over so many ``rows`` do.
 
+    Of all rows, ``redacted`` say less than they did, because what they tell of was purged.
     ``last_seal`` kept elsewhere proves later that nothing up to it was rewritten or cut off.
     """
 
     seals: int
     rows: int
     unsealed: int
+    redacted: int
     intact: bool
     broken: Break | None
     last_seal: str | None
@@ -47,9 +49,17 @@ class Verdict(Struct):
 # The digest of a row is over these columns, not over those it may get: they would be for another format of seals.
 _TEXT: Final = """
     (select to_jsonb(one)::text from (
-        select audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id, transaction
+        select audit_log.audit_id, audit_log.at, audit_log.actor, audit_log.action, audit_log.entity_type,
+               audit_log.entity_id, audit_log.before, audit_log.after, audit_log.request_id, audit_log.job_id,
+               audit_log.transaction
     ) as one)"""
-_DIGEST: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
+_CONTENT: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
+# A redacted row keeps the digest it had, if the purge that redacted it vouches for what is left; else it has none.
+_DIGEST: Final = f"""
+    case when redacted_with is null then {_CONTENT} when exists (
+        select from audit_log as purge where purge.entity_id = audit_log.redacted_with and purge.action = 'purge'
+            and purge.after -> 'redacted' ->> audit_log.audit_id::text = encode({_CONTENT}, 'hex')
+    ) then digest else '' end"""
 # What a seal says of itself, the same in every time zone.
 _HEAD: Final = "sha256(convert_to(concat_ws(' ', upto, rows, extract(epoch from sealed_at)), 'UTF8'))"
 _NAMED: Final = b"select concat(seal_id, ':', encode(hash, 'hex')) from audit_seals "
@@ -131,7 +141,8 @@ async def verify(connection: Connection, kept: str | None = None) -> Verdict:
     last = await database.value(connection, _NAMED + b"order by seal_id desc limit 1")
     seals, rows, broken = await _walk(connection)
     broken = broken or await _missing(connection, kept)
-    return Verdict(seals, rows, await _unsealed(connection), broken is None, broken, last)
+    redacted = await database.value(connection, "select count(*) from audit_log where redacted_with is not null")
+    return Verdict(seals, rows, await _unsealed(connection), redacted, broken is None, broken, last)
 
 
 async def _walk(connection: Connection) -> tuple[int, int, Break | None]:
@@ -181,7 +192,7 @@ _OWN: Final = f"""
     ), found as (
         select audit_id, {_DIGEST} as digest from audit_log where audit_id in (select audit_id from sealed)
     )
-    select audit_id, case when found.digest is null then 'row removed' else 'row changed' end
+    select audit_id, case when found.audit_id is null then 'row removed' else 'row changed' end
     from sealed left join found using (audit_id)
     where sealed.digest is distinct from found.digest order by audit_id limit 1
 """  # noqa: S608

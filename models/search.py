@@ -77,7 +77,7 @@ class _Page(msgspec.Struct):
 # What is asked, read once for all rows; ``newest`` is the last document that the first page knew.
 _ASKED: Final = """
     asked as materialized (
-        select complete, begun, ranking, %(filter)s::text::tsquery as filter,
+        select complete, begun, ranking, shown, %(filter)s::text::tsquery as filter,
                least(%(newest)s, (select last_value from search_documents_serial_seq)) as newest
         from {reading}
     )"""
@@ -86,15 +86,15 @@ _ASKED: Final = """
 _CALLED: Final = """
     called as materialized (
         select 4 as worth, serial, entity_type, entity_id, tags, status, vector from search_documents, asked
-        where left(fold(title), 100) = left(fold(btrim(%(q)s, ' "')), 100) and -serial >= -newest
-          and (filter is null or vector @@ filter)
+        where left(fold(title), 100) = left(fold(btrim(normalize(%(q)s), ' "')), 100) and -serial >= -newest
+          and numnode(complete) > 0 and (filter is null or vector @@ filter)
         order by -serial limit %(most)s + 1
     )"""
 _WAY: Final = """
     {name} as materialized (
         select {worth} as worth, found.* from asked, newest_matches(
             case when filter is null then {query} else {query} && filter end, {titled}, newest, %(most)s + 1
-        ) as found where {needed}
+        ) as found where numnode(complete) > 0 and {needed}
     )"""
 # name, what a match is worth, the words, whether all of them are in the title, how many found before are enough
 _WAYS: Final = (
@@ -131,12 +131,13 @@ _PAGE: Final = """
         order by rank desc, serial desc limit %(limit)s + 1
     ), hits as (
         select document.serial, entity_type, entity_id, title, rank, tags, show_id,
-               ts_headline(('public.folded_' || language)::regconfig,
-                           translate(left(body, 20000), E'\\x02\\x03', ''), ranking, %(marks)s) as snippet,
+               ts_headline(('public.folded_' || language)::regconfig, separated(said), shown,
+                           %(marks)s || case when dense(said) then %(dense)s else '' end) as snippet,
                (select file_reference from thumbnails
                 where thumbnails.entity_type = document.entity_type and thumbnails.entity_id = document.entity_id
                   and size_variant = 'small') as thumbnail
-        from page join search_documents as document using (entity_type, entity_id), asked
+        from page join search_documents as document using (entity_type, entity_id), asked,
+             translate(left(body, 20000), E'\\x02\\x03\\x1f', '') as said
     )
     select newest, (select count(*) from found),
            (select coalesce(jsonb_object_agg(entity_type, number), '{{}}')
@@ -148,6 +149,7 @@ _PAGE: Final = """
     from asked
 """
 _MARKS: Final = "StartSel=\x02, StopSel=\x03, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=' … '"
+_DENSE: Final = ", MaxWords=40, ShortWord=0"  # where each syllable is taken for a word
 
 
 async def search(connection: Connection, wanted: SearchQuery) -> Results:
@@ -157,6 +159,8 @@ async def search(connection: Connection, wanted: SearchQuery) -> Results:
         Invalid: naming ``cursor``.
     """
     params = _params(wanted)
+    if not wanted.q.strip() and params["filter"] is None:
+        return Results([], 0, False, {}, {}, None)
     for reading in _readings(wanted.q):
         query = _query(reading, browsing=not wanted.q.strip(), first=wanted.cursor is None)
         page = await _page(connection, query, params)
@@ -239,6 +243,7 @@ def _params(wanted: SearchQuery) -> dict[str, Any]:
         "limit": wanted.limit,
         "most": MOST,
         "marks": _MARKS,
+        "dense": _DENSE,
         **msgspec.structs.asdict(place),
     }
 
@@ -261,9 +266,15 @@ def prefix_of(text: str) -> str:
 def _results(page: _Page, wanted: SearchQuery) -> Results:
     hits = page.hits[: wanted.limit]
     for hit in hits:
-        hit.snippet = escape(hit.snippet).replace("\x02", "<mark>").replace("\x03", "</mark>")
+        hit.snippet = _marked(hit.snippet)
     following = None
     if len(page.hits) > wanted.limit:
         place = _Place(hits[-1].rank, hits[-1].serial, page.newest)
         following = encode_cursor(LIST, SORT, place, hits[-1].entity_id)
     return Results(hits, min(page.total, MOST), page.total > MOST, page.types, page.tags, following)
+
+
+def _marked(snippet: str) -> str:
+    """As HTML; marks of what stands together become one."""
+    text = escape(snippet).replace("\x1f", "").replace("\x03\x02", "")
+    return text.replace("\x02", "<mark>").replace("\x03", "</mark>")

@@ -1,4 +1,4 @@
-"""What stays in the trash when a row comes back: no row is deleted or restored along with another."""
+"""What lies in the trash, and what stays there when a row comes back: none is deleted or restored with another."""
 
 from collections.abc import Mapping
 from typing import Final, LiteralString
@@ -30,6 +30,12 @@ _BESIDE: Final[Mapping[str, Mapping[str, LiteralString]]] = {
 }
 
 
+async def living(connection: Connection, entity_type: str, key: UUID) -> bool:
+    """Whether there is such a row, and it is not deleted, nor what it is a part of."""
+    found: bool = await database.value(connection, _LIVING[entity_type], {"key": key})
+    return found
+
+
 async def still_deleted(connection: Connection, entity_type: str, key: UUID) -> dict[str, int]:
     """How many rows that belong to a row, or that it belongs to or is linked with, are deleted; by their kind."""
     found: dict[str, int] = await database.value(connection, _QUERIES[entity_type], {"key": key})
@@ -46,3 +52,12 @@ def _query(beside: Mapping[str, LiteralString]) -> bytes:
 
 
 _QUERIES: Final = {entity_type: _query(beside) for entity_type, beside in _BESIDE.items()}
+_LIVING: Final = {
+    entity_type: f"""
+        select exists (select from {entity_type}s as it where {entity_type}_id = %(key)s and it.deleted_at is null{
+        " and exists (select from episodes where episode_id = it.episode_id and deleted_at is null)"
+        if entity_type == "script"
+        else ""
+    })""".encode()  # noqa: S608
+    for entity_type in _BESIDE
+}

@@ -122,7 +122,8 @@ def _verdict(verdict: Row) -> str:
     held = f"{verdict['rows']} changes in {verdict['seals']} seals hold"
     if verdict["intact"]:
         last = f"\nLast seal: {verdict['last_seal']}" if verdict["last_seal"] else ""
-        return f"{held}; {verdict['unsealed']} are not sealed yet.{last}"
+        redacted = f"; {verdict['redacted']} are redacted" if verdict["redacted"] else ""
+        return f"{held}{redacted}; {verdict['unsealed']} are not sealed yet.{last}"
     broken = verdict["broken"]
     subject, _, was = broken["what"].partition(" ")
     what = f"Row {broken['audit_id']} was {was}, in seal" if subject == "row" else f"Somebody {was} seal"

@@ -53,7 +53,7 @@ def _beyond_the_schema(error: dict[str, str]) -> bool:
 
 @schemathesis.check
 def deleted_things_are_gone(ctx: Any, response: Any, case: Any) -> None:
-    """``use_after_free``, but for what is promised of deleted things: a history, and an admin's ``include_deleted``."""
+    """``use_after_free``, but for what an admin is promised of deleted things: a history, and ``include_deleted``."""
     try:
         use_after_free(ctx, response, case)
     except UseAfterFree:

@@ -32,6 +32,7 @@ THINGS: Final = [
 COLOURS: Final = ["red", "ivory", "emerald", "navy", "rose", "amber", "cobalt", "silver", "olive", "plum"]
 PLACES: Final = ["studio", "runway", "rooftop", "garden", "atelier", "backstage", "harbour", "market"]
 TAGS: Final = ["summer", "winter", "fitting", "interview", "closeup", "wide", "slow", "teaser", "archive", "press"]
+DENSE: Final = ["春季连衣裙搭配指南", "夏のファッションコーデ", "서울한복촬영", "ชุดเดรสสีแดง"]  # without spaces
 TEXTS: Final = 2_000  # different texts, shared by all clips; each clip has a word of its own besides
 
 
@@ -102,6 +103,7 @@ def _texts(connection: Connection) -> list[_Text]:
 def _words(rng: Random) -> dict[str, Any]:
     title = f"{rng.choice(COLOURS)} {rng.choice(THINGS)} in the {rng.choice(PLACES)}"
     description = [rng.choice([*THINGS, *COLOURS, *PLACES]) + str(rng.randrange(1000)) for _ in range(6)]
+    description.append(rng.choice(DENSE))
     return {"title": title, "body": " ".join(description), "tags": rng.sample(TAGS, 3)}
 
 

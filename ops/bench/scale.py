@@ -84,6 +84,11 @@ def questions(count: int) -> dict[str, list[str]]:
         "list, text": [f"{LIST}&q={rows.own_word(number)}" for number in some],
         "search, one clip": [f"/api/v1/search?q={rows.own_word(number)}" for number in some],
         "search, words of many": [f"/api/v1/search?q={quote(title)}" for title in titles],
+        "search, a beginning": [f"/api/v1/search?q={title[:-2]}" for title in map(quote, titles)],
+        "search, mistyped": [f"/api/v1/search?q={quote(title[1:])}" for title in titles],
+        "search, without spaces": [
+            f"/api/v1/search?q={quote(text)}" for text in ("连衣裙", "ファッション", "夏", "촬영")
+        ],
     }
 
 

@@ -43,8 +43,9 @@ Places = dict[str, dict[str, Any]]
 def places(server: Stack) -> Places:
     """Each list, by its path and sort, with the position of its second page."""
     with server.client("admin") as client:
-        paths = [*_filled(client), "/api/v1/audit", "/api/v1/search"]
+        paths = [*_filled(client), "/api/v1/audit"]
         ways: list[tuple[str, dict[str, str]]] = [(path, {}) for path in paths]
+        ways += [("/api/v1/search", {"type": "clip"})]
         ways += [(resource.path, {"sort": sort}) for resource in RESOURCES for sort in ("updated_at", resource.title)]
         return {f"{path} {sort}": _place(client, path, sort) for path, sort in ways}
 

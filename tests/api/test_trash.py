@@ -124,6 +124,33 @@ def test_only_admins_look_into_the_trash_or_restore(
 
 
 @every
+def test_the_history_of_what_is_deleted_is_for_admins(
+    editor: httpx2.Client, admin: httpx2.Client, viewer: httpx2.Client, resource: Resource
+) -> None:
+    gone = Deleted(editor, resource)
+    for client in (viewer, editor):
+        for params in ({}, {"limit": "1"}):
+            assert error(client.get(f"{gone.path}/history", params=params)) == (404, "NOT_FOUND", None)
+    deleted, *_ = admin.get(f"{gone.path}/history").json()["data"]
+    assert (deleted["action"], deleted["after"]["deleted_reason"]) == ("delete", "filed twice")
+    still_deleted(admin, gone.path)
+    assert [row["action"] for row in viewer.get(f"{gone.path}/history").json()["data"]][:2] == ["restore", "delete"]
+
+
+@every
+def test_a_viewer_reads_nothing_of_what_is_deleted_by_any_route(
+    editor: httpx2.Client, viewer: httpx2.Client, resource: Resource
+) -> None:
+    gone = Deleted(editor, resource)
+    paths = viewer.get("/schema/openapi.json").json()["paths"]
+    asked = [path for path, item in paths.items() if "get" in item and path.count("{") == 1 and resource.key in path]
+    assert f"{resource.path}/{{{resource.key}}}/history" in asked
+    for path in asked:
+        answer = viewer.get(path.replace(f"{{{resource.key}}}", gone.key))
+        assert (path, *error(answer)) == (path, 404, "NOT_FOUND", None)
+
+
+@every
 def test_a_row_is_deleted_once_and_restored_once(
     editor: httpx2.Client, admin: httpx2.Client, resource: Resource
 ) -> None:
@@ -270,7 +297,7 @@ def test_the_script_of_a_deleted_episode_is_hidden_with_it(editor: httpx2.Client
     )
     script = f"/api/v1/scripts/{first}"
     delete(editor, path)
-    hidden = (("GET", f"{path}/scripts"), ("GET", script), ("POST", f"{script}/activate"))
+    hidden = (("GET", f"{path}/scripts"), ("GET", script), ("GET", f"{script}/history"), ("POST", f"{script}/activate"))
     for method, where in (*hidden, ("GET", f"{script}/diff?against={second}")):
         assert error(editor.request(method, where)) == (404, "NOT_FOUND", None)
     assert error(editor.post(f"{path}/scripts", json={"content": "c"})) == (404, "NOT_FOUND", None)

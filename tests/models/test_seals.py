@@ -20,16 +20,18 @@ INSERT = """
 DATED = """
     insert into audit_seals (upto, rows, hash)
     select (max(transaction::text::bigint) + 1)::text::xid8, count(*),
-        sha256(''::bytea || convert_to(string_agg(to_jsonb(audit_log)::text, E'\n' order by audit_id), 'UTF8'))
-    from audit_log where audit_id <= 3
+        sha256(''::bytea || convert_to(string_agg(said::text, E'\n' order by audit_id), 'UTF8'))
+    from audit_log, lateral (select to_jsonb(audit_log) - '{digest,redacted_with,more}'::text[] as said) as row
+    where audit_id <= 3
 """
 FIRST_FORMAT = """
     insert into audit_seals (upto, rows, hash, audit_ids, digests)
     select upto, rows, sha256((select hash from audit_seals) || digests), audit_ids, digests from (
         select (max(transaction::text::bigint) + 1)::text::xid8 as upto, count(*) as rows,
             array_agg(audit_id order by audit_id) as audit_ids,
-            string_agg(sha256(convert_to(to_jsonb(audit_log)::text, 'UTF8')), ''::bytea order by audit_id) as digests
-        from audit_log where audit_id between 4 and 10
+            string_agg(sha256(convert_to(said::text, 'UTF8')), ''::bytea order by audit_id) as digests
+        from audit_log, lateral (select to_jsonb(audit_log) - '{digest,redacted_with,more}'::text[] as said) as row
+        where audit_id between 4 and 10
     ) as covered
 """
 
