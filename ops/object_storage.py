@@ -16,12 +16,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 import uvicorn
 from nanio.app import build_app
 from nanio.auth.credentials import StaticCredentialResolver
 from nanio.config import Settings
 from nanio.errors import (
+    AccessDenied,
     BucketAlreadyOwnedByYou,
     InvalidRequest,
     NoSuchKey,
@@ -54,6 +56,21 @@ LONG_AT_ONCE: Final = 8
 CLASHES: Final = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
+class NotSigned(AccessDenied):
+    """What a request says beside its signature is nobody's wish: S3 refuses it in the same words."""
+
+    message = "There were headers present in the request which were not signed"
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self._names = ", ".join(names)
+
+    def to_xml(self) -> bytes:
+        """The answer's body."""
+        named = f"<HeadersNotSigned>{escape(self._names)}</HeadersNotSigned></Error>"
+        return super().to_xml().replace(b"</Error>", named.encode())
+
+
 class Guard:
     """ASGI middleware between nanio's signature check and its handlers."""
 
@@ -80,6 +97,8 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         bucket, _, key = scope["path"].removeprefix("/").partition("/")
         query, headers, method = QueryParams(scope["query_string"]), Headers(scope=scope), scope["method"]
+        if beside := rules.unsigned(scope["query_string"].decode("latin-1"), headers.items()):
+            raise NotSigned(beside)
         level = "object" if key else "bucket" if bucket else "service"
         if what := rules.unknown(level, method, query, headers):
             raise NotImplemented_(f"This server does not do {what}.")
