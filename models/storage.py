@@ -58,6 +58,13 @@ class Stored(NamedTuple):
     modified_at: datetime
 
 
+class Part(NamedTuple):
+    """A part that has arrived; its size in bytes."""
+
+    etag: str
+    size: int
+
+
 class Begun(NamedTuple):
     """An upload in parts that has not been completed."""
 
@@ -143,8 +150,8 @@ class Storage:
         parameters = {"partNumber": str(number), "uploadId": upload_id}
         return self._signer.url("PUT", target, headers, PART_URL_SECONDS, self._credentials(), parameters=parameters)
 
-    async def parts(self, target: Reference, upload_id: str) -> dict[int, str]:
-        """The parts that have arrived: number → ETag.
+    async def parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
+        """The parts that have arrived, by their number.
 
         Raises:
             Rejected: SOURCE_MISSING, where there is no such upload.
@@ -286,11 +293,13 @@ class Storage:
                 return Fault("STORAGE_UNAVAILABLE", f"the bucket {target.bucket} is missing")
         return _gone()
 
-    def _parts(self, target: Reference, upload_id: str) -> dict[int, str]:
+    def _parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
         pages = self._client.get_paginator("list_parts").paginate(
             Bucket=target.bucket, Key=target.key, UploadId=upload_id
         )
-        return {part["PartNumber"]: part["ETag"] for page in pages for part in page.get("Parts", ())}
+        return {
+            part["PartNumber"]: Part(part["ETag"], part["Size"]) for page in pages for part in page.get("Parts", ())
+        }
 
     def _begun(self, bucket: str) -> list[Begun]:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)

@@ -56,21 +56,6 @@ LONG_AT_ONCE: Final = 8
 CLASHES: Final = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
-class NotSigned(AccessDenied):
-    """What a request says beside its signature is nobody's wish: S3 refuses it in the same words."""
-
-    message = "There were headers present in the request which were not signed"
-
-    def __init__(self, names: Iterable[str]) -> None:
-        super().__init__()
-        self._names = ", ".join(names)
-
-    def to_xml(self) -> bytes:
-        """The answer's body."""
-        named = f"<HeadersNotSigned>{escape(self._names)}</HeadersNotSigned></Error>"
-        return super().to_xml().replace(b"</Error>", named.encode())
-
-
 class Guard:
     """ASGI middleware between nanio's signature check and its handlers."""
 
@@ -98,7 +83,8 @@ class Guard:
         bucket, _, key = scope["path"].removeprefix("/").partition("/")
         query, headers, method = QueryParams(scope["query_string"]), Headers(scope=scope), scope["method"]
         if beside := rules.unsigned(scope["query_string"].decode("latin-1"), headers.items()):
-            raise NotSigned(beside)
+            await _not_signed(beside)(scope, receive, send)
+            return
         level = "object" if key else "bucket" if bucket else "service"
         if what := rules.unknown(level, method, query, headers):
             raise NotImplemented_(f"This server does not do {what}.")
@@ -189,6 +175,13 @@ class Guard:
         except NoSuchKey:
             return False
         return True
+
+
+def _not_signed(names: Iterable[str]) -> Response:
+    """What a request says beside its signature is nobody's wish: S3 refuses it in the same words."""
+    said = AccessDenied("There were headers present in the request which were not signed").to_xml()
+    named = f"<HeadersNotSigned>{escape(', '.join(names))}</HeadersNotSigned></Error>"
+    return Response(said.replace(b"</Error>", named.encode()), AccessDenied.http_status, media_type="application/xml")
 
 
 def _too_long(method: str) -> S3Error:

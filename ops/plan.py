@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import mimetypes
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,25 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.formats import UNKNOWN, by_name, canonical
 from models.media import EntityType, Role, accepted, kind_of, size_limit
+from models.wording import takes, too_large, unsupported
 from ops.errors import CommandError
 from ops.outcome import Failed
 
 HASHERS: Final = min(4, os.cpu_count() or 1)
-# What the standard library does not know, or calls by another name than we do.
-TYPES: Final = {
-    ".avif": "image/avif",
-    ".webp": "image/webp",
-    ".bmp": "image/bmp",
-    ".m4v": "video/mp4",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".avi": "video/x-msvideo",
-    ".m4a": "audio/mp4",
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".ogg": "audio/ogg",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +145,32 @@ def _checked(file: File) -> Item:
     if size == 0:
         raise Failed("EMPTY_FILE", "The file is empty.")
     mime_type = type_of(file.path)
-    _check_limits(file.target, mime_type, size)
+    _check_limits(file, mime_type, size)
     with file.path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return Item(file, size, sha256, mime_type)
 
 
-def _check_limits(target: Target, mime_type: str, size: int) -> None:
-    kind, kinds = kind_of(mime_type), accepted(target.entity_type, target.role or "primary")
-    what = target.entity_type.replace("_", " ")
-    if kind not in kinds:
-        takes = " or ".join(sorted(kinds))
-        raise Failed("UNSUPPORTED_MEDIA_TYPE", f"This is {mime_type}; the {what} takes {takes}.")
-    limit = size_limit(kind, target.entity_type)
+def _check_limits(file: File, mime_type: str, size: int) -> None:
+    entity_type, role = file.target.entity_type, file.target.role or "primary"
+    kinds = accepted(entity_type, role)
+    kind = takes(mime_type, kinds)
+    if kind is None:
+        message = unsupported(mime_type, entity_type, kinds, role=role, name=file.path.name)
+        raise Failed("UNSUPPORTED_MEDIA_TYPE", message)
+    limit = size_limit(kind, entity_type)
     if size > limit:
-        raise Failed("FILE_TOO_LARGE", f"{size / 1e6:,.0f} MB is more than the {limit / 1e6:,.0f} MB that fit.")
+        raise Failed("FILE_TOO_LARGE", too_large(size, limit, kind, entity_type, role))
 
 
 def type_of(path: Path) -> str:
-    """The MIME type that the name tells; where that is none we take, what the first bytes tell."""
-    suffix = path.suffix.lower()
-    named = TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
-    return named if kind_of(named) else _sniffed(path) or named
+    """The MIME type that the name tells; where that is none we take, what the first bytes tell if we take that."""
+    named = by_name(path.name)
+    if named and kind_of(named):
+        return named
+    seen = canonical(_sniffed(path) or UNKNOWN)
+    raw = seen == "image/tiff" and named is not None  # most raw camera files are TIFF inside
+    return named if named and (raw or not kind_of(seen)) else seen
 
 
 def _sniffed(path: Path) -> str | None:

@@ -165,7 +165,13 @@ def test_a_duplicate_of_something_in_the_trash_says_so(editor: httpx2.Client) ->
     assert set(pictures(editor, f"{CLIP.path}/{second['entity_id']}")) == set(SIZES)
     answer = editor.post(
         "/api/v1/upload/generate-url",
-        json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "sha256": sha256(data)},
+        json={
+            "file_name": "a.jpg",
+            "file_type": "image/jpeg",
+            "entity_type": "clip",
+            "file_size": 9,
+            "sha256": sha256(data),
+        },
     )
     assert answer.json()["data"]["duplicateOf"]["deleted"] is True
 
@@ -198,8 +204,11 @@ def test_a_content_that_nobody_shows_any_more_belongs_to_whoever_brings_it_next(
     data = unique(media.jpeg())
     first = ingested(editor, data)
     assert ended(editor, post(editor, upload(editor, green()), first["entity_id"]))["outcome"] == "stored"
-    known = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "sha256": sha256(data)}
-    assert "duplicateOf" not in editor.post("/api/v1/upload/generate-url", json=known).json()["data"]
+    known = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": 9}
+    assert (
+        "duplicateOf"
+        not in editor.post("/api/v1/upload/generate-url", json=known | {"sha256": sha256(data)}).json()["data"]
+    )
     second = ingested(editor, data)
     assert (second["outcome"], second["duplicate_of"]) == ("stored", None)
     assert entity(editor, CLIP, second["entity_id"])["file_reference"] == first["source_reference"]
@@ -275,12 +284,10 @@ def test_twins_of_a_broken_file_are_each_told_that_it_is_broken(editor: httpx2.C
     ],
     ids=["empty", "truncated", "renamed text", "unknown format", "too large"],
 )
-def test_a_bad_file_is_told_at_once(editor: httpx2.Client, data: bytes, code: str) -> None:
-    answer = editor.post(
-        "/api/v1/upload/generate-url", json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
-    ).json()["data"]
-    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
-    job = ended(editor, post(editor, answer["fileReference"]))
+def test_a_bad_file_is_told_at_once(server: Stack, editor: httpx2.Client, data: bytes, code: str) -> None:
+    key = f"clip/{uuid4()}-a.jpg"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=data)
+    job = ended(editor, post(editor, f"s3://episodes-media/{key}"))
     assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", code, 1)
     assert len(job["error"]["message"]) > 10
     assert entity(editor, CLIP, job["entity_id"])["file_reference"] is None
@@ -297,12 +304,11 @@ def test_a_hash_that_does_not_match_is_told_at_once(editor: httpx2.Client) -> No
 
 
 def test_a_failed_job_runs_again_when_it_is_retried(editor: httpx2.Client) -> None:
-    answer = editor.post(
-        "/api/v1/upload/generate-url", json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
-    ).json()["data"]
+    data = unique(media.jpeg())
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    answer = editor.post("/api/v1/upload/generate-url", json=new).json()["data"]
     job = ended(editor, post(editor, answer["fileReference"]))
     assert job["error"]["code"] == "SOURCE_MISSING"
-    data = unique(media.jpeg())
     httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
     retried = editor.post(f"/api/v1/ingest/{job['job_id']}/retry")
     assert retried.status_code == 200

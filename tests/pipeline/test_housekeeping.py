@@ -318,7 +318,7 @@ def test_search_is_put_right(stack: Stack, chief: httpx2.Client) -> None:
 
 
 def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief: httpx2.Client) -> None:
-    video = {"file_name": "take.mp4", "file_type": "video/mp4", "entity_type": "clip"}
+    video = {"file_name": "take.mp4", "file_type": "video/mp4", "entity_type": "clip", "file_size": 1000}
     begun = chief.post("/api/v1/upload/multipart", json=video).json()["data"]
     stored = upload(chief, unique(PICTURE))
     with another_worker(stack, **CAUTIOUS):
@@ -328,7 +328,7 @@ def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief
     sent = httpx2.put(begun["parts"][0]["url"], content=b"x" * 1000, trust_env=False)
     assert sent.status_code == httpx2.codes.OK
     assert run(chief, "expired-uploads") == {"aborted": 1}
-    named = {"upload_id": begun["uploadId"], "file_reference": begun["fileReference"]}
+    named = {"uploadId": begun["uploadId"], "fileReference": begun["fileReference"]}
     assert chief.post("/api/v1/upload/multipart/complete", json=named).status_code == httpx2.codes.NOT_FOUND
     assert objects(stack) == {key_of(stored)}
     assert storage(stack.environ).list_multipart_uploads(Bucket=MEDIA)["Uploads"][0]["Key"] == theirs["Key"]
