@@ -37,7 +37,6 @@ ADMIN_ENDINGS: Final = (
     "/audit/verify",
 )
 ADMIN_AREAS: Final = tuple(f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/lanes", "housekeeping", "integrity"))
-EDITOR_AREA: Final = "/api/v1/upload"  # also what is read there is of use to who sends files only
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 
@@ -63,8 +62,6 @@ def role_for(method: str, path: str) -> Role | None:
         return None
     if path.endswith(ADMIN_ENDINGS) or path.startswith(ADMIN_AREAS):
         return "admin"
-    if path.startswith(EDITOR_AREA):
-        return "editor"
     if method not in BY_METHOD or not path.startswith("/api/"):
         raise Forbidden("nobody may do this")
     return BY_METHOD[method]

@@ -11,6 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from api.auth import Caller
 from api.dependencies import Db, Files, Who
 from api.envelope import Data, ErrorBody
 from api.uploads import NewUpload, announced_duplicate, check_announced, new_target
@@ -154,10 +155,14 @@ async def _begun(request: AnyRequest, files: Storage, upload_id: str, reference:
     target = _target(files, reference)
     async with database.connection(request.app.state.pool) as db:
         upload = await uploads.find(db, str(target))
-    caller = request.scope["auth"]
-    if upload is None or upload.upload_id != upload_id or not (caller.subject == upload.owner or caller.may("admin")):
+    if upload is None or upload.upload_id != upload_id or not _may(request.scope["auth"], upload):
         raise _no_upload()
     return upload
+
+
+def _may(caller: Caller, upload: Announced) -> bool:
+    """Whoever may upload no more, cannot have a new URL either."""
+    return caller.may("admin") or (caller.may("editor") and caller.subject == upload.owner)
 
 
 def _target(files: Storage, reference: str) -> Reference:

@@ -182,7 +182,7 @@ def test_an_upload_is_its_beginners_and_an_admins(server: Stack, editor: httpx2.
             other.delete(PATH, params=named(upload)),
         ):
             assert error(answer) == (404, "NOT_FOUND", "uploadId")
-        assert demoted.get(PATH, params=named(upload)).status_code == 403
+        assert demoted.get(PATH, params=named(upload)).status_code == 404
     assert [part["size"] for part in state(admin, upload)] == [1000]
     assert complete(admin, upload).status_code == 200
 
