@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests import media
 from tests.eventually import eventually
-from tests.resources import CLIP, EPISODE, OUTFIT, create
+from tests.resources import CLIP, EPISODE, OUTFIT, Resource, create
 from tests.stack import PLAIN, Stack
 from tests.work import ended, entity, ingested, post, sha256, storage, unique, upload
 
@@ -160,20 +160,27 @@ def test_a_duplicate_of_something_in_the_trash_says_so(editor: httpx2.Client) ->
     data = unique(media.jpeg())
     first = ingested(editor, data)
     editor.delete(f"{CLIP.path}/{first['entity_id']}")
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    told = editor.post("/api/v1/upload/generate-url", json=new | {"sha256": sha256(data)}).json()["data"]
+    assert (told["duplicateOf"]["entity_id"], told["duplicateOf"]["deleted"]) == (first["entity_id"], True)
     second = ingested(editor, data)
     assert (second["outcome"], second["duplicate_of"]["deleted"]) == ("duplicate", True)
     assert set(pictures(editor, f"{CLIP.path}/{second['entity_id']}")) == set(SIZES)
-    answer = editor.post(
-        "/api/v1/upload/generate-url",
-        json={
-            "file_name": "a.jpg",
-            "file_type": "image/jpeg",
-            "entity_type": "clip",
-            "file_size": 9,
-            "sha256": sha256(data),
-        },
-    )
-    assert answer.json()["data"]["duplicateOf"]["deleted"] is True
+
+
+@pytest.mark.parametrize("kind", [CLIP, OUTFIT], ids=["clip", "outfit"])
+def test_what_a_living_one_shows_is_not_told_to_lie_in_the_trash(editor: httpx2.Client, kind: Resource) -> None:
+    data = unique(media.jpeg())
+    first = ingested(editor, data)
+    shown = create(editor, kind)[kind.key]
+    entity_type = kind.key.removesuffix("_id")
+    ended(editor, post(editor, upload(editor, data), shown, entity_type=entity_type))
+    editor.delete(f"{CLIP.path}/{first['entity_id']}")
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    told = editor.post("/api/v1/upload/generate-url", json=new | {"sha256": sha256(data)}).json()["data"]
+    of = {"entity_type": entity_type, "entity_id": shown, "file_reference": first["source_reference"], "deleted": False}
+    assert told["duplicateOf"] == of
+    assert ingested(editor, data)["duplicate_of"] == of
 
 
 def shows_the_scene(client: httpx2.Client, clip_id: str) -> bool:

@@ -543,6 +543,22 @@ def test_failed_jobs_go_with_their_entity_and_the_totals_stay(stack: Stack, chie
     assert after == [row for row in totals if row[1] != "housekeeping"]
 
 
+def test_what_was_brought_in_again_stays_when_the_trash_is_emptied(stack: Stack, chief: httpx2.Client) -> None:
+    data = unique(PICTURE)
+    first = ingested(chief, data)["entity_id"]
+    deleted(stack, chief, f"{CLIP.path}/{first}")
+    again = ingested(chief, data)
+    assert (again["outcome"], again["duplicate_of"]["deleted"]) == ("duplicate", True)
+    assert run(chief, "trash") == {"clips": 1}
+    run(chief, "orphan-objects")
+    run(chief, "orphan-objects")
+    clip = entity(chief, CLIP, again["entity_id"])
+    assert (clip["duplicate_of"], objects(stack)) == (None, {key_of(clip["file_reference"])})
+    assert stack.sql("select entity_id::text, displaced_at from files") == [(clip["clip_id"], None)]
+    picture = chief.get(f"{CLIP.path}/{clip['clip_id']}/thumbnails").json()["data"][0]["url"]
+    assert httpx2.get(picture, trust_env=False).status_code == httpx2.codes.OK
+
+
 def test_a_file_that_another_clip_shows_stays_and_is_that_ones_now(stack: Stack, chief: httpx2.Client) -> None:
     data = unique(PICTURE)
     first, second = (ingested(chief, data)["entity_id"] for _ in range(2))
