@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import re
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -236,7 +237,8 @@ class _Run:
 
 def title_of(name: str) -> str:
     """A file name made readable: ``summer_look-03.jpg`` is "Summer look 03"."""
-    words = re.sub(r"[\s_.-]+", " ", PurePosixPath(name).stem).strip() or "Untitled"
+    stem = unicodedata.normalize("NFC", PurePosixPath(name).stem)
+    words = re.sub(r"[ _.-]+", " ", stem).strip() or "Untitled"
     return (words[0].upper() + words[1:])[:LONGEST_TITLE]
 
 

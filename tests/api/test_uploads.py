@@ -149,6 +149,23 @@ def test_a_type_that_the_entity_does_not_take_is_refused(
     assert refused(editor, **fields) == (415, [("UNSUPPORTED_MEDIA_TYPE", "file_type")])
 
 
+def test_a_refusal_says_what_it_is_what_is_taken_and_how_to_get_there(editor: httpx2.Client) -> None:
+    fields = PICTURE | {"file_name": "IMG_0001.HEIC", "file_type": "image/heic"}
+    for path in (PATH, "/api/v1/upload/multipart"):
+        message = editor.post(path, json=fields).json()["errors"][0]["message"]
+        assert message.startswith("This is a HEIC picture. A clip takes JPEG, PNG,")
+        assert message.endswith("Settings → Camera → Formats → Most Compatible.")
+        too_large = editor.post(path, json=PICTURE | {"file_size": 10 * MB + 1}).json()["errors"][0]["message"]
+        assert "10,485,761 bytes; a clip takes pictures of up to 10,485,760 bytes (10 MB)" in too_large
+
+
+@pytest.mark.parametrize("written", ["image/jpg", "IMAGE/JPEG", "image/pjpeg"])
+def test_a_type_is_taken_under_the_names_that_browsers_give_it(editor: httpx2.Client, written: str) -> None:
+    data = media.jpeg()
+    url = ask(editor, file_type=written, file_size=len(data))
+    assert put(url, data) == 200
+
+
 def test_the_announced_file_gets_in(editor: httpx2.Client) -> None:
     data = media.jpeg()
     for said in ({}, {"sha256": work.sha256(data)}):

@@ -197,7 +197,7 @@ async def test_a_part_whose_url_has_died_gets_a_new_one(
     state: Answer = (200, {}, {"data": {"partSize": 2_000_000, "parts": fresh, "expiresIn": 9}, "metadata": {}})
     joined: Answer = (200, {}, {"data": {"fileReference": "s3://bucket/parts"}, "metadata": {}})
     begun: Answer = (200, {}, {"data": in_parts, "metadata": {}})
-    arrived_after_all = (403, {}, "")
+    arrived_after_all: Answer = (403, {}, "")
     script.answers = [begun, arrived_after_all, state, (403, {}, ""), state, (200, {}, ""), joined]
     assert await uploads.send(item, ticket(script, "whole")) == "s3://bucket/parts"
     asked = [first.split()[1] for first, _, _ in script.requests]

@@ -122,6 +122,24 @@ def test_a_mixed_folder_is_ingested_and_every_file_told(server: Stack, api: Api,
     assert api.get(f"/clips/{run.of('_00.jpg')['entity_id']}")["width"] == 640
 
 
+def test_titles_are_the_names_that_people_gave_and_junk_is_no_failure(
+    server: Stack, api: Api, tmp_path: Path, mark: str
+) -> None:
+    folder = tmp_path / "in"
+    endings = ("\u202fPM", "\u00a0final", "\u3000コーデ", " 👩\u200d🎤", " نمی\u200cخواهم")
+    for ending in endings:
+        picture(folder / f"{mark}{ending}.jpg")
+    for name in ("Thumbs.db", "Icon\r", f"{mark}.xmp", f"{mark}.jpg.part", f"@eaDir/{mark}.jpg/SYNOPHOTO_THUMB_M.jpg"):
+        picture(folder / "whole.jpg").rename(folder / "moved")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "moved").rename(folder / name)
+    run = ingest(server.environ, folder, "--create")
+    assert (run.code, run.outcomes) == (0, {"stored": len(endings)})
+    assert run.errors == "skipped: 2 system files, 1 system folder, 1 sidecar, 1 unfinished file\n"
+    made = {api.get(f"/clips/{result['entity_id']}")["title"] for result in run.results}
+    assert made == {f"M{mark[1:]}{ending}" for ending in endings}
+
+
 def test_a_second_run_uploads_and_creates_nothing(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
     folder = pictures(tmp_path / "in", mark, 4)
     first = ingest(server.environ, folder, "--create")
@@ -200,7 +218,7 @@ def test_what_only_the_trash_holds_is_brought_in_for_the_living_again(
     shown = [ingest(server.environ, path, "--create").results[0]["entity_id"]]
     for _ in range(2):
         api.delete(f"/clips/{shown[-1]}")
-        command = [*COMMAND, path, "--create"]
+        command = [*COMMAND, str(path), "--create"]
         done = subprocess.run(command, env=server.environ, capture_output=True, text=True, check=True)
         assert f"of clip {shown[0]} (in the trash)" in done.stdout
         assert "\x1b" not in done.stdout

@@ -300,6 +300,14 @@ def test_a_bad_file_is_told_at_once(server: Stack, editor: httpx2.Client, data: 
     assert entity(editor, CLIP, job["entity_id"])["file_reference"] is None
 
 
+def test_a_job_says_what_a_file_is_and_what_is_taken_as_the_api_does(server: Stack, editor: httpx2.Client) -> None:
+    key = f"clip/{uuid4()}-notes.txt"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=b"INT. STUDIO - DAY\n" * 9)
+    message = ended(editor, post(editor, f"s3://episodes-media/{key}"))["error"]["message"]
+    assert message.startswith("This is a text file. A clip takes JPEG, PNG,")
+    assert message.endswith("Send documents to the script of an episode.")
+
+
 def test_a_missing_object_is_told_at_once(editor: httpx2.Client) -> None:
     job = ended(editor, post(editor, f"s3://episodes-media/clip/{uuid4()}-never-sent.jpg"))
     assert (job["error"]["code"], job["attempts"]) == ("SOURCE_MISSING", 1)
