@@ -39,32 +39,11 @@ def test_files_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -> None:
     assert names(find([tmp_path / "in"], CLIP)) == ["in/a.jpg", "in/b.jpg", "in/day/c.jpg"]
 
 
-JUNK = {
-    "system file": ["Thumbs.db", "THUMBS.DB", "desktop.ini", "Icon\r", ".DS_Store", "._look.jpg", "to the looks.lnk"],
-    "unfinished file": [
-        "half.jpg.part",
-        "dl.jpg.crdownload",
-        "look.tmp",
-        "~$script.docx",
-        ".~lock.script.odt#",
-        "a.jpg~",
-    ],
-    "sidecar": [
-        "look.xmp",
-        "IMG_0001.AAE",
-        "MVI_0001.THM",
-        "DJI_0001.LRF",
-        "GX010001.LRV",
-        "C0001M01.XML",
-        "DJI_0001.SRT",
-        "INDEX.BDM",
-        "00001.CPI",
-        "card.mhl",
-        "A001C001.rmd",
-        "IMG_0001.jpg.json",
-    ],
-    "hidden file": [".hidden.jpg"],
-}
+SYSTEM = ("Thumbs.db", "THUMBS.DB", "desktop.ini", "Icon\r", ".DS_Store", "._look.jpg", "to the looks.lnk")
+UNFINISHED = ("half.jpg.part", "dl.jpg.crdownload", "look.tmp", "~$script.docx", ".~lock.script.odt#", "a.jpg~")
+OF_CAMERAS = ("MVI_0001.THM", "DJI_0001.LRF", "GX010001.LRV", "C0001M01.XML", "DJI_0001.SRT", "INDEX.BDM", "00001.CPI")
+SIDECARS = (*OF_CAMERAS, "look.xmp", "IMG_0001.AAE", "card.mhl", "A001C001.rmd", "IMG_0001.jpg.json")
+JUNK = {"system file": SYSTEM, "unfinished file": UNFINISHED, "sidecar": SIDECARS, "hidden file": (".hidden.jpg",)}
 JUNK_FOLDERS = ("@eaDir/look.jpg", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", ".Trashes")
 CARD = ("PRIVATE/M4ROOT/THMBNL/C0001T01.JPG", "PRIVATE/M4ROOT/SUB/C0001S03.MP4", "looks.download/look.jpg")
 
@@ -188,7 +167,7 @@ def test_a_title_is_the_file_name_made_readable(name: str, title: str) -> None:
     assert title_of(name) == title
 
 
-@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=40))
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40))
 def test_of_a_name_only_what_would_break_the_line_is_replaced(name: str) -> None:
     assert len(f"{named(name)}.".splitlines()) == 1
     kept = [letter for letter, old in zip(named(name), name, strict=True) if letter == old]
