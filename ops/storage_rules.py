@@ -63,6 +63,7 @@ UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
+OF_S3: Final = ("x-amz-", "content-md5")
 PRESIGNED: Final = "X-Amz-Algorithm="
 SIGNED_HEADERS: Final = re.compile(r"SignedHeaders=([^,\s]+)")
 
@@ -100,8 +101,8 @@ def unsigned(query: str, headers: Iterable[tuple[str, str]]) -> list[str]:
     pairs = list(headers)
     names = Counter(name for name, _ in pairs)
     signed = _signed(query, dict(pairs).get("authorization", ""))
-    wrong = {name for name in names if name.startswith("x-amz-") and name not in signed}
-    wrong |= {name for name, times in names.items() if times > 1 and (name in signed or name.startswith("x-amz-"))}
+    wrong = {name for name in names if name.startswith(OF_S3) and name not in signed}
+    wrong |= {name for name, times in names.items() if times > 1 and (name in signed or name.startswith(OF_S3))}
     return sorted(wrong | (_loose(query) if PRESIGNED in query else set()))
 
 

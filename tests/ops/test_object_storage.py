@@ -385,6 +385,7 @@ BESIDE = (
     "x-amz-meta-owner",
     "x-amz-security-token",
     "x-amz-of-tomorrow",
+    "content-md5",
 )
 
 
