@@ -179,7 +179,7 @@ def _check_limits(file: File, mime_type: str, size: int) -> None:
     kinds = accepted(entity_type, role)
     kind = takes(mime_type, kinds)
     if kind is None:
-        message = unsupported(mime_type, entity_type, kinds, role=role, name=file.path.name)
+        message = unsupported(mime_type, entity_type, kinds, role=role, name=printable(file.path.name))
         raise Failed("UNSUPPORTED_MEDIA_TYPE", message)
     limit = size_limit(kind, entity_type)
     if size > limit:

@@ -128,6 +128,13 @@ async def test_what_cannot_be_sent_is_told_without_a_server(tmp_path: Path) -> N
     }
 
 
+async def test_a_refusal_is_safe_on_a_terminal_whatever_the_ending(tmp_path: Path) -> None:
+    touch(tmp_path / os.fsdecode(b"look.\xff\x1b[1m"))
+    ((_, item),) = [pair async for pair in read(find([tmp_path / os.fsdecode(b"look.\xff\x1b[1m")], CLIP))]
+    assert isinstance(item, Failed)
+    assert "This is a .\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[1m file" in item.why.message
+
+
 async def test_a_script_may_be_text(tmp_path: Path) -> None:
     planned = await plan(touch(tmp_path / "script.txt"), target=Target("episode", "e", "script"))
     assert isinstance(planned["script.txt"], Item)
