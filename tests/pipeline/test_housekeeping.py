@@ -337,6 +337,25 @@ def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief
     assert audited(chief, entity_id=task["task_id"])[-1] == ("housekeeping", "run", None, {"aborted": 1})
 
 
+def test_what_was_announced_is_kept_as_long_as_a_job_may_bring_it(stack: Stack, chief: httpx2.Client) -> None:
+    picture = unique(PICTURE)
+    never, failed, brought = (upload(chief, picture + bytes([number])) for number in range(3))
+    storage(stack.environ).put_object(Bucket=MEDIA, Key=key_of(failed), Body=picture)
+    assert ended(chief, post(chief, failed))["error"]["code"] == "CORRUPT_FILE"  # a byte is missing
+    assert ended(chief, post(chief, brought))["outcome"] == "stored"
+
+    def kept() -> set[str]:
+        return {one for (one,) in stack.sql("select file_reference from uploads")} & {never, failed, brought}
+
+    with another_worker(stack, **CAUTIOUS):
+        run(chief, "expired-uploads")
+    assert kept() == {never, failed, brought}
+    assert run(chief, "expired-uploads") == {}
+    assert kept() == {failed}
+    (job,) = chief.get(JOBS, params={"status": "failed"}).json()["data"]
+    assert ended(chief, chief.post(f"{JOBS}/{job['job_id']}/retry").json()["data"])["error"]["code"] == "CORRUPT_FILE"
+
+
 def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: Stack, chief: httpx2.Client) -> None:
     data = unique(PICTURE)
     shown = entity(chief, CLIP, ingested(chief, data)["entity_id"])["file_reference"]
