@@ -8,17 +8,19 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
-from api.dependencies import Db, Files
+from api.dependencies import Db, Files, Who
 from api.envelope import Data
-from models import entities, references
+from models import entities, references, uploads
 from models import files as stored_files
 from models.database import Connection
 from models.errors import TooLarge, UnsupportedMediaType
-from models.fields import Count, Name, Sha256
+from models.fields import FileSize, Name, Sha256
 from models.jobs import DuplicateOf
-from models.media import EntityType, kind_of, size_limit
+from models.media import EntityType, size_limit
 from models.references import Reference
-from models.storage import URL_SECONDS
+from models.storage import URL_SECONDS, Storage
+from models.uploads import Announced
+from models.wording import takes, too_large, unsupported
 
 
 class NewUpload(Struct, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class NewUpload(Struct, forbid_unknown_fields=True):
     file_name: Name
     file_type: Name
     entity_type: EntityType
-    file_size: Count | None = None
+    file_size: FileSize
     sha256: Sha256 | None = None
 
 
@@ -49,11 +51,12 @@ class UploadController(Controller):
     tags = ("files",)
 
     @post("/generate-url", status_code=200, summary="Get a URL to upload a file to")
-    async def generate_url(self, db: Db, files: Files, data: JSONBody[NewUpload]) -> Data[Upload]:
+    async def generate_url(self, db: Db, who: Who, files: Files, data: JSONBody[NewUpload]) -> Data[Upload]:
         check_announced(data)
-        target = Reference(files.primary, f"{data.entity_type}/{uuid4()}-{references.safe_name(data.file_name)}")
+        target = new_target(files, data)
         headers = _headers(data)
-        url = files.signed_put(target, _bound(data, headers))
+        url = files.signed_put(target, headers | {"Content-Length": str(data.file_size)})
+        await uploads.announce(db, Announced(str(target), who.subject, data.file_type, data.file_size, data.sha256))
         return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await announced_duplicate(db, data.sha256)))
 
 
@@ -63,12 +66,19 @@ def check_announced(new: NewUpload) -> None:
     Raises:
         UnsupportedMediaType, TooLarge
     """
-    kind = kind_of(new.file_type)
-    if kind is None or kind not in entities.kinds(new.entity_type):
-        raise UnsupportedMediaType(f"{new.entity_type} takes no files of type {new.file_type}", field="file_type")
+    kinds = entities.kinds(new.entity_type)
+    kind = takes(new.file_type, kinds)
+    if kind is None:
+        message = unsupported(new.file_type, new.entity_type, kinds, name=new.file_name)
+        raise UnsupportedMediaType(message, field="file_type")
     limit = size_limit(kind, new.entity_type)
-    if new.file_size is not None and new.file_size > limit:
-        raise TooLarge(f"{kind} files of this kind may have {limit:,} bytes", field="file_size")
+    if new.file_size > limit:
+        raise TooLarge(too_large(new.file_size, limit, kind, new.entity_type), field="file_size")
+
+
+def new_target(files: Storage, new: NewUpload) -> Reference:
+    """Where a new file goes: a key that nobody else has, with the file's name at its end."""
+    return Reference(files.primary, f"{new.entity_type}/{uuid4()}-{references.safe_name(new.file_name)}")
 
 
 def _headers(new: NewUpload) -> dict[str, str]:
@@ -77,11 +87,6 @@ def _headers(new: NewUpload) -> dict[str, str]:
     if new.sha256 is not None:
         headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(new.sha256)).decode()
     return headers
-
-
-def _bound(new: NewUpload, headers: dict[str, str]) -> dict[str, str]:
-    """What the URL is bound to: those headers, and the length that every client sends by itself."""
-    return headers if new.file_size is None else headers | {"Content-Length": str(new.file_size)}
 
 
 async def announced_duplicate(db: Connection, sha256: str | None) -> DuplicateOf | UnsetType:

@@ -87,9 +87,24 @@ async def living(connection: Connection, entity_type: str, ids: Iterable[UUID]) 
 
 
 async def duplicate_of(connection: Connection, file: StoredFile) -> DuplicateOf:
-    """What had this content first, and whether it is in the trash."""
-    alive = await living(connection, file.entity_type, [file.entity_id])
-    return DuplicateOf(file.entity_type, file.entity_id, file.file_reference, file.entity_id not in alive)
+    """What has this content: who brought it, or, where that is in the trash, somebody living who shows it too."""
+    if file.entity_id in await living(connection, file.entity_type, [file.entity_id]):
+        return DuplicateOf(file.entity_type, file.entity_id, file.file_reference)
+    sent = {"sha256": file.sha256, "reference": file.file_reference}
+    shown = await database.tuples(connection, _SHOWN, sent)
+    for entity_type in sorted({entity_type for entity_type, _ in shown}):
+        alive = await living(connection, entity_type, [key for kind, key in shown if kind == entity_type])
+        if alive:
+            return DuplicateOf(entity_type, min(alive), file.file_reference)
+    return DuplicateOf(file.entity_type, file.entity_id, file.file_reference, deleted=True)
+
+
+# The clips by an index of their own; of the others there are fewer.
+_SHOWN: Final = """
+    select 'clip' as entity_type, clip_id from clips where file_hash = %(sha256)s and deleted_at is null
+    union all
+    select entity_type, entity_id from held_references where reference = %(reference)s and entity_type <> 'clip'
+"""
 
 
 async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:

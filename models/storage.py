@@ -60,6 +60,13 @@ class Stored(NamedTuple):
     modified_at: datetime
 
 
+class Part(NamedTuple):
+    """A part that has arrived; its size in bytes."""
+
+    etag: str
+    size: int
+
+
 class Begun(NamedTuple):
     """An upload in parts that has not been completed."""
 
@@ -152,8 +159,8 @@ class Storage:
         parameters = {"partNumber": str(number), "uploadId": upload_id}
         return self.sign(Wish("PUT", target.bucket, target.key, dict(headers), PART_URL_SECONDS, parameters))
 
-    async def parts(self, target: Reference, upload_id: str) -> dict[int, str]:
-        """The parts that have arrived: number → ETag.
+    async def parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
+        """The parts that have arrived, by their number.
 
         Raises:
             Rejected: SOURCE_MISSING, where there is no such upload.
@@ -295,11 +302,13 @@ class Storage:
                 return Fault("STORAGE_UNAVAILABLE", f"the bucket {target.bucket} is missing")
         return _gone()
 
-    def _parts(self, target: Reference, upload_id: str) -> dict[int, str]:
+    def _parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
         pages = self._client.get_paginator("list_parts").paginate(
             Bucket=target.bucket, Key=target.key, UploadId=upload_id
         )
-        return {part["PartNumber"]: part["ETag"] for page in pages for part in page.get("Parts", ())}
+        return {
+            part["PartNumber"]: Part(part["ETag"], part["Size"]) for page in pages for part in page.get("Parts", ())
+        }
 
     def _begun(self, bucket: str) -> list[Begun]:
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)

@@ -2,15 +2,18 @@
 
 import html
 import re
+import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops import report
+from ops import junk, report
 from ops.client import Client, connected
 from ops.errors import CommandError, Unreachable
 from ops.ingest import Listener, Wish, ingest
+from ops.junk import Junk
 from ops.outcome import Result
 from ops.plan import File, Target, find
 
@@ -28,10 +31,13 @@ async def ingest_paths(paths: Sequence[Path], target: Target, wish: Wish, *, cre
         CommandError: the call makes no sense, or the server cannot be reached.
     """
     _check_target(target, create=create)
-    files = _found(paths, target)
+    skipped: Counter[Junk] = Counter()
+    files = _found(paths, target, skipped)
     started = time.monotonic()
     async with connected("editor", patience=PATIENCE) as client:
         results = await _ingest(client, files, wish)
+    if skipped:
+        print(junk.told(skipped), file=sys.stderr if as_json else sys.stdout)
     _report(results, time.monotonic() - started, as_json=as_json)
     return int(any(result.outcome in ("failed", "cancelled") for result in results))
 
@@ -43,10 +49,10 @@ def _check_target(target: Target, *, create: bool) -> None:
         raise CommandError("An episode is created in a show, and nothing else is: --entity-type episode, --show-id.")
 
 
-def _found(paths: Sequence[Path], target: Target) -> list[File]:
+def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> list[File]:
     if not paths:
         raise CommandError("Say which files or folders to ingest.")
-    files = find(paths, target)
+    files = find(paths, target, skipped)
     if target.entity_id and len(files) > 1:
         raise CommandError(f"--entity-id takes one file, and there are {len(files)}: use --create for many.")
     return files

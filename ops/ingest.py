@@ -9,11 +9,13 @@ import asyncio
 import hashlib
 import re
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal, cast
 
+import httpx2
 import msgspec
 
 from models.media import EntityType
@@ -138,7 +140,7 @@ class _Run:
             return _failed(item.file, Why(error.code, error.message))
 
     async def _bring(self, item: Item) -> Result:
-        job, uploading = self._on_its_way(item), 0.0
+        job, uploading = await self._on_its_way(item), 0.0
         if job is None:
             async with self._slots:
                 started = time.monotonic()
@@ -150,18 +152,22 @@ class _Run:
             job = await self._post(item, reference)
         return _ended(item.file, await self._watch.end_of(job), uploading)
 
-    def _on_its_way(self, item: Item) -> Job | None:
-        """A job that an interrupted run, or somebody else, has begun for these bytes."""
+    async def _on_its_way(self, item: Item) -> Job | None:
+        """A job that an interrupted run, or somebody else, has begun for these bytes and something that still lives."""
         if item.file.target.entity_id is None and self._wish.on_duplicate == "keep":
             return None
         wanted = item.file.target.entity_id
-        begun = (job for job in self._under_way if job.sha256 == item.sha256)
-        return next((job for job in begun if wanted in (None, job.entity_id)), None)
+        for job in self._under_way:
+            mine = job.sha256 == item.sha256 and wanted in (None, job.entity_id)
+            if mine and await self._lives(item, job.entity_id):
+                return job
+        return None
 
     def _nothing_to_do(self, file: File, original: Original) -> bool:
+        """What only the trash holds is brought in for the living again, unless that is not wanted."""
         if file.target.entity_id is not None:
             return original.entity_id == file.target.entity_id and not original.deleted
-        return self._wish.on_duplicate != "keep"
+        return self._wish.on_duplicate == "reject" or (self._wish.on_duplicate == "link" and not original.deleted)
 
     async def _post(self, item: Item, reference: str) -> Job:
         entity_id = item.file.target.entity_id
@@ -172,26 +178,45 @@ class _Run:
         return await self._batches.submit(self._order(item, entity_id, reference))
 
     async def _create(self, item: Item) -> tuple[str, Job | None]:
-        """Create the entity of a file; one that an earlier run created may have its job already."""
-        show_id = item.file.target.show_id
-        entity_id, again = await (self._create_episode(item, show_id) if show_id else self._create_alone(item))
-        return entity_id, await self._begun(entity_id) if again else None
+        """Create the entity of a file; one that an earlier run created may have its job already.
 
-    async def _create_alone(self, item: Item) -> tuple[str, bool]:
+        One that was deleted since, or shows another file by now, is left as it is.
+        """
+        key = _key(item)
+        while True:
+            entity_id, again = await self._made(item, key)
+            if not again:
+                return entity_id, None
+            begun = await self._begun(entity_id)
+            if (begun is None or begun.sha256 in (None, item.sha256)) and await self._lives(item, entity_id):
+                return entity_id, begun
+            key = _next_key(key, entity_id)
+
+    async def _made(self, item: Item, key: str) -> tuple[str, bool]:
+        show_id = item.file.target.show_id
+        if show_id:
+            numbering = self._numberings.setdefault(show_id, Numbering(self._client, show_id))
+            return await numbering.episode(title_of(item.file.name), key)
         resource, title, identifier = RESOURCES[item.file.target.entity_type]
         new = {title: title_of(item.file.name)}
-        answer = await self._client.post(f"/api/v1/{resource}", dict[str, Any], new, key=_key(item))
+        answer = await self._client.post(f"/api/v1/{resource}", dict[str, Any], new, key=key)
         return str(answer.data[identifier]), answer.replayed
-
-    async def _create_episode(self, item: Item, show_id: str) -> tuple[str, bool]:
-        numbering = self._numberings.setdefault(show_id, Numbering(self._client, show_id))
-        return await numbering.episode(title_of(item.file.name), _key(item))
 
     async def _begun(self, entity_id: str) -> Job | None:
         async for job in jobs(self._client, entity_id=entity_id):
             if job.status not in ("failed", "cancelled"):
                 return job
         return None
+
+    async def _lives(self, item: Item, entity_id: str) -> bool:
+        resource, _, _ = RESOURCES[item.file.target.entity_type]
+        try:
+            await self._client.get(f"/api/v1/{resource}/{entity_id}", dict[str, Any])
+        except ApiError as error:
+            if error.status == httpx2.codes.NOT_FOUND:
+                return False
+            raise
+        return True
 
     def _order(self, item: Item, entity_id: str, reference: str) -> dict[str, Any]:
         role = item.file.target.role
@@ -212,7 +237,8 @@ class _Run:
 
 def title_of(name: str) -> str:
     """A file name made readable: ``summer_look-03.jpg`` is "Summer look 03"."""
-    words = re.sub(r"[\s_.-]+", " ", PurePosixPath(name).stem).strip() or "Untitled"
+    stem = unicodedata.normalize("NFC", PurePosixPath(name).stem)
+    words = re.sub(r"[ _.-]+", " ", stem).strip() or "Untitled"
     return (words[0].upper() + words[1:])[:LONGEST_TITLE]
 
 
@@ -220,6 +246,11 @@ def _key(item: Item) -> str:
     """The same for the same file in the same folder, so that a second run does not create a second entity."""
     told = "\n".join((item.file.target.entity_type, item.sha256, item.file.name))
     return f"ingest-{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def _next_key(key: str, entity_id: str) -> str:
+    """The same for each run after the entity of the first key is gone."""
+    return f"ingest-{hashlib.sha256(f'{key} {entity_id}'.encode()).hexdigest()}"
 
 
 def _stored(ticket: Ticket) -> str | None:
@@ -236,7 +267,8 @@ def _failed(file: File, why: Why) -> Result:
 def _duplicate(file: File, original: Original, on_duplicate: OnDuplicate) -> Result:
     where = f"{original.entity_type} {original.entity_id}{' in the trash' if original.deleted else ''}"
     if on_duplicate == "reject":
-        return _failed(file, Why("DUPLICATE", f"The same file is already stored for {where}."))
+        way = " Restore that, or take --on-duplicate link." if original.deleted else ""
+        return _failed(file, Why("DUPLICATE", f"The same file is already stored for {where}.{way}"))
     return Result(
         file=file.shown,
         outcome="duplicate",

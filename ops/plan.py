@@ -2,33 +2,27 @@
 
 import asyncio
 import hashlib
-import mimetypes
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.formats import UNKNOWN, by_name, canonical
 from models.media import EntityType, Role, accepted, kind_of, size_limit
+from models.wording import takes, too_large, unsupported
+from ops import junk
 from ops.errors import CommandError
+from ops.junk import Junk
 from ops.outcome import Failed
 
+INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
+UNFIT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of letters, ends of lines
+TURNING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 HASHERS: Final = min(4, os.cpu_count() or 1)
-# What the standard library does not know, or calls by another name than we do.
-TYPES: Final = {
-    ".avif": "image/avif",
-    ".webp": "image/webp",
-    ".bmp": "image/bmp",
-    ".m4v": "video/mp4",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".avi": "video/x-msvideo",
-    ".m4a": "audio/mp4",
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".ogg": "audio/ogg",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +61,15 @@ class Item:
     mime_type: str
 
 
-def find(paths: Iterable[Path], target: Target) -> list[File]:
-    """The files under the paths, sorted, each path once; hidden ones in folders are skipped, links are followed.
+def find(paths: Iterable[Path], target: Target, skipped: Counter[Junk] | None = None) -> list[File]:
+    """The files under the paths, sorted, each path once; links are followed.
+
+    Junk is left out and counted in ``skipped``, unless it is named for an entity.
 
     Raises:
         CommandError: a path is not there.
     """
-    walk = _Walk(target)
+    walk = _Walk(target, Counter() if skipped is None else skipped)
     found = [file for path in paths for file in walk.under(path)]
     return list({file.path.absolute(): file for file in found}.values())
 
@@ -81,15 +77,18 @@ def find(paths: Iterable[Path], target: Target) -> list[File]:
 class _Walk:
     """Remembers the folders it has been in, so that links which lead back end it."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, skipped: Counter[Junk]) -> None:
         self._target = target
+        self._skipped = skipped
         self._been: set[tuple[int, int]] = set()
 
     def under(self, path: Path) -> Iterator[File]:
         if not path.exists():
             raise CommandError(f"No such file or folder: {printable(path)}")
-        name = printable(path.resolve().name)
-        return self._folder(path, name) if path.is_dir() else iter([self._file(path, name)])
+        whole = path.resolve()
+        if self._target.entity_id is None and not whole.name.startswith(".") and self._is_junk(whole):
+            return iter(())
+        return self._folder(path, named(whole.name)) if path.is_dir() else iter([self._file(path, named(whole.name))])
 
     def _folder(self, folder: Path, name: str) -> Iterator[File]:
         try:
@@ -99,20 +98,26 @@ class _Walk:
             return
         for entry in entries:
             if not entry.is_dir():
-                yield from self._leaf(entry, f"{name}/{printable(entry.name)}")
+                yield from self._leaf(entry, f"{name}/{named(entry.name)}")
         for entry in entries:
             if entry.is_dir():
-                yield from self._folder(entry, f"{name}/{printable(entry.name)}")
+                yield from self._folder(entry, f"{name}/{named(entry.name)}")
 
     def _entries(self, folder: Path) -> list[Path]:
         found = folder.stat()
         if (found.st_dev, found.st_ino) in self._been:
             return []
         self._been.add((found.st_dev, found.st_ino))
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        entries = sorted(folder.iterdir())
         for entry in entries:
             entry.is_dir()  # a folder that may be listed but not entered fails here
-        return entries
+        return [entry for entry in entries if not self._is_junk(entry)]
+
+    def _is_junk(self, path: Path) -> bool:
+        kind = junk.of_folder(path) if path.is_dir() else junk.of_file(path)
+        if kind:
+            self._skipped[kind] += 1
+        return kind is not None
 
     def _leaf(self, entry: Path, name: str) -> Iterator[File]:
         if entry.is_file():
@@ -125,10 +130,15 @@ class _Walk:
         return File(path, printable(path), name, self._target, failed)
 
 
-def printable(path: Path | str) -> str:
-    """A path as text that is safe on a terminal and in JSON, whatever bytes its name holds."""
+def named(path: Path | str) -> str:
+    """A name as text that is one line, whatever bytes it holds: its spaces, joiners and emoji are its own."""
     text = os.fsencode(path).decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(INSTEAD if unicodedata.category(letter) in UNFIT else letter for letter in text)
+
+
+def printable(path: Path | str) -> str:
+    """A path as text that is safe on a terminal, too: nothing in it turns the line around."""
+    return "".join(INSTEAD if unicodedata.bidirectional(letter) in TURNING else letter for letter in named(path))
 
 
 async def read(files: Sequence[File]) -> AsyncIterator[tuple[File, Item | Failed]]:
@@ -158,28 +168,32 @@ def _checked(file: File) -> Item:
     if size == 0:
         raise Failed("EMPTY_FILE", "The file is empty.")
     mime_type = type_of(file.path)
-    _check_limits(file.target, mime_type, size)
+    _check_limits(file, mime_type, size)
     with file.path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return Item(file, size, sha256, mime_type)
 
 
-def _check_limits(target: Target, mime_type: str, size: int) -> None:
-    kind, kinds = kind_of(mime_type), accepted(target.entity_type, target.role or "primary")
-    what = target.entity_type.replace("_", " ")
-    if kind not in kinds:
-        takes = " or ".join(sorted(kinds))
-        raise Failed("UNSUPPORTED_MEDIA_TYPE", f"This is {mime_type}; the {what} takes {takes}.")
-    limit = size_limit(kind, target.entity_type)
+def _check_limits(file: File, mime_type: str, size: int) -> None:
+    entity_type, role = file.target.entity_type, file.target.role or "primary"
+    kinds = accepted(entity_type, role)
+    kind = takes(mime_type, kinds)
+    if kind is None:
+        message = unsupported(mime_type, entity_type, kinds, role=role, name=printable(file.path.name))
+        raise Failed("UNSUPPORTED_MEDIA_TYPE", message)
+    limit = size_limit(kind, entity_type)
     if size > limit:
-        raise Failed("FILE_TOO_LARGE", f"{size / 1e6:,.0f} MB is more than the {limit / 1e6:,.0f} MB that fit.")
+        raise Failed("FILE_TOO_LARGE", too_large(size, limit, kind, entity_type, role))
 
 
 def type_of(path: Path) -> str:
-    """The MIME type that the name tells; where that is none we take, what the first bytes tell."""
-    suffix = path.suffix.lower()
-    named = TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
-    return named if kind_of(named) else _sniffed(path) or named
+    """The MIME type that the name tells; where that is none we take, what the first bytes tell if we take that."""
+    named = by_name(path.name)
+    if named and kind_of(named):
+        return named
+    seen = canonical(_sniffed(path) or UNKNOWN)
+    raw = seen == "image/tiff" and named is not None  # most raw camera files are TIFF inside
+    return named if named and (raw or not kind_of(seen)) else seen
 
 
 def _sniffed(path: Path) -> str | None:

@@ -1,8 +1,10 @@
-"""Which S3 requests the embedded server answers, and the rules of conditions and ranges. Pure functions."""
+"""Which S3 requests the embedded server answers, and the rules of signatures, conditions and ranges. Pure functions."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 OVERRIDES: Final = {
     "response-content-type": "content-type",
@@ -61,6 +63,11 @@ UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
+OF_S3: Final = ("x-amz-", "content-md5")
+PRESIGNED: Final = "X-Amz-Algorithm="
+SIGNED_HEADERS: Final = re.compile(r"SignedHeaders=([^,\s]+)")
+
+
 class Unsatisfiable(ValueError):
     """The range begins behind the end of the object."""
 
@@ -84,6 +91,38 @@ def _unknown_header(query: Mapping[str, str], headers: Mapping[str, str]) -> str
     if not plain and (payload != "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" or "authorization" not in headers):
         return f"a body sent as {payload}"
     return next((name for name in headers if name.startswith(UNKNOWN_HEADERS)), None)
+
+
+def unsigned(query: str, headers: Iterable[tuple[str, str]]) -> list[str]:
+    """What a request says beside its signature: headers of S3's own, and whatever is said twice or without a value.
+
+    The signature holds each name once, and of the parameters of a URL only those with a value.
+    """
+    pairs = list(headers)
+    names = Counter(name for name, _ in pairs)
+    signed = _signed(query, dict(pairs).get("authorization", ""))
+    wrong = {name for name in names if name.startswith(OF_S3) and name not in signed}
+    wrong |= {name for name, times in names.items() if times > 1 and (name in signed or name.startswith(OF_S3))}
+    return sorted(wrong | (_loose(query) if PRESIGNED in query else set()))
+
+
+def _signed(query: str, authorization: str) -> set[str]:
+    """The names of the headers that the signature covers; that of a URL counts before that of a header."""
+    if PRESIGNED not in query:
+        found = SIGNED_HEADERS.search(authorization)
+        return set(found[1].split(";")) if found else set()
+    told = [value for name, _, value in _parameters(query) if name == "X-Amz-SignedHeaders"]
+    return set(unquote(told[-1]).split(";")) if told else {"host"}
+
+
+def _loose(query: str) -> set[str]:
+    parameters = _parameters(query)
+    times = Counter(unquote(name) for name, _, _ in parameters)
+    return {unquote(name) for name, equals, _ in parameters if not equals} | {one for one in times if times[one] > 1}
+
+
+def _parameters(query: str) -> list[tuple[str, str, str]]:
+    return [one.partition("=") for one in query.split("&") if one]
 
 
 def matches(condition: str, etag: str) -> bool:

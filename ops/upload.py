@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,10 +35,10 @@ class Ticket(msgspec.Struct, rename="camel"):
 
 
 class Part(msgspec.Struct, rename="camel"):
-    """Where to send a part, counted from 1."""
+    """Where to send a part, counted from 1; nowhere where it has arrived."""
 
     part_number: int
-    url: str
+    url: str | None = None
 
 
 class PartsTicket(msgspec.Struct, rename="camel"):
@@ -50,6 +50,12 @@ class PartsTicket(msgspec.Struct, rename="camel"):
     parts: list[Part]
 
 
+class OpenUpload(msgspec.Struct, rename="camel"):
+    """Which parts of an upload have arrived, and where to send the others."""
+
+    parts: list[Part]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """``size`` bytes of a file from ``start`` on."""
@@ -57,11 +63,6 @@ class Piece:
     item: Item
     start: int
     size: int
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is all of the file."""
-        return self.size == self.item.size
 
 
 class Uploads:
@@ -89,50 +90,57 @@ class Uploads:
         """
         if item.size > WHOLE:
             return await self._in_parts(item)
-        return (await self._repeated(Piece(item, 0, item.size), ticket))[0]
+        return await self._repeated(Piece(item, 0, item.size), ticket, lambda: self.ticket(item))
 
     async def _in_parts(self, item: Item) -> str:
         upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(item))).data
-        known = {"upload_id": upload.upload_id, "file_reference": upload.file_reference}
+        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
         try:
-            parts = [await self._part(item, upload, part) for part in upload.parts]
+            for part in upload.parts:
+                await self._part(item, upload, part)
         except Failed:
             with suppress(CommandError):  # housekeeping gives it up a day later
                 await self._client.delete(f"{UPLOAD}/multipart", **known)
             raise
-        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], {**known, "parts": parts})
+        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], known)
         return upload.file_reference
 
-    async def _part(self, item: Item, upload: PartsTicket, part: Part) -> dict[str, Any]:
+    async def _part(self, item: Item, upload: PartsTicket, part: Part) -> None:
         start = (part.part_number - 1) * upload.part_size
         piece = Piece(item, start, min(upload.part_size, item.size - start))
-        _, etag = await self._repeated(piece, Ticket(part.url, upload.file_reference, {}))
-        return {"part_number": part.part_number, "etag": etag}
+        ticket = Ticket(part.url or "", upload.file_reference, {})
+        await self._repeated(piece, ticket, lambda: self._fresh(upload, part.part_number))
 
-    async def _repeated(self, piece: Piece, ticket: Ticket) -> tuple[str, str]:
-        """Send a piece until it has arrived: the file's reference, and the ETag."""
+    async def _fresh(self, upload: PartsTicket, number: int) -> Ticket | None:
+        """A new URL for a part; None where it has arrived after all."""
+        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
+        found = (await self._client.get(f"{UPLOAD}/multipart", OpenUpload, **known)).data
+        urls = {part.part_number: part.url for part in found.parts}
+        url = urls.get(number)
+        return Ticket(url, upload.file_reference, {}) if url else None
+
+    async def _repeated(self, piece: Piece, ticket: Ticket, renew: Callable[[], Awaitable[Ticket | None]]) -> str:
+        """Send a piece until it has arrived: the file's reference."""
         for pause in (*PAUSES, None):
             status, said = await self._put(piece, ticket)
             if status in ARRIVED:
-                return ticket.file_reference, said
+                return ticket.file_reference
             if status not in AGAIN and status < httpx2.codes.INTERNAL_SERVER_ERROR:
                 raise Failed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
             if pause is None:
                 break
             await asyncio.sleep(pause)
             if status == EXPIRED:
-                ticket = await self._replaced(piece)
+                renewed = await renew()
+                if renewed is None:
+                    return ticket.file_reference
+                ticket = renewed
         if status == EXPIRED:
             raise Failed("UPLOAD_REFUSED", "The storage refuses it, whatever URL it is sent to.")
         raise Unreachable(f"The storage does not take uploads: {said or f'status {status}'}")
 
-    async def _replaced(self, piece: Piece) -> Ticket:
-        if not piece.whole:
-            raise Failed("UPLOAD_REFUSED", "The storage refused a part of it: send it again within a day.")
-        return await self.ticket(piece.item)
-
     async def _put(self, piece: Piece, ticket: Ticket) -> tuple[int, str]:
-        """The status, 0 where there was none; with it the ETag, or what went wrong."""
+        """The status, 0 where there was none; with it what went wrong."""
         headers = {"Content-Length": str(piece.size), **ticket.headers}
         try:
             answer = await self._http.put(ticket.upload_url, content=self._chunks(piece), headers=headers)
@@ -140,7 +148,7 @@ class Uploads:
             return 0, str(error) or type(error).__name__
         except OSError as error:
             raise Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
-        return answer.status_code, answer.headers.get("ETag", "") if answer.is_success else ""
+        return answer.status_code, ""
 
     async def _chunks(self, piece: Piece) -> AsyncIterator[bytes]:
         left = piece.size

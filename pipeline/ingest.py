@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models import database, poison
+from models import database, poison, uploads
 from models.claims import Claimed, Found
 from models.errors import JobError, Rejected
 from models.media import Media, accepted, size_limit
+from models.wording import too_large, unsupported
 from pipeline.context import Context
 from pipeline.fetching import fetch
 from pipeline.hashing import HashingWriter
@@ -18,6 +19,10 @@ async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
     path, written, etag = await fetch(context, claimed, folder)
     if written.size == 0:
         raise Rejected("EMPTY_FILE", "the file is empty")
+    async with database.connection(context.pool) as connection:
+        announced = await uploads.find(connection, claimed.source_reference)
+    if announced is not None:
+        uploads.check_file(announced, written.size, written.hexdigest())
     if claimed.declared_sha256 not in (None, written.hexdigest()):
         raise Rejected("HASH_MISMATCH", f"the file's SHA-256 is {written.hexdigest()}, not what was declared")
     with _noted(written):
@@ -46,10 +51,9 @@ def check(media: Media, size: int, claimed: Claimed) -> None:
     """
     kinds = accepted(claimed.entity_type, claimed.role)
     if media.kind not in kinds:
-        wanted = " or ".join(sorted(kinds))
-        noun = claimed.entity_type.replace("_", " ")
-        message = f"this is {media.mime_type}; the {claimed.role} file of a {noun} is {wanted}"
+        message = unsupported(media.mime_type, claimed.entity_type, kinds, role=claimed.role)
         raise Rejected("UNSUPPORTED_MEDIA_TYPE", message)
     limit = size_limit(media.kind, claimed.entity_type)
     if size > limit:
-        raise Rejected("FILE_TOO_LARGE", f"the file has {size:,} bytes; the limit is {limit:,}")
+        message = too_large(size, limit, media.kind, claimed.entity_type, claimed.role)
+        raise Rejected("FILE_TOO_LARGE", message)

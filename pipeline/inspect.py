@@ -5,6 +5,7 @@ from typing import Final
 
 from models.errors import Rejected
 from models.media import Kind, Media, kind_of
+from models.wording import EVERY, WORDS, taken, unknown
 from pipeline.audio import probe_audio
 from pipeline.containers import broken_off
 from pipeline.decoding import decoding
@@ -16,39 +17,6 @@ from pipeline.signatures import HEAD, media_type
 from pipeline.tiff import raw_type
 from pipeline.video import probe
 
-WORDS: Final[dict[Kind, str]] = {
-    "image": "picture",
-    "video": "video",
-    "audio": "sound file",
-    "document": "document",
-}
-SPOKEN: Final = {
-    "application/postscript": "a PostScript drawing",
-    "application/rtf": "a rich-text document",
-    "application/zip": "a ZIP archive",
-    "image/heic": "a HEIC picture",
-    "image/svg+xml": "an SVG drawing",
-    "image/vnd.adobe.photoshop": "a Photoshop file",
-    "image/x-adobe-dng": "a raw camera file (DNG)",
-    "image/x-canon-cr2": "a raw camera file (CR2)",
-    "image/x-canon-cr3": "a raw camera file (CR3)",
-    "image/x-fuji-raf": "a raw camera file (RAF)",
-    "image/x-minolta-mrw": "a raw camera file (MRW)",
-    "image/x-nikon-nef": "a raw camera file (NEF)",
-    "image/x-olympus-orf": "a raw camera file (ORF)",
-    "image/x-panasonic-rw2": "a raw camera file (RW2)",
-    "image/x-pentax-pef": "a raw camera file (PEF)",
-    "image/x-raw": "a raw camera file",
-    "image/x-samsung-srw": "a raw camera file (SRW)",
-    "image/x-sigma-x3f": "a raw camera file (X3F)",
-    "image/x-sony-arw": "a raw camera file (ARW)",
-    "text/html": "a web page",
-    "text/plain": "a text file",
-}
-TAKEN: Final = (
-    "We take JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP pictures, MP4, MOV, MKV, WebM and AVI videos, "
-    "MP3, M4A, WAV, FLAC and Ogg sound, PDF and text."
-)
 # What a name promises. Only a text file is held to it: as a picture it is a mix-up, as a script it is welcome.
 MEDIA_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".bmp", ".heic", ".pdf"}
@@ -83,15 +51,10 @@ def _recognise(head: bytes, name: str) -> tuple[str, Kind]:
     mime_type = media_type(head)
     kind = kind_of(mime_type) if mime_type else None
     if mime_type is None or kind is None:
-        raise _unsupported(mime_type)
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", unknown(mime_type))
     if mime_type == "text/plain":
         _refuse_mix_up(name)
     return mime_type, kind
-
-
-def _unsupported(mime_type: str | None) -> Rejected:
-    seen = SPOKEN.get(mime_type, f"a file of type {mime_type}") if mime_type else "no kind of file we know"
-    return Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file looks like {seen}. {TAKEN}")
 
 
 def _refuse_raw(path: Path) -> None:
@@ -99,13 +62,14 @@ def _refuse_raw(path: Path) -> None:
     with decoding("picture"), path.open("rb") as file:
         raw = raw_type(file)
     if raw:
-        raise _unsupported(raw)
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", unknown(raw))
 
 
 def _refuse_mix_up(name: str) -> None:
     suffix = PurePath(name).suffix.lower()
     if suffix in MEDIA_SUFFIXES:
-        raise Rejected("UNSUPPORTED_MEDIA_TYPE", f"The file is called {suffix} but looks like a text file.")
+        message = f"The file is called {suffix} but looks like a text file. We take {taken(EVERY)}. Save it anew."
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", message)
 
 
 def _probe(path: Path, mime_type: str, kind: Kind) -> Media:

@@ -1,9 +1,12 @@
 """Uploads in parts that nobody completed in time are given up, with what has arrived of them.
 
+What was announced is forgotten when an object that came of it would be an orphan, and no job may still bring it.
+
 A URL that was never used leaves nothing behind; an object that was never ingested is an orphan. What others upload to
 the bucket, under names that this application does not give, is theirs.
 """
 
+from models import uploads
 from models.errors import Rejected
 from models.references import UPLOADED
 from models.storage import Begun
@@ -18,7 +21,7 @@ async def expired_uploads(run: Run) -> bool:
             return True
         if upload.begun_at < before and UPLOADED.fullmatch(upload.target.key):
             await _give_up(run, upload)
-    return False
+    return await _forget(run)
 
 
 async def _give_up(run: Run, upload: Begun) -> None:
@@ -28,3 +31,14 @@ async def _give_up(run: Run, upload: Begun) -> None:
         return  # it was completed, or given up, meanwhile
     run.counts["aborted"] += 1
     await run.save()
+
+
+async def _forget(run: Run) -> bool:
+    before = run.ago(hours=run.settings.upload_grace_hours + run.settings.orphan_grace_hours)
+    number = uploads.SLICE
+    while number == uploads.SLICE:
+        if run.out_of_time:
+            return True
+        async with run.transaction() as connection:
+            number = await uploads.forget_old(connection, before)
+    return False

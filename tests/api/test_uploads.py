@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,11 @@ import pytest
 
 from tests import media, work
 from tests.resources import CLIP
-from tests.stack import PLAIN
+from tests.stack import PLAIN, Stack
 
 PATH = "/api/v1/upload/generate-url"
 MB = 1024 * 1024
-PICTURE = {"file_name": "look.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
+PICTURE = {"file_name": "look.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": 1000}
 
 
 def ask(client: httpx2.Client, **fields: Any) -> dict[str, Any]:
@@ -91,6 +92,8 @@ def test_a_name_is_reduced_to_what_every_storage_takes(editor: httpx2.Client, na
         ({"file_name": None}, "file_name"),
         ({"entity_type": "show"}, "entity_type"),
         ({"file_size": -1}, "file_size"),
+        ({"file_size": 0}, "file_size"),
+        ({"file_size": None}, "file_size"),
         ({"file_size": "10"}, "file_size"),
         ({"file_size": 2**60}, "file_size"),
         ({"sha256": "abc"}, "sha256"),
@@ -146,11 +149,69 @@ def test_a_type_that_the_entity_does_not_take_is_refused(
     assert refused(editor, **fields) == (415, [("UNSUPPORTED_MEDIA_TYPE", "file_type")])
 
 
+def test_a_refusal_says_what_it_is_what_is_taken_and_how_to_get_there(editor: httpx2.Client) -> None:
+    fields = PICTURE | {"file_name": "IMG_0001.HEIC", "file_type": "image/heic"}
+    for path in (PATH, "/api/v1/upload/multipart"):
+        message = editor.post(path, json=fields).json()["errors"][0]["message"]
+        assert message.startswith("This is a HEIC picture. A clip takes JPEG, PNG,")
+        assert message.endswith("Settings → Camera → Formats → Most Compatible.")
+        too_large = editor.post(path, json=PICTURE | {"file_size": 10 * MB + 1}).json()["errors"][0]["message"]
+        assert "10,485,761 bytes; a clip takes pictures of up to 10,485,760 bytes (10 MB)" in too_large
+
+
+@pytest.mark.parametrize("written", ["image/jpg", "IMAGE/JPEG", "image/pjpeg"])
+def test_a_type_is_taken_under_the_names_that_browsers_give_it(editor: httpx2.Client, written: str) -> None:
+    data = media.jpeg()
+    url = ask(editor, file_type=written, file_size=len(data))
+    assert put(url, data) == 200
+
+
 def test_the_announced_file_gets_in(editor: httpx2.Client) -> None:
     data = media.jpeg()
-    for fields in ({}, {"file_size": len(data)}, {"file_size": len(data), "sha256": work.sha256(work.unique(data))}):
-        said = fields | ({"sha256": work.sha256(data)} if "sha256" in fields else {})
-        assert put(ask(editor, **said), data) == 200
+    for said in ({}, {"sha256": work.sha256(data)}):
+        assert put(ask(editor, file_size=len(data), **said), data) == 200
+
+
+def test_no_url_takes_a_file_of_which_nobody_said_how_long_it_is(editor: httpx2.Client) -> None:
+    without = {name: value for name, value in PICTURE.items() if name != "file_size"}
+    answer = editor.post(PATH, json=without)
+    assert [error["field"] for error in answer.json()["errors"]] == ["file_size"]
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("header", ["x-amz-copy-source", "x-amz-acl", "x-amz-tagging", "x-amz-meta-owner"])
+def test_a_url_stores_nothing_but_what_was_announced(server: Stack, editor: httpx2.Client, header: str) -> None:
+    data = media.jpeg()
+    work.storage(server.environ).put_object(Bucket="episodes-thumbnails", Key="theirs", Body=b"salaries")
+    for said in ({}, {"sha256": work.sha256(data)}):
+        url = ask(editor, file_size=len(data), **said)
+        beside = httpx2.put(
+            url["uploadUrl"], content=data, headers=url["headers"] | {header: "/episodes-thumbnails/theirs"}, **PLAIN
+        )
+        assert (beside.status_code, header in beside.text) == (403, True)
+        job = work.ended(editor, work.post(editor, url["fileReference"]))
+        assert job["error"]["code"] == "SOURCE_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda data: data[:-1], "CORRUPT_FILE"),
+        (lambda data: data + b"x", "FILE_TOO_LARGE"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "HASH_MISMATCH"),
+        (lambda _: b"", "EMPTY_FILE"),
+    ],
+    ids=["shorter", "longer", "another", "empty"],
+)
+def test_what_came_into_the_storage_past_its_url_is_held_against_what_was_announced(
+    server: Stack, editor: httpx2.Client, change: Callable[[bytes], bytes], code: str
+) -> None:
+    data = work.unique(media.jpeg())
+    reference = ask(editor, file_size=len(data), sha256=work.sha256(data))["fileReference"]
+    bucket, _, key = reference.removeprefix("s3://").partition("/")
+    work.storage(server.environ).put_object(Bucket=bucket, Key=key, Body=change(data))
+    job = work.ended(editor, work.post(editor, reference))
+    assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", code, 1)
 
 
 def test_another_size_is_refused_by_the_storage(editor: httpx2.Client) -> None:

@@ -187,17 +187,28 @@ async def test_a_broken_part_is_repeated_alone(
         ("/part2", 1_000_000),
         ("/part2", 1_000_000),
     ]
-    assert json.loads(script.requests[4][2]) == {
-        "upload_id": "u",
-        "file_reference": "s3://bucket/parts",
-        "parts": [{"part_number": 1, "etag": '"a"'}, {"part_number": 2, "etag": '"b"'}],
-    }
+    assert json.loads(script.requests[4][2]) == {"uploadId": "u", "fileReference": "s3://bucket/parts"}
+
+
+async def test_a_part_whose_url_has_died_gets_a_new_one(
+    script: Script, uploads: Uploads, item: Item, in_parts: dict[str, Any]
+) -> None:
+    fresh = [{"partNumber": 1, "size": 2_000_000, "etag": '"a"'}, {"partNumber": 2, "url": f"{script.url}/again"}]
+    state: Answer = (200, {}, {"data": {"partSize": 2_000_000, "parts": fresh, "expiresIn": 9}, "metadata": {}})
+    joined: Answer = (200, {}, {"data": {"fileReference": "s3://bucket/parts"}, "metadata": {}})
+    begun: Answer = (200, {}, {"data": in_parts, "metadata": {}})
+    arrived_after_all: Answer = (403, {}, "")
+    script.answers = [begun, arrived_after_all, state, (403, {}, ""), state, (200, {}, ""), joined]
+    assert await uploads.send(item, ticket(script, "whole")) == "s3://bucket/parts"
+    asked = [first.split()[1] for first, _, _ in script.requests]
+    known = "/api/v1/upload/multipart?uploadId=u&fileReference=s3%3A%2F%2Fbucket%2Fparts"
+    assert asked[1:6] == ["/part1", known, "/part2", known, "/again"]
 
 
 async def test_a_part_that_is_refused_fails_its_file(
     script: Script, uploads: Uploads, item: Item, in_parts: dict[str, Any]
 ) -> None:
-    script.answers = [(200, {}, {"data": in_parts, "metadata": {}}), (403, {}, "")]
+    script.answers = [(200, {}, {"data": in_parts, "metadata": {}}), (400, {}, ""), (204, {}, "")]
     with pytest.raises(Failed) as raised:
         await uploads.send(item, ticket(script, "whole"))
     assert raised.value.why.code == "UPLOAD_REFUSED"

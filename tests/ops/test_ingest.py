@@ -122,6 +122,24 @@ def test_a_mixed_folder_is_ingested_and_every_file_told(server: Stack, api: Api,
     assert api.get(f"/clips/{run.of('_00.jpg')['entity_id']}")["width"] == 640
 
 
+def test_titles_are_the_names_that_people_gave_and_junk_is_no_failure(
+    server: Stack, api: Api, tmp_path: Path, mark: str
+) -> None:
+    folder = tmp_path / "in"
+    endings = ("\u202fPM", "\u00a0final", "\u3000コーデ", " 👩\u200d🎤", " نمی\u200cخواهم")
+    for ending in endings:
+        picture(folder / f"{mark}{ending}.jpg")
+    for name in ("Thumbs.db", "Icon\r", f"{mark}.xmp", f"{mark}.jpg.part", f"@eaDir/{mark}.jpg/SYNOPHOTO_THUMB_M.jpg"):
+        picture(folder / "whole.jpg").rename(folder / "moved")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "moved").rename(folder / name)
+    run = ingest(server.environ, folder, "--create")
+    assert (run.code, run.outcomes) == (0, {"stored": len(endings)})
+    assert run.errors == "skipped: 2 system files, 1 system folder, 1 sidecar, 1 unfinished file\n"
+    made = {api.get(f"/clips/{result['entity_id']}")["title"] for result in run.results}
+    assert made == {f"M{mark[1:]}{ending}" for ending in endings}
+
+
 def test_a_second_run_uploads_and_creates_nothing(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
     folder = pictures(tmp_path / "in", mark, 4)
     first = ingest(server.environ, folder, "--create")
@@ -193,15 +211,53 @@ def test_a_stored_file_is_linked_to_another_entity_without_an_upload(
     assert job["duplicate_of"]["entity_id"] == first
 
 
-def test_a_duplicate_in_the_trash_says_so(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
+def test_what_only_the_trash_holds_is_brought_in_for_the_living_again(
+    server: Stack, api: Api, tmp_path: Path, mark: str
+) -> None:
+    path = picture(tmp_path / f"{mark}.jpg")
+    shown = [ingest(server.environ, path, "--create").results[0]["entity_id"]]
+    for _ in range(2):
+        api.delete(f"/clips/{shown[-1]}")
+        command = [*COMMAND, str(path), "--create"]
+        done = subprocess.run(command, env=server.environ, capture_output=True, text=True, check=True)
+        assert f"of clip {shown[0]} (in the trash)" in done.stdout
+        assert "\x1b" not in done.stdout
+        (clip,) = api.get("/clips", q=mark)
+        assert clip["clip_id"] not in shown
+        assert clip["file_hash"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert len(api.get(f"/clips/{clip['clip_id']}/thumbnails")) == 3
+        shown.append(clip["clip_id"])
+    again = ingest(server.environ, path, "--create")
+    assert (again.code, again.outcomes) == (0, {"duplicate": 1})
+    assert again.results[0]["duplicate_of"]["entity_id"] == again.results[0]["entity_id"] == shown[-1]
+    assert again.results[0]["duplicate_of"]["deleted"] is False
+    assert len(api.get("/clips", q=mark)) == 1
+
+
+def test_what_only_the_trash_holds_is_refused_where_duplicates_are(
+    server: Stack, api: Api, tmp_path: Path, mark: str
+) -> None:
     path = picture(tmp_path / f"{mark}.jpg")
     api.delete(f"/clips/{ingest(server.environ, path, '--create').results[0]['entity_id']}")
-    run = ingest(server.environ, path, "--create")
-    assert run.of(path.name)["duplicate_of"]["deleted"] is True
-    table = subprocess.run([*COMMAND, path, "--create"], env=server.environ, capture_output=True, text=True, check=True)
-    assert "in the trash" in table.stdout
-    assert "\x1b" not in table.stdout
-    assert table.stdout.rstrip().endswith("1 duplicate")
+    run = ingest(server.environ, path, "--create", "--on-duplicate", "reject")
+    assert (run.code, run.results[0]["error"]["code"]) == (1, "DUPLICATE")
+    assert "in the trash" in run.results[0]["error"]["message"]
+    assert api.titles(mark) == []
+
+
+def test_a_clip_that_shows_another_file_by_now_is_left_as_it_is(
+    server: Stack, api: Api, tmp_path: Path, mark: str
+) -> None:
+    path, other = picture(tmp_path / f"{mark}.jpg"), picture(tmp_path / f"{mark}_other.jpg")
+    first = ingest(server.environ, path, "--create").results[0]["entity_id"]
+    assert ingest(server.environ, other, "--entity-id", first).outcomes == {"stored": 1}
+    again = ingest(server.environ, path, "--create")
+    assert (again.code, again.outcomes) == (0, {"stored": 1})
+    hashes = {clip["clip_id"]: clip["file_hash"] for clip in api.get("/clips", q=mark)}
+    assert hashes == {
+        first: hashlib.sha256(other.read_bytes()).hexdigest(),
+        again.results[0]["entity_id"]: hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
 
 
 SHOWN = {

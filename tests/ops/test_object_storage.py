@@ -368,6 +368,87 @@ def test_unsigned_and_wrongly_signed_requests_are_refused(environment: dict[str,
     assert send({**environment, "AWS_SECRET_ACCESS_KEY": "wrong"}, "GET", f"/{BUCKET}/kept").status == 403
 
 
+BESIDE = (
+    "x-amz-copy-source",
+    "x-amz-copy-source-range",
+    "x-amz-metadata-directive",
+    "x-amz-acl",
+    "x-amz-grant-read",
+    "x-amz-tagging",
+    "x-amz-website-redirect-location",
+    "x-amz-storage-class",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-object-lock-mode",
+    "x-amz-checksum-sha256",
+    "x-amz-content-sha256",
+    "x-amz-meta-owner",
+    "x-amz-security-token",
+    "x-amz-of-tomorrow",
+    "content-md5",
+)
+
+
+def presigned(s3: "S3Client", operation: str, key: str, **more: Any) -> str:
+    return s3.generate_presigned_url(operation, {"Bucket": BUCKET, "Key": key, **more})
+
+
+@pytest.mark.parametrize("header", BESIDE)
+def test_a_header_of_s3_that_nobody_signed_is_refused_in_every_way_to_sign(
+    s3: "S3Client", environment: dict[str, str], header: str
+) -> None:
+    s3.put_object(Bucket=OTHER_BUCKET, Key="salaries", Body=b"theirs")
+    value = f"/{OTHER_BUCKET}/salaries"
+    part = s3.create_multipart_upload(Bucket=BUCKET, Key="beside")["UploadId"]
+    urls = (
+        ("PUT", presigned(s3, "put_object", "beside", ContentLength=5, ContentType="text/plain")),
+        ("PUT", presigned(s3, "upload_part", "beside", UploadId=part, PartNumber=1)),
+        ("GET", presigned(s3, "get_object", "beside")),
+        ("DELETE", presigned(s3, "delete_object", "beside")),
+    )
+    for method, url in urls:
+        answer = plain(method, url, b"hello" * (method == "PUT"), {"Content-Type": "text/plain", header: value})
+        assert (answer.status, b"<Code>AccessDenied</Code>" in answer.body) == (403, True)
+        assert f"<HeadersNotSigned>{header}</HeadersNotSigned>".encode() in answer.body
+    assert send(environment, "HEAD", f"/{BUCKET}/beside").status == 404
+    assert "Parts" not in s3.list_parts(Bucket=BUCKET, Key="beside", UploadId=part)
+
+
+def test_what_is_added_to_a_request_that_a_header_signs_is_refused(environment: dict[str, str]) -> None:
+    url, signer = (
+        f"{environment['S3_ENDPOINT_URL']}/{BUCKET}/added",
+        Signature(
+            Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]),
+            environment["AWS_REGION"],
+            None,
+        ),
+    )
+    request = AWSRequest("PUT", url, data=b"hello")
+    signer.add_auth(request)
+    headers = dict(request.headers.items())
+    added = plain("PUT", url, b"", headers | {"x-amz-copy-source": f"/{BUCKET}/kept"})
+    assert (added.status, b"x-amz-copy-source" in added.body) == (403, True)
+    assert plain("PUT", url, b"hello", headers).status == 200
+
+
+def test_a_header_said_twice_or_a_parameter_that_the_signature_leaves_out_is_refused(s3: "S3Client") -> None:
+    declared, other = (base64.b64encode(hashlib.sha256(body).digest()).decode() for body in (b"hello", b"HELLO"))
+    url = presigned(s3, "put_object", "twice", ChecksumSHA256=declared, ContentType="image/png")
+    for said, twice in (("x-amz-checksum-sha256", other), ("content-type", "text/html")):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+        connection.putrequest("PUT", url.partition(urlsplit(url).netloc)[2])
+        named = [(said, twice), ("x-amz-checksum-sha256", declared), ("content-type", "image/png")]
+        for name, value in (*named, ("content-length", "5")):
+            connection.putheader(name, value)
+        connection.endheaders(b"HELLO")
+        assert connection.getresponse().status == 403
+        connection.close()
+    headers = {"x-amz-checksum-sha256": declared, "content-type": "image/png"}
+    for beside in ("&uploads", "&acl", "&X-Amz-Expires=9", "&partNumber"):
+        assert plain("PUT", url + beside, b"hello", headers).status == 403
+    assert plain("PUT", url, b"hello", headers).status == 200
+
+
 def test_a_browser_may_upload_and_read_the_etag(s3: "S3Client") -> None:
     url = s3.generate_presigned_url("put_object", {"Bucket": BUCKET, "Key": "from/browser", "ContentType": "image/png"})
     asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests import media
 from tests.eventually import eventually
-from tests.resources import CLIP, EPISODE, OUTFIT, create
+from tests.resources import CLIP, EPISODE, OUTFIT, Resource, create
 from tests.stack import PLAIN, Stack
 from tests.work import ended, entity, ingested, post, sha256, storage, unique, upload
 
@@ -160,14 +160,27 @@ def test_a_duplicate_of_something_in_the_trash_says_so(editor: httpx2.Client) ->
     data = unique(media.jpeg())
     first = ingested(editor, data)
     editor.delete(f"{CLIP.path}/{first['entity_id']}")
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    told = editor.post("/api/v1/upload/generate-url", json=new | {"sha256": sha256(data)}).json()["data"]
+    assert (told["duplicateOf"]["entity_id"], told["duplicateOf"]["deleted"]) == (first["entity_id"], True)
     second = ingested(editor, data)
     assert (second["outcome"], second["duplicate_of"]["deleted"]) == ("duplicate", True)
     assert set(pictures(editor, f"{CLIP.path}/{second['entity_id']}")) == set(SIZES)
-    answer = editor.post(
-        "/api/v1/upload/generate-url",
-        json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "sha256": sha256(data)},
-    )
-    assert answer.json()["data"]["duplicateOf"]["deleted"] is True
+
+
+@pytest.mark.parametrize("kind", [CLIP, OUTFIT], ids=["clip", "outfit"])
+def test_what_a_living_one_shows_is_not_told_to_lie_in_the_trash(editor: httpx2.Client, kind: Resource) -> None:
+    data = unique(media.jpeg())
+    first = ingested(editor, data)
+    shown = create(editor, kind)[kind.key]
+    entity_type = kind.key.removesuffix("_id")
+    ended(editor, post(editor, upload(editor, data), shown, entity_type=entity_type))
+    editor.delete(f"{CLIP.path}/{first['entity_id']}")
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    told = editor.post("/api/v1/upload/generate-url", json=new | {"sha256": sha256(data)}).json()["data"]
+    of = {"entity_type": entity_type, "entity_id": shown, "file_reference": first["source_reference"], "deleted": False}
+    assert told["duplicateOf"] == of
+    assert ingested(editor, data)["duplicate_of"] == of
 
 
 def shows_the_scene(client: httpx2.Client, clip_id: str) -> bool:
@@ -198,8 +211,11 @@ def test_a_content_that_nobody_shows_any_more_belongs_to_whoever_brings_it_next(
     data = unique(media.jpeg())
     first = ingested(editor, data)
     assert ended(editor, post(editor, upload(editor, green()), first["entity_id"]))["outcome"] == "stored"
-    known = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "sha256": sha256(data)}
-    assert "duplicateOf" not in editor.post("/api/v1/upload/generate-url", json=known).json()["data"]
+    known = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": 9}
+    assert (
+        "duplicateOf"
+        not in editor.post("/api/v1/upload/generate-url", json=known | {"sha256": sha256(data)}).json()["data"]
+    )
     second = ingested(editor, data)
     assert (second["outcome"], second["duplicate_of"]) == ("stored", None)
     assert entity(editor, CLIP, second["entity_id"])["file_reference"] == first["source_reference"]
@@ -275,15 +291,21 @@ def test_twins_of_a_broken_file_are_each_told_that_it_is_broken(editor: httpx2.C
     ],
     ids=["empty", "truncated", "renamed text", "unknown format", "too large"],
 )
-def test_a_bad_file_is_told_at_once(editor: httpx2.Client, data: bytes, code: str) -> None:
-    answer = editor.post(
-        "/api/v1/upload/generate-url", json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
-    ).json()["data"]
-    httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
-    job = ended(editor, post(editor, answer["fileReference"]))
+def test_a_bad_file_is_told_at_once(server: Stack, editor: httpx2.Client, data: bytes, code: str) -> None:
+    key = f"clip/{uuid4()}-a.jpg"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=data)
+    job = ended(editor, post(editor, f"s3://episodes-media/{key}"))
     assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", code, 1)
     assert len(job["error"]["message"]) > 10
     assert entity(editor, CLIP, job["entity_id"])["file_reference"] is None
+
+
+def test_a_job_says_what_a_file_is_and_what_is_taken_as_the_api_does(server: Stack, editor: httpx2.Client) -> None:
+    key = f"clip/{uuid4()}-notes.txt"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=b"INT. STUDIO - DAY\n" * 9)
+    message = ended(editor, post(editor, f"s3://episodes-media/{key}"))["error"]["message"]
+    assert message.startswith("This is a text file. A clip takes JPEG, PNG,")
+    assert message.endswith("Send documents to the script of an episode.")
 
 
 def test_a_missing_object_is_told_at_once(editor: httpx2.Client) -> None:
@@ -297,12 +319,11 @@ def test_a_hash_that_does_not_match_is_told_at_once(editor: httpx2.Client) -> No
 
 
 def test_a_failed_job_runs_again_when_it_is_retried(editor: httpx2.Client) -> None:
-    answer = editor.post(
-        "/api/v1/upload/generate-url", json={"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip"}
-    ).json()["data"]
+    data = unique(media.jpeg())
+    new = {"file_name": "a.jpg", "file_type": "image/jpeg", "entity_type": "clip", "file_size": len(data)}
+    answer = editor.post("/api/v1/upload/generate-url", json=new).json()["data"]
     job = ended(editor, post(editor, answer["fileReference"]))
     assert job["error"]["code"] == "SOURCE_MISSING"
-    data = unique(media.jpeg())
     httpx2.put(answer["uploadUrl"], content=data, headers=answer["headers"], **PLAIN)
     retried = editor.post(f"/api/v1/ingest/{job['job_id']}/retry")
     assert retried.status_code == 200

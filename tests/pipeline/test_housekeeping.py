@@ -318,7 +318,7 @@ def test_search_is_put_right(stack: Stack, chief: httpx2.Client) -> None:
 
 
 def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief: httpx2.Client) -> None:
-    video = {"file_name": "take.mp4", "file_type": "video/mp4", "entity_type": "clip"}
+    video = {"file_name": "take.mp4", "file_type": "video/mp4", "entity_type": "clip", "file_size": 1000}
     begun = chief.post("/api/v1/upload/multipart", json=video).json()["data"]
     stored = upload(chief, unique(PICTURE))
     with another_worker(stack, **CAUTIOUS):
@@ -328,13 +328,32 @@ def test_uploads_in_parts_that_nobody_completed_are_given_up(stack: Stack, chief
     sent = httpx2.put(begun["parts"][0]["url"], content=b"x" * 1000, trust_env=False)
     assert sent.status_code == httpx2.codes.OK
     assert run(chief, "expired-uploads") == {"aborted": 1}
-    named = {"upload_id": begun["uploadId"], "file_reference": begun["fileReference"]}
+    named = {"uploadId": begun["uploadId"], "fileReference": begun["fileReference"]}
     assert chief.post("/api/v1/upload/multipart/complete", json=named).status_code == httpx2.codes.NOT_FOUND
     assert objects(stack) == {key_of(stored)}
     assert storage(stack.environ).list_multipart_uploads(Bucket=MEDIA)["Uploads"][0]["Key"] == theirs["Key"]
     storage(stack.environ).abort_multipart_upload(**theirs)
     task = chief.get(f"{PATH}/expired-uploads").json()["data"]
     assert audited(chief, entity_id=task["task_id"])[-1] == ("housekeeping", "run", None, {"aborted": 1})
+
+
+def test_what_was_announced_is_kept_as_long_as_a_job_may_bring_it(stack: Stack, chief: httpx2.Client) -> None:
+    picture = unique(PICTURE)
+    never, failed, brought = (upload(chief, picture + bytes([number])) for number in range(3))
+    storage(stack.environ).put_object(Bucket=MEDIA, Key=key_of(failed), Body=picture)
+    assert ended(chief, post(chief, failed))["error"]["code"] == "CORRUPT_FILE"  # a byte is missing
+    assert ended(chief, post(chief, brought))["outcome"] == "stored"
+
+    def kept() -> set[str]:
+        return {one for (one,) in stack.sql("select file_reference from uploads")} & {never, failed, brought}
+
+    with another_worker(stack, **CAUTIOUS):
+        run(chief, "expired-uploads")
+    assert kept() == {never, failed, brought}
+    assert run(chief, "expired-uploads") == {}
+    assert kept() == {failed}
+    (job,) = chief.get(JOBS, params={"status": "failed"}).json()["data"]
+    assert ended(chief, chief.post(f"{JOBS}/{job['job_id']}/retry").json()["data"])["error"]["code"] == "CORRUPT_FILE"
 
 
 def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: Stack, chief: httpx2.Client) -> None:
@@ -542,6 +561,22 @@ def test_failed_jobs_go_with_their_entity_and_the_totals_stay(stack: Stack, chie
     stack.sql("delete from ingest_totals where label = 'housekeeping'")
     after = stack.sql("select name, label, error_code, sum(total) from ingest_totals group by 1, 2, 3 order by 1, 2, 3")
     assert after == [row for row in totals if row[1] != "housekeeping"]
+
+
+def test_what_was_brought_in_again_stays_when_the_trash_is_emptied(stack: Stack, chief: httpx2.Client) -> None:
+    data = unique(PICTURE)
+    first = ingested(chief, data)["entity_id"]
+    deleted(stack, chief, f"{CLIP.path}/{first}")
+    again = ingested(chief, data)
+    assert (again["outcome"], again["duplicate_of"]["deleted"]) == ("duplicate", True)
+    assert run(chief, "trash") == {"clips": 1}
+    run(chief, "orphan-objects")
+    run(chief, "orphan-objects")
+    clip = entity(chief, CLIP, again["entity_id"])
+    assert (clip["duplicate_of"], objects(stack)) == (None, {key_of(clip["file_reference"])})
+    assert stack.sql("select entity_id::text, displaced_at from files") == [(clip["clip_id"], None)]
+    picture = chief.get(f"{CLIP.path}/{clip['clip_id']}/thumbnails").json()["data"][0]["url"]
+    assert httpx2.get(picture, trust_env=False).status_code == httpx2.codes.OK
 
 
 def test_a_file_that_another_clip_shows_stays_and_is_that_ones_now(stack: Stack, chief: httpx2.Client) -> None:

@@ -97,7 +97,7 @@ def test_an_empty_file_is_rejected_as_empty(tmp_path: Path) -> None:
 def test_a_text_called_jpg_is_told_for_what_it_is(tmp_path: Path) -> None:
     error = refusal(put(tmp_path, "notes.jpg", b"Notes on the third look.\n"))
     assert error.code == "UNSUPPORTED_MEDIA_TYPE"
-    assert error.message == "The file is called .jpg but looks like a text file."
+    assert error.message.startswith("The file is called .jpg but looks like a text file. We take JPEG, PNG")
 
 
 @pytest.mark.parametrize(

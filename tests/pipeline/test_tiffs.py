@@ -100,15 +100,15 @@ def test_a_preview_is_not_taken_for_the_picture(tmp_path: Path, how: str) -> Non
     ("data", "words"),
     [
         (tiffs.raw(b"Test Cam\0", dng=True), "a raw camera file (DNG)"),
-        (tiffs.raw(b"NIKON CORPORATION\0"), "a raw camera file (NEF)"),
-        (tiffs.raw(b"SONY\0"), "a raw camera file (ARW)"),
-        (tiffs.raw(b"PENTAX Corporation\0", order=">"), "a raw camera file (PEF)"),
-        (tiffs.raw(b"SAMSUNG\0"), "a raw camera file (SRW)"),
+        (tiffs.raw(b"NIKON CORPORATION\0"), "a raw camera file (Nikon NEF)"),
+        (tiffs.raw(b"SONY\0"), "a raw camera file (Sony ARW)"),
+        (tiffs.raw(b"PENTAX Corporation\0", order=">"), "a raw camera file (Pentax PEF)"),
+        (tiffs.raw(b"SAMSUNG\0"), "a raw camera file (Samsung SRW)"),
         (tiffs.raw(b"Somebody\0"), "a raw camera file"),
-        (b"IIRO\x08\0\0\0" + bytes(64), "a raw camera file (ORF)"),
-        (b"IIU\0\x18\0\0\0" + bytes(64), "a raw camera file (RW2)"),
-        (b"II*\0\x10\0\0\0CR\2\0" + bytes(64), "a raw camera file (CR2)"),
-        (b"FUJIFILMCCD-RAW 0201" + bytes(64), "a raw camera file (RAF)"),
+        (b"IIRO\x08\0\0\0" + bytes(64), "a raw camera file (Olympus ORF)"),
+        (b"IIU\0\x18\0\0\0" + bytes(64), "a raw camera file (Panasonic RW2)"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(64), "a raw camera file (Canon CR2)"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(64), "a raw camera file (Fujifilm RAF)"),
     ],
 )
 def test_a_cameras_raw_file_is_called_so(tmp_path: Path, data: bytes, words: str) -> None:
