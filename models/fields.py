@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 # ``$(?!\n)``: in Python, ``$`` alone also matches before a newline at the end.
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
-Text = Annotated[str, Meta(max_length=1_000_000)]
+Text = Annotated[str, Meta(max_length=20_000)]
+Note = Annotated[str, Meta(max_length=10_000)]
+ScriptText = Annotated[str, Meta(max_length=1_000_000)]
 Label = Annotated[str, Meta(max_length=100)]
 Reference = Annotated[str, Meta(min_length=1, max_length=1024)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
@@ -18,5 +20,14 @@ Moment = Annotated[float, Meta(ge=0, le=2_147_483_647)]
 Seconds = Annotated[int, Meta(ge=0, le=2_147_483_647)]
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=254)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-Json = dict[str, Any]
+Json = dict[str, Any]  # with the bounds of ``documents``
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Tagged(Struct):
+    """What is sent of something with ``tags``: they are a set, of which each is kept where it first stands."""
+
+    def __post_init__(self) -> None:
+        tags = getattr(self, "tags", None)
+        if isinstance(tags, list):
+            self.tags = list(dict.fromkeys(tags))

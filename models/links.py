@@ -18,7 +18,7 @@ from models.changes import Actor
 from models.database import Connection
 from models.episodes import EPISODES
 from models.errors import NotFound, PreconditionFailed
-from models.fields import Place, Text
+from models.fields import Note, Place
 from models.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
 from models.table import Table
 from models.versions import Wanted
@@ -45,8 +45,8 @@ class Link(Struct):
 class NewLink(Struct, forbid_unknown_fields=True):
     """What a client says of a link; ``position`` is its place among the episode's."""
 
-    usage_context: Text | None = None
-    notes: Text | None = None
+    usage_context: Note | None = None
+    notes: Note | None = None
     position: Place = 0
 
 
