@@ -64,6 +64,7 @@ class EpisodeController(Controller):
         "/{episode_id:str}",
         summary="Change an episode",
         single_statement=True,
+        request_max_body_size=bodies.LARGE,
         responses={409: ResponseSpec(ErrorBody)},
     )
     async def patch_episode(

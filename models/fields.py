@@ -1,6 +1,6 @@
 """The types that fields share, with their bounds; the database checks the same."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,10 @@ Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=20_000)]
 Note = Annotated[str, Meta(max_length=10_000)]
 ScriptText = Annotated[str, Meta(max_length=1_000_000)]
+# The columns of these three, of which a row may have so much that a page holds fewer of them.
+LONG: Final = frozenset(
+    ("description", "bio", "usage_context", "notes", "copyright", "change_notes", "script_text", "content")
+)
 Label = Annotated[str, Meta(max_length=100)]
 Reference = Annotated[str, Meta(min_length=1, max_length=1024)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
