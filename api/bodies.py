@@ -41,7 +41,7 @@ def _read(raw: bytes, kind: Any) -> Any:
     except Repeated as error:
         raise WrongFields([repeated(error)]) from None
     if wrong := _beyond_bounds(normal, kind):
-        named = {one.field for one in wrong}
+        named = {None, *(one.field for one in wrong)}
         raise WrongFields([*wrong, *(one for one in body_errors(normal, kind) if one.field not in named)])
     return check_body(normal, kind)
 

@@ -45,15 +45,15 @@ def upgrade() -> None:
 
 def _functions() -> None:
     op.execute("""
-        -- Measured without the spaces that PostgreSQL writes. Keys are counted by what follows each; a key is never
-        -- counted twice, and only one that ends with a backslash not at all.
+        -- Measured without the spaces that PostgreSQL writes. Keys are counted only where what follows each key is
+        -- written more often than there may be keys.
         create or replace function document_fits(said jsonb) returns boolean
             language sql immutable parallel safe
             return (octet_length(said::text) <= 65536
                     or octet_length(replace(replace(said::text, ', ', ','), ': ', ':')) <= 65536)
-               and (octet_length(said::text) < 5000
-                    or (length(said::text) - length(replace(said::text, '": ', ''))) / 3
-                       - (length(said::text) - length(replace(said::text, '\\": ', ''))) / 4 <= 1000)
+               and (length(said::text) - length(replace(said::text, '": ', '')) <= 3000
+                    or (select count(*) from jsonb_path_query(
+                            said, 'strict $.** ? (@.type() == "object").keyvalue()')) <= 1000)
                and not jsonb_path_exists(said, 'strict $.**{32} ? (@.type() == "object" || @.type() == "array")');
     """)
     op.execute("""
