@@ -173,15 +173,14 @@ def _name_shows() -> None:
     op.execute("""
         create or replace function free_name(wanted text, of uuid) returns text language plpgsql as $$
         declare
-            name text := wanted;
+            free text := wanted;
             number int := 1;
         begin
-            while exists (select from shows where shows.name = free_name.name and deleted_at is null
-                          and show_id <> of) loop
+            while exists (select from shows where name = free and deleted_at is null and show_id <> of) loop
                 number := number + 1;
-                name := left(wanted, 255 - length(format(' (%s)', number))) || format(' (%s)', number);
+                free := left(wanted, 255 - length(format(' (%s)', number))) || format(' (%s)', number);
             end loop;
-            return name;
+            return free;
         end $$;
     """)
     op.execute("""

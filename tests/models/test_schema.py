@@ -28,6 +28,7 @@ from models.episode_links import (
     UiElementLink,
 )
 from models.episodes import EPISODES, EpisodePatch, NewEpisode
+from models.fields import LONG
 from models.guests import GUESTS, GuestPatch, NewGuest
 from models.idempotency import Answer
 from models.links import NewLink
@@ -327,6 +328,34 @@ def test_the_database_takes_what_a_field_takes_and_refuses_what_is_just_beyond(
 def refusal(error: psycopg.DatabaseError) -> str | None:
     """The check that a value fails, or that its column's type cannot hold it."""
     return "out of range" if isinstance(error, psycopg.errors.NumericValueOutOfRange) else error.diag.constraint_name
+
+
+def ends(kind: msgspec.inspect.Type) -> bool:
+    """Whether a client can fill a field only so far."""
+    match kind:
+        case msgspec.inspect.UnionType():
+            return all(map(ends, kind.types))
+        case msgspec.inspect.StrType():
+            return kind.max_length is not None
+        case msgspec.inspect.ListType(item_type=msgspec.inspect.StrType() as item):
+            return kind.max_length is not None and ends(item)
+    return True  # numbers; and documents, whose bounds are those of all
+
+
+@pytest.mark.parametrize("table", NEW)
+def test_no_text_is_without_an_end_and_long_ones_count_in_a_page(table: str) -> None:
+    info = msgspec.inspect.type_info(NEW[table])
+    assert isinstance(info, msgspec.inspect.StructType)
+    assert [field.name for field in info.fields if not ends(field.type)] == []
+    longest = {field.name: length(field.type) for field in info.fields}
+    assert {name for name, most in longest.items() if most > 1024} == LONG & set(longest)
+
+
+def length(kind: msgspec.inspect.Type) -> int:
+    """The most characters of a text; 0 of what is none."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return max(map(length, kind.types))
+    return (kind.max_length or 0) if isinstance(kind, msgspec.inspect.StrType) else 0
 
 
 # The checks of columns that no client writes, and of a parameter.
