@@ -21,7 +21,6 @@ from models.errors import Invalid
 MOST_MARKS: Final = 30  # on one letter, as in Unicode's stream-safe format: to order them takes their square
 PIECE: Final = 32_768  # characters that are normalized at once, so that another thread has its turn
 _JAMO: Final = "\u1161-\u1175\u11a8-\u11c2"  # join what stands before them, as marks do
-_LAST_MARK: Final = 0x1F000  # behind it are only those that choose a picture
 _PLANE: Final = 0x10000
 _LAST_MARK: Final = 0x1F000  # behind it are only those that choose a picture
 _UNREADABLE: Final = (ValueError, RecursionError)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 # ``$(?!\n)``: in Python, ``$`` alone also matches before a newline at the end.
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
@@ -34,4 +34,4 @@ class Tagged(Struct):
     def __post_init__(self) -> None:
         tags = getattr(self, "tags", None)
         if isinstance(tags, list):
-            self.tags = list(dict.fromkeys(tags))
+            structs.force_setattr(self, "tags", list(dict.fromkeys(tags)))
