@@ -5,12 +5,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from models import database
 from models.actions import Action
 from models.database import Connection
-from models.page_sizes import fits, size_of
+from models.page_sizes import fits, size_of, told
 
 
 class AuditRow(Struct):
@@ -47,15 +47,18 @@ _CONDITIONS: Final = {
     "since": "at >= %(since)s",
     "until": "at <= %(until)s",
 }
-_COLUMNS: Final = "audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id"
-
+_COLUMNS: Final = SQL(", ").join(map(Identifier, AuditRow.__struct_fields__))
+_TOLD: Final = SQL(", ").join(
+    told(name) if name in {"before", "after"} else SQL("page.{}").format(Identifier(name))
+    for name in AuditRow.__struct_fields__
+)
 _NEWEST: Final = SQL("audit_id desc")
 _SIZE: Final = size_of((), ("before", "after"))
-_FITS: Final = fits("audit_id", order=_NEWEST, size=_SIZE)
+_FITS: Final = fits("audit_id", order=_NEWEST, size=_SIZE.exactly)
 # Rows behind how many there were before the page was cut.
 _PAGE: Final = SQL("""
     with page as materialized ({page})
-    select held, page.* from (select count(*) as held, sum({size}) as bytes from page) as weighed
+    select held, {told} from (select count(*) as held, sum({size}) as bytes from page) as weighed
     join page on {fits} order by audit_id desc
 """)
 
@@ -69,8 +72,8 @@ async def page(
     count = f"select count(*) from (select from audit_log where {where} limit 100001) as counted"  # noqa: S608
     total = await database.value(connection, count.encode(), given)
     after = " and audit_id < %(before)s" if before is not None else ""
-    page = f"select {_COLUMNS} from audit_log where {where}{after} order by audit_id desc limit %(limit)s"  # noqa: S608
-    query = _PAGE.format(page=SQL(page), size=_SIZE, fits=_FITS).as_bytes()
-    found = await database.tuples(connection, query, given | {"before": before, "limit": limit + 1})
+    page = SQL(f"select {{}} from audit_log where {where}{after} order by audit_id desc limit %(limit)s")  # noqa: S608
+    query = _PAGE.format(page=page.format(_COLUMNS), told=_TOLD, size=_SIZE.most, fits=_FITS).as_bytes()
+    found = await database.told(connection, query, given | {"before": before, "limit": limit + 1})
     rows = [AuditRow(*values[1:]) for values in found[:limit]]
     return rows, total, rows[-1].audit_id if found and found[0][0] > len(rows) else None

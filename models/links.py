@@ -19,7 +19,7 @@ from models.database import Connection
 from models.episodes import EPISODES
 from models.errors import NotFound, PreconditionFailed
 from models.fields import Note, Place
-from models.page_sizes import fits, size_of
+from models.page_sizes import fits, size_of, told
 from models.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
 from models.table import Table
 from models.versions import Wanted
@@ -31,7 +31,7 @@ _PAGE: Final = SQL("""
     with page as materialized (
         select {columns} from {join} where {where} and {place} order by {order} limit %(limit)s
     )
-    select held, page.* from (select count(*) as held, sum({size}) as bytes from page) as weighed
+    select held, {told} from (select count(*) as held, sum({size}) as bytes from page) as weighed
     join page on {fits} order by {order}
 """)
 _LINK_COLUMNS: Final = {"linked_at": "created_at", "linked_by": "created_by"}
@@ -228,13 +228,13 @@ class _List(Generic[View]):
         count = SQL("select count(*) from (select from {} where {} limit {}) as counted")
         columns = _listed(_column(field.name, listed) for field in structs.fields(view))
         order = SQL("position, linked_at, {}").format(key)
-        size = listed.size + SQL(" + ") + size_of(("usage_context", "notes"), ())
+        size = listed.size + size_of(("usage_context", "notes"), ())
+        said = _listed(_told(field.name, listed) for field in structs.fields(view))
 
         def page(place: Composable) -> bytes:
-            fitting = fits(self._key, order=order, size=size)
-            return _PAGE.format(
-                columns=columns, join=join, where=where, place=place, order=order, size=size, fits=fitting
-            ).as_bytes()
+            fitting = fits(self._key, order=order, size=size.exactly)
+            found = {"columns": columns, "join": join, "where": where, "place": place, "order": order}
+            return _PAGE.format(**found, told=said, size=size.most, fits=fitting).as_bytes()
 
         self._count = count.format(join, where, COUNT_LIMIT + 1).as_bytes()
         self._first = page(SQL("true"))
@@ -245,7 +245,7 @@ class _List(Generic[View]):
         params = {"key": key, "limit": window.limit + 1} | self._after(key, window.cursor)
         total = await database.value(connection, self._count, params)
         query = self._first if window.cursor is None else self._following
-        found = await database.tuples(connection, query, params)
+        found = await database.told(connection, query, params)
         rows = [self._view(*values[1:]) for values in found[: window.limit]]
         page = Page(rows, window.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
         if found and found[0][0] > len(rows):
@@ -270,6 +270,10 @@ def _column(name: str, listed: Table[Any]) -> Composed:
     if name in listed.row.__struct_fields__:
         return SQL("listed.{}").format(Identifier(name))
     return SQL("link.{} as {}").format(Identifier(_LINK_COLUMNS.get(name, name)), Identifier(name))
+
+
+def _told(name: str, listed: Table[Any]) -> Composed:
+    return told(name) if name in listed.documents else SQL("page.{}").format(Identifier(name))
 
 
 def _listed(parts: Iterable[Composable]) -> Composed:

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from models.actions import Action
 from models.changes import recorded
-from models.page_sizes import fits
+from models.page_sizes import Size, fits, told
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")
@@ -20,7 +20,7 @@ _NOTHING: Final = SQL("(select) as nothing")
 # page holds them all. An empty page has a row of nulls.
 _PAGE: Final = SQL("""
     with page as materialized ({page} order by {order} limit {limit})
-    select seen, total, held, page.*
+    select seen, total, held, {told}
     from (select seen, held, bytes, case when %(capped)s or seen = %(snapshot)s then %(total)s::bigint
                                          when {first} and held < {limit} then held
                                          else ({count}) end as total
@@ -33,8 +33,8 @@ _PAGE: Final = SQL("""
 class Queries:
     """The SQL over one table; every method gives the same bytes for the same shape.
 
-    ``blank`` are the columns that are sorted as if they were empty text where they are null; ``size`` is how many bytes
-    a row has.
+    ``blank`` are the columns that are sorted as if they were empty text where they are null, ``documents`` those that
+    hold JSON; ``size`` is how many bytes a row of a page has.
     """
 
     def __init__(
@@ -45,10 +45,12 @@ class Queries:
         filters: Mapping[str, LiteralString],
         *,
         blank: frozenset[str],
-        size: Composable,
+        documents: frozenset[str],
+        size: Size,
     ) -> None:
         self._table = Identifier(table)
         self._columns = SQL(", ").join(map(Identifier, columns))
+        self._told = SQL(", ").join(_told(name, documents) for name in columns)
         self._size = size
         self._key = key
         self._type = key.removesuffix("_id")
@@ -86,9 +88,16 @@ class Queries:
         page = SQL("select {} from {} where {}").format(self._columns, self._table, where)
         order = SQL("{} {}, {} {}").format(column, way, Identifier(self._key), way)
         first, count = SQL("false" if after else "true"), self._count(filters, include_deleted)
-        fitting = fits(self._key, order=order, size=self._size)
+        fitting = fits(self._key, order=order, size=self._size.exactly)
         return _PAGE.format(
-            page=page, order=order, limit=limit, first=first, count=count, size=self._size, fits=fitting
+            page=page,
+            told=self._told,
+            order=order,
+            limit=limit,
+            first=first,
+            count=count,
+            size=self._size.most,
+            fits=fitting,
         )
 
     def _sorted(self, column: str) -> Composable:
@@ -145,6 +154,10 @@ class Queries:
 
     def _recorded(self, write: Composed, action: Action) -> Composed:
         return recorded(write, action=action, entity_type=self._type, key=self._key, columns=self._columns)
+
+
+def _told(name: str, documents: frozenset[str]) -> Composable:
+    return told(name) if name in documents else SQL("page.{}").format(Identifier(name))
 
 
 def _remembered(compose: Callable[P, Composed]) -> Callable[P, bytes]:

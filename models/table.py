@@ -84,12 +84,18 @@ class Table(Generic[Row]):
         self.sorts: Final = ("created_at", "updated_at", title, *sorts)
         text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like {_CONTAINS}"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
-        self._json = _json_columns(row)
+        self.documents: Final = _json_columns(row)
         self._kinds = {column: _kind(get_type_hints(row)[column]) for column in self.sorts}
         self._totals = Totals()
-        self.size: Final = size_of(sorted(LONG.intersection(columns)), sorted(self._json), _tags(columns))
+        self.size: Final = size_of(sorted(LONG.intersection(columns)), sorted(self.documents), _tags(columns))
         self._queries = Queries(
-            name, columns, key, {**filters, "q": text}, blank=_blank(row, self.sorts), size=self.size
+            name,
+            columns,
+            key,
+            {**filters, "q": text},
+            blank=_blank(row, self.sorts),
+            documents=self.documents,
+            size=self.size,
         )
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
@@ -115,7 +121,7 @@ class Table(Generic[Row]):
         return found
 
     async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
-        """One page of the rows that match; filters that are None do not count.
+        """One page of the rows that match, their documents as JSON; filters that are None do not count.
 
         Raises:
             Invalid: naming ``sort`` or ``cursor``.
@@ -195,7 +201,7 @@ class Table(Generic[Row]):
         return self.entity_type.replace("_", " ")
 
     def _adapted(self, name: str, value: Any) -> Any:
-        return Jsonb(value) if name in self._json and value is not None else value
+        return Jsonb(value) if name in self.documents and value is not None else value
 
     def _seen(self, current: Row, wanted: Wanted | None) -> Row:
         if wanted and not wanted.fits(current.version):
@@ -226,7 +232,7 @@ class Table(Generic[Row]):
     async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
         filters, query = shape[0], self._queries.page(*shape)
-        return await database.tuples(connection, query, params, prepare=False if filters else None)
+        return await database.told(connection, query, params, prepare=False if filters else None)
 
     def _after(self, query: PageQuery, column: str) -> dict[str, Any]:
         if query.cursor is None:
