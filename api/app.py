@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from api import documentation, errors
+from api import bodies, documentation, errors
 from api.answers import Answer
 from api.arrival import Arrival
 from api.audit import AuditController
@@ -78,7 +78,6 @@ CONTROLLERS = (
     HousekeepingController,
     IntegrityController,
 )
-BODY_LIMIT = 10 * 1024 * 1024
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -105,7 +104,7 @@ def create_app(settings: Settings) -> Litestar:
             }
         ),
         openapi_config=documentation.config(build.VERSION),
-        request_max_body_size=BODY_LIMIT,
+        request_max_body_size=bodies.SIZE,
         logging_config=None,
     )
     one_by_one(app)

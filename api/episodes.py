@@ -6,6 +6,7 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
+from api import bodies
 from api.audit import history_of
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
@@ -50,7 +51,7 @@ class EpisodeController(Controller):
         }
         return page_of(await EPISODES.page(db, paging, filters))
 
-    @post("/", summary="Create an episode", single_statement=True)
+    @post("/", summary="Create an episode", single_statement=True, request_max_body_size=bodies.LARGE)
     async def create_episode(self, db: Db, who: Who, data: JSONBody[NewEpisode]) -> Response[Data[Episode]]:
         episode = await EPISODES.create(db, who, data)
         return created(episode, f"{self.path}/{episode.episode_id}")
@@ -63,6 +64,7 @@ class EpisodeController(Controller):
         "/{episode_id:str}",
         summary="Change an episode",
         single_statement=True,
+        request_max_body_size=bodies.LARGE,
         responses={409: ResponseSpec(ErrorBody)},
     )
     async def patch_episode(

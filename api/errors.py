@@ -27,7 +27,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HTTP: Final = {
     404: ("NOT_FOUND", "there is nothing here"),
     405: ("METHOD_NOT_ALLOWED", "this method is not offered here"),
-    413: ("PAYLOAD_TOO_LARGE", "the body is larger than 10 MB"),
+    413: ("PAYLOAD_TOO_LARGE", "the body is larger than {} MB"),
     415: ("UNSUPPORTED_MEDIA_TYPE", "send JSON: 'Content-Type: application/json'"),
 }
 
@@ -145,6 +145,8 @@ def on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:
         return on_validation(request, error)
     code, message = _HTTP.get(error.status_code, (CODE, error.detail))
     status = error.status_code if error.status_code in _HTTP else 400
+    if status == 413:  # noqa: PLR2004
+        message = message.format((request.route_handler.resolve_request_max_body_size() or 0) // 2**20)
     return failure(status, [ErrorEntry(code, message)], _allow(request, error))
 
 

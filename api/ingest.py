@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 from msgspec import Meta, Struct, convert
 
-from api import watching
+from api import bodies, watching
 from api.answers import Answer
 from api.dependencies import Config, Db, Files, Who
 from api.desk import WANTED, Wanted
@@ -66,7 +66,7 @@ class IngestController(Controller):
         (job_id,) = await jobs.enqueue(db, who, [data])
         return Answer(Data(await jobs.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
 
-    @post("/batch", status_code=202, summary="Ingest many files")
+    @post("/batch", status_code=202, summary="Ingest many files", request_max_body_size=bodies.LARGE)
     async def create_batch(
         self, db: Db, who: Who, files: Files, config: Config, data: JSONBody[NewBatch]
     ) -> Data[Batch]:

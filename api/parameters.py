@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, QueryParameter
 
+from api import normal_form
 from api.validation import Repeated, has_nul, single
 from models.errors import Invalid
 
@@ -32,8 +33,9 @@ def contained(text: str | None, *, field: str) -> Any:
         Invalid: where the text is no JSON, has a key twice, or is none that the database can hold.
     """
     try:
-        value = msgspec.json.decode(text) if text is not None else None
-        single(text or "null")
+        said = normal_form.of_json(text.encode()) if text is not None else b"null"
+        value = msgspec.json.decode(said)
+        single(said.decode())
     except (msgspec.DecodeError, RecursionError):
         raise Invalid("this filter takes JSON", field=field) from None
     except Repeated as error:

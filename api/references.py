@@ -14,32 +14,24 @@ from models.fields import Reference
 OBJECT = "s3://"
 
 
-def check_references(raw: bytes, kind: Any, buckets: frozenset[str]) -> None:
-    """Refuse a JSON body, found to be a ``kind``, that refers to an object outside our buckets.
+def check_references(body: Any, buckets: frozenset[str]) -> None:
+    """Refuse a body that refers to an object outside our buckets.
 
     Raises:
         WrongFields
     """
-    named = _named(kind)
-    if named is None:
-        return
-    sent = msgspec.structs.asdict(msgspec.json.decode(raw, type=named))
-    wrong = [
-        ErrorEntry(CODE, said, name)
-        for name, text in sent.items()
-        if text and text.startswith(OBJECT) and (said := _wrong(text, name, buckets))
-    ]
+    sent = ((name, getattr(body, name)) for name in _names(type(body)))
+    objects = [(name, text) for name, text in sent if isinstance(text, str) and text.startswith(OBJECT)]
+    wrong = [ErrorEntry(CODE, said, name) for name, text in objects if (said := _wrong(text, name, buckets))]
     if wrong:
         raise WrongFields(wrong)
 
 
 @lru_cache(maxsize=256)
-def _named(kind: Any) -> type[msgspec.Struct] | None:
-    """The references of a struct, and nothing else of it; None where it has none."""
-    if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
-        return None
-    names = [one.encode_name for one in msgspec.structs.fields(kind) if Reference in (one.type, *get_args(one.type))]
-    return msgspec.defstruct("Named", [(name, str | None, None) for name in names]) if names else None
+def _names(kind: Any) -> tuple[str, ...]:
+    """The fields of a struct that are references."""
+    fields = msgspec.structs.fields(kind) if issubclass(kind, msgspec.Struct) else ()
+    return tuple(one.name for one in fields if Reference in (one.type, *get_args(one.type)))
 
 
 def _wrong(text: str, name: str, buckets: frozenset[str]) -> str | None:

@@ -16,12 +16,14 @@ from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Method
+from litestar.utils.scope.state import ScopeState
 
+from api import bodies, normal_form
 from api.auth import authorize
 from api.envelope import ErrorEntry
 from api.limits import count_caller
 from api.references import check_references
-from api.validation import CODE, NO_ID, WrongFields, check_body, is_id
+from api.validation import CODE, NO_ID, WrongFields, is_id
 from models.errors import Invalid, UnsupportedMediaType
 
 _NUMBER: Final = re.compile(r"[-+.\deE]+")
@@ -68,7 +70,9 @@ async def _check(request: AnyRequest) -> None:
         UnsupportedMediaType, WrongFields
     """
     _check_path(request)
-    if request.scope["query_string"]:
+    if query := request.scope["query_string"]:
+        if b"%" in query or not query.isascii():
+            request.scope["query_string"] = normal_form.of_query(query)
         _check_query(request)
     if request.method in ("POST", "PUT", "PATCH"):
         _check_kind(request)
@@ -76,12 +80,12 @@ async def _check(request: AnyRequest) -> None:
 
 
 async def _check_body(request: AnyRequest) -> None:
-    """Litestar would decode it leniently ("1" for a number) and tell only the first of its errors."""
+    """Litestar would decode it leniently ("1" for a number) and tell only the first of its errors: it gets ours."""
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is not None:
-        raw = await request.body()
-        check_body(raw, data.annotation)
-        check_references(raw, data.annotation, request.app.state.storage.buckets)
+        body = await bodies.read(await request.body(), data.annotation)
+        check_references(body, request.app.state.storage.buckets)
+        ScopeState.from_scope(request.scope).json = body
     elif (await request.body()).strip() not in NOTHING:
         raise Invalid("this takes no body")
 

@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
+from api import bodies
 from api.audit import Cursor, history_of
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
@@ -67,7 +68,7 @@ class EpisodeScriptController(Controller):
         query = msgspec.structs.replace(paging, under=str(episode_id))
         return page_of(await SCRIPTS.page(db, query, {"episode_id": episode_id}))
 
-    @post("/", summary="Write the next version of a script")
+    @post("/", summary="Write the next version of a script", request_max_body_size=bodies.LARGE)
     async def create_script(
         self, db: Db, who: Who, episode_id: Id, data: JSONBody[NewScript]
     ) -> Response[Data[Script]]:

@@ -25,7 +25,7 @@ _NAMED: Final = re.compile(r"`(?P<name>[^`]+)`$")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Where a text has to have a shape, what that is in words.
 _SHAPES: Final = {REFERENCE: "a reference is s3://bucket/key, in one of our buckets, or an https:// address"}
-_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class WrongFields(Invalid):
@@ -40,19 +40,20 @@ def _cut(name: str | None) -> str | None:
     return name if name is None or len(name) <= LONGEST else f"{name[:LONGEST]}…"
 
 
-def check_body(raw: bytes, kind: Any) -> None:
-    """Refuse a JSON body that is no ``kind``, or that the database cannot hold.
+def check_body(raw: bytes, kind: Any) -> Any:
+    """A JSON body as a ``kind``, unless the database cannot hold it.
 
     Raises:
         WrongFields
     """
     try:
         body = _decoder(kind).decode(raw)
-    except _NOT_JSON:
+    except NOT_JSON:
         raise WrongFields(body_errors(raw, kind)) from None
     wrong = _unstorable(raw, body) or _looked_over(raw, kind)
     if wrong:
         raise WrongFields(wrong)
+    return body
 
 
 def _looked_over(raw: bytes, kind: Any) -> list[ErrorEntry]:
@@ -60,7 +61,7 @@ def _looked_over(raw: bytes, kind: Any) -> list[ErrorEntry]:
     try:
         return _odd_ids(single(raw.decode()), kind)
     except Repeated as error:
-        return [ErrorEntry(CODE, "this field is given more than once", error.name)]
+        return [repeated(error)]
     except RecursionError:
         return [ErrorEntry(CODE, "the body is nested too deeply")]
 
@@ -164,7 +165,17 @@ class Repeated(Exception):
         self.name = name
 
 
-def _look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def repeated(error: Repeated) -> ErrorEntry:
+    """What is told of it."""
+    return ErrorEntry(CODE, "this field is given more than once", error.name)
+
+
+def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs of an object.
+
+    Raises:
+        Repeated
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
@@ -172,7 +183,7 @@ def _look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_LOOKER: Final = json.JSONDecoder(object_pairs_hook=_look, parse_int=str, parse_float=str)
+_LOOKER: Final = json.JSONDecoder(object_pairs_hook=look, parse_int=str, parse_float=str)
 
 
 def single(text: str) -> Any:

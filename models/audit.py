@@ -5,10 +5,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
+from psycopg.sql import SQL, Identifier
 
 from models import database
 from models.actions import Action
 from models.database import Connection
+from models.page_sizes import fits, size_of, told
 
 
 class AuditRow(Struct):
@@ -49,9 +51,23 @@ _CONDITIONS: Final = {
     "since": "at >= %(since)s",
     "until": "at <= %(until)s",
 }
-_COLUMNS: Final = (
-    "audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id, redacted_with is not null"
+_COLUMNS: Final = SQL(", ").join(
+    SQL("redacted_with is not null as redacted") if name == "redacted" else Identifier(name)
+    for name in AuditRow.__struct_fields__
 )
+_TOLD: Final = SQL(", ").join(
+    told(name) if name in {"before", "after"} else SQL("page.{}").format(Identifier(name))
+    for name in AuditRow.__struct_fields__
+)
+_NEWEST: Final = SQL("audit_id desc")
+_SIZE: Final = size_of((), ("before", "after"))
+_FITS: Final = fits("audit_id", order=_NEWEST, size=_SIZE.exactly)
+# Rows behind how many there were before the page was cut.
+_PAGE: Final = SQL("""
+    with page as materialized ({page})
+    select held, {told} from (select count(*) as held, sum({size}) as bytes from page) as weighed
+    join page on {fits} order by audit_id desc
+""")
 
 
 async def page(
@@ -63,6 +79,8 @@ async def page(
     count = f"select count(*) from (select from audit_log where {where} limit 100001) as counted"  # noqa: S608
     total = await database.value(connection, count.encode(), given)
     after = " and audit_id < %(before)s" if before is not None else ""
-    query = f"select {_COLUMNS} from audit_log where {where}{after} order by audit_id desc limit %(limit)s"  # noqa: S608
-    found = await database.rows(connection, AuditRow, query.encode(), given | {"before": before, "limit": limit + 1})
-    return found[:limit], total, found[limit - 1].audit_id if len(found) > limit else None
+    page = SQL(f"select {{}} from audit_log where {where}{after} order by audit_id desc limit %(limit)s")  # noqa: S608
+    query = _PAGE.format(page=page.format(_COLUMNS), told=_TOLD, size=_SIZE.most, fits=_FITS).as_bytes()
+    found = await database.told(connection, query, given | {"before": before, "limit": limit + 1})
+    rows = [AuditRow(*values[1:]) for values in found[:limit]]
+    return rows, total, rows[-1].audit_id if found and found[0][0] > len(rows) else None

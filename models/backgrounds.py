@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Json, Name, Reference, Tags, Text
+from models.fields import Json, Name, Reference, Tagged, Tags, Text
 from models.table import Entity, Table
 
 BackgroundType = Literal["studio", "location", "virtual", "green_screen", "graphic", "other"]
@@ -25,7 +25,7 @@ class Background(Entity):
     last_used_at: datetime | None
 
 
-class NewBackground(Struct, forbid_unknown_fields=True):
+class NewBackground(Tagged, forbid_unknown_fields=True):
     """What a client says of a new background."""
 
     name: Name
@@ -36,7 +36,7 @@ class NewBackground(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class BackgroundPatch(Struct, forbid_unknown_fields=True):
+class BackgroundPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of a background."""
 
     name: Name | UnsetType = UNSET

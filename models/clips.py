@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
-from models.fields import Json, Tags, Text, Title
+from models.fields import Json, Tagged, Tags, Text, Title
 from models.table import Entity, Table
 
 TalentSource = Literal["Lala", "JustAWomanInHerPrime", "Guest"]
@@ -38,7 +38,7 @@ class Clip(Entity):
     tags: list[str]
 
 
-class NewClip(Struct, forbid_unknown_fields=True):
+class NewClip(Tagged, forbid_unknown_fields=True):
     """What a client says of a new clip."""
 
     title: Title
@@ -52,7 +52,7 @@ class NewClip(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class ClipPatch(Struct, forbid_unknown_fields=True):
+class ClipPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of a clip."""
 
     title: Title | UnsetType = UNSET

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Json, Name, Reference, Tags, Text
+from models.fields import Json, Name, Reference, Tagged, Tags, Text
 from models.table import Entity, Table
 
 ComponentType = Literal["intro", "outro", "segment", "jingle", "template", "other"]
@@ -26,7 +26,7 @@ class Component(Entity):
     last_used_at: datetime | None
 
 
-class NewComponent(Struct, forbid_unknown_fields=True):
+class NewComponent(Tagged, forbid_unknown_fields=True):
     """What a client says of a new component."""
 
     name: Name
@@ -38,7 +38,7 @@ class NewComponent(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class ComponentPatch(Struct, forbid_unknown_fields=True):
+class ComponentPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of a component."""
 
     name: Name | UnsetType = UNSET

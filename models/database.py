@@ -63,6 +63,15 @@ class _JsonbLoader(Loader):
         return msgspec.json.decode(memoryview(data)[1:])
 
 
+class _RawLoader(Loader):
+    """JSON that is told and not looked into: as the database writes it."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> msgspec.Raw:
+        return msgspec.Raw(bytes(data))
+
+
 set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
 adapters.register_loader("jsonb", _JsonbLoader)
@@ -105,8 +114,8 @@ class Connection(AsyncConnection[tuple[Any, ...]]):
         super().__init__(*args)
         self._kept: dict[object, _Cursor[Any]] = {}
 
-    def cursor_of(self, query: Query, kind: type[Any] | None = None) -> _Cursor[Any]:
-        """The cursor of a text whose rows become ``kind``, or tuples."""
+    def cursor_of(self, query: Query, kind: type[Any] | None = None, *, raw: bool = False) -> _Cursor[Any]:
+        """The cursor of a text whose rows become ``kind``, or tuples; where it is ``raw``, its bytes are JSON."""
         name = query, kind
         if (kept := self._kept.get(name)) is not None:
             return kept
@@ -114,6 +123,8 @@ class Connection(AsyncConnection[tuple[Any, ...]]):
             self._kept.clear()
         cursor = self._kept[name] = _Cursor(self, row_factory=args_row(kind) if kind else tuple_row)
         cursor.format = Format.BINARY
+        if raw:
+            cursor.adapters.register_loader("bytea", _RawLoader)
         return cursor
 
 
@@ -217,6 +228,15 @@ async def tuples(
 ) -> list[tuple[Any, ...]]:
     """All rows of a query as they come; planned for its parameters each time where ``prepare`` is False."""
     cursor = connected.cursor_of(query)
+    await cursor.execute(query, params, prepare=prepare)
+    return await cursor.every()
+
+
+async def told(
+    connected: Connection, query: Query, params: Params = None, *, prepare: bool | None = None
+) -> list[tuple[Any, ...]]:
+    """The same, where each column of bytes is JSON that goes into an answer as it is."""
+    cursor = connected.cursor_of(query, raw=True)
     await cursor.execute(query, params, prepare=prepare)
     return await cursor.every()
 

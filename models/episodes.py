@@ -4,9 +4,22 @@ from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Json, Label, Language, Ordinal, Reference, Seconds, Tags, Text, Title
+from models.fields import (
+    Json,
+    Label,
+    Language,
+    Note,
+    Ordinal,
+    Reference,
+    ScriptText,
+    Seconds,
+    Tagged,
+    Tags,
+    Text,
+    Title,
+)
 from models.table import Entity, Table
 
 EpisodeStatus = Literal["draft", "in_production", "ready_for_publish", "published", "archived", "on_hold", "canceled"]
@@ -41,7 +54,7 @@ class Episode(Entity):
     tags: list[str]
 
 
-class NewEpisode(Struct, forbid_unknown_fields=True):
+class NewEpisode(Tagged, forbid_unknown_fields=True):
     """What a client says of a new episode."""
 
     show_id: UUID
@@ -55,13 +68,13 @@ class NewEpisode(Struct, forbid_unknown_fields=True):
     edit_deadline: date | None = None
     publish_date: date | None = None
     released_at: datetime | None = None
-    script_text: Text | None = None
+    script_text: ScriptText | None = None
     script_file_reference: Reference | None = None
     trailer_reference: Reference | None = None
     thumbnail_reference: Reference | None = None
     category: Label | None = None
     language: Language = "en-US"
-    copyright: Text | None = None
+    copyright: Note | None = None
     approval_status: ApprovalStatus = "approved"
     uploaded_by: Label | None = None
     original_approver: Label | None = None
@@ -69,7 +82,7 @@ class NewEpisode(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class EpisodePatch(Struct, forbid_unknown_fields=True):
+class EpisodePatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of an episode."""
 
     show_id: UUID | UnsetType = UNSET
@@ -83,13 +96,13 @@ class EpisodePatch(Struct, forbid_unknown_fields=True):
     edit_deadline: date | UnsetType | None = UNSET
     publish_date: date | UnsetType | None = UNSET
     released_at: datetime | UnsetType | None = UNSET
-    script_text: Text | UnsetType | None = UNSET
+    script_text: ScriptText | UnsetType | None = UNSET
     script_file_reference: Reference | UnsetType | None = UNSET
     trailer_reference: Reference | UnsetType | None = UNSET
     thumbnail_reference: Reference | UnsetType | None = UNSET
     category: Label | UnsetType | None = UNSET
     language: Language | UnsetType = UNSET
-    copyright: Text | UnsetType | None = UNSET
+    copyright: Note | UnsetType | None = UNSET
     approval_status: ApprovalStatus | UnsetType = UNSET
     uploaded_by: Label | UnsetType | None = UNSET
     original_approver: Label | UnsetType | None = UNSET

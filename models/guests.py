@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Email, Json, Name, Reference, Tags, Text
+from models.fields import Email, Json, Name, Reference, Tagged, Tags, Text
 from models.table import Entity, Table
 
 
@@ -24,7 +24,7 @@ class Guest(Entity):
     last_used_at: datetime | None
 
 
-class NewGuest(Struct, forbid_unknown_fields=True):
+class NewGuest(Tagged, forbid_unknown_fields=True):
     """What a client says of a new guest."""
 
     name: Name
@@ -36,7 +36,7 @@ class NewGuest(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class GuestPatch(Struct, forbid_unknown_fields=True):
+class GuestPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of a guest."""
 
     name: Name | UnsetType = UNSET

@@ -131,6 +131,10 @@ _ATTEMPTS: Final = """
                   order by fence)
               from ingest_attempts as made where made.job_id = job.job_id and made.fence > {since}), '[]')
 """
+_LAST_THOUSAND: Final = """
+    coalesce((select fence from ingest_attempts as earlier where earlier.job_id = job.job_id
+              order by fence desc offset 1000 limit 1), 0)
+"""
 _JOB: Final = f"""
     select job_id, kind, batch_id, entity_type, entity_id, role, source_reference, priority, on_duplicate, status,
            stage, outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
@@ -268,12 +272,12 @@ async def read_all(connection: Connection, job_ids: list[UUID]) -> list[Job]:
 
 
 async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
-    """Every start of every stage in its order, those before a retry too.
+    """The last thousand starts of its stages in their order, those before a retry too.
 
     Raises:
         NotFound
     """
-    query = f"select {_ATTEMPTS.format(since='0')} from ingest_jobs as job where job_id = %s"  # noqa: S608
+    query = f"select {_ATTEMPTS.format(since=_LAST_THOUSAND)} from ingest_jobs as job where job_id = %s"  # noqa: S608
     found = await database.value(connection, query.encode(), [job_id])
     if found is None:
         raise NotFound(f"there is no job {job_id}")

@@ -18,13 +18,22 @@ from models.changes import Actor
 from models.database import Connection
 from models.episodes import EPISODES
 from models.errors import NotFound, PreconditionFailed
-from models.fields import Place, Text
+from models.fields import Note, Place
+from models.page_sizes import fits, size_of, told
 from models.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
 from models.table import Table
 from models.versions import Wanted
 
 SORT: Final = "position"
 _PLACE: Final = tuple[Whole, Instant]  # position, and when it was linked
+# Rows in the order of their links, each behind how many there were before the page was cut.
+_PAGE: Final = SQL("""
+    with page as materialized (
+        select {columns} from {join} where {where} and {place} order by {order} limit %(limit)s
+    )
+    select held, {told} from (select count(*) as held, sum({size}) as bytes from page) as weighed
+    join page on {fits} order by {order}
+""")
 _LINK_COLUMNS: Final = {"linked_at": "created_at", "linked_by": "created_by"}
 
 
@@ -45,8 +54,8 @@ class Link(Struct):
 class NewLink(Struct, forbid_unknown_fields=True):
     """What a client says of a link; ``position`` is its place among the episode's."""
 
-    usage_context: Text | None = None
-    notes: Text | None = None
+    usage_context: Note | None = None
+    notes: Note | None = None
     position: Place = 0
 
 
@@ -217,20 +226,29 @@ class _List(Generic[View]):
         where = SQL("link.{} = %(key)s and deleted_at is null").format(Identifier(by))
         beyond = SQL("(position, link.created_at, link.{}) > (%(position)s, %(linked_at)s, %(id)s)").format(key)
         count = SQL("select count(*) from (select from {} where {} limit {}) as counted")
-        page = SQL("select {} from {} where {} and {} order by position, link.created_at, link.{} limit %(limit)s")
         columns = _listed(_column(field.name, listed) for field in structs.fields(view))
+        order = SQL("position, linked_at, {}").format(key)
+        size = listed.size + size_of(("usage_context", "notes"), ())
+        said = _listed(_told(field.name, listed) for field in structs.fields(view))
+
+        def page(place: Composable) -> bytes:
+            fitting = fits(self._key, order=order, size=size.exactly)
+            found = {"columns": columns, "join": join, "where": where, "place": place, "order": order}
+            return _PAGE.format(**found, told=said, size=size.most, fits=fitting).as_bytes()
+
         self._count = count.format(join, where, COUNT_LIMIT + 1).as_bytes()
-        self._first = page.format(columns, join, where, SQL("true"), key).as_bytes()
-        self._following = page.format(columns, join, where, beyond, key).as_bytes()
+        self._first = page(SQL("true"))
+        self._following = page(beyond)
 
     async def page(self, connection: Connection, key: UUID, window: Window) -> Page[View]:
         """By position, then by when they were linked."""
         params = {"key": key, "limit": window.limit + 1} | self._after(key, window.cursor)
         total = await database.value(connection, self._count, params)
         query = self._first if window.cursor is None else self._following
-        found = await database.rows(connection, self._view, query, params)
-        page = Page(found[: window.limit], window.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
-        if len(found) > window.limit:
+        found = await database.told(connection, query, params)
+        rows = [self._view(*values[1:]) for values in found[: window.limit]]
+        page = Page(rows, window.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
+        if found and found[0][0] > len(rows):
             last: Any = page.rows[-1]
             value = (last.position, last.linked_at)
             page.next_cursor = encode_cursor(self._list(key), SORT, value, getattr(last, self._key))
@@ -251,7 +269,11 @@ def _column(name: str, listed: Table[Any]) -> Composed:
     """A field of a view: of the row that is listed, or of the link."""
     if name in listed.row.__struct_fields__:
         return SQL("listed.{}").format(Identifier(name))
-    return SQL("link.{}").format(Identifier(_LINK_COLUMNS.get(name, name)))
+    return SQL("link.{} as {}").format(Identifier(_LINK_COLUMNS.get(name, name)), Identifier(name))
+
+
+def _told(name: str, listed: Table[Any]) -> Composed:
+    return told(name) if name in listed.documents else SQL("page.{}").format(Identifier(name))
 
 
 def _listed(parts: Iterable[Composable]) -> Composed:

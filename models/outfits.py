@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Json, Label, Name, Reference, Tags, Text
+from models.fields import Json, Label, Name, Reference, Tagged, Tags, Text
 from models.table import Entity, Table
 
 
@@ -29,7 +29,7 @@ class Outfit(Entity):
     last_used_at: datetime | None
 
 
-class NewOutfit(Struct, forbid_unknown_fields=True):
+class NewOutfit(Tagged, forbid_unknown_fields=True):
     """What a client says of a new outfit."""
 
     name: Name
@@ -46,7 +46,7 @@ class NewOutfit(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class OutfitPatch(Struct, forbid_unknown_fields=True):
+class OutfitPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of an outfit."""
 
     name: Name | UnsetType = UNSET

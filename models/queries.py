@@ -8,30 +8,33 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from models.actions import Action
 from models.changes import recorded
+from models.page_sizes import Size, fits, told
 from models.paging import COUNT_LIMIT
 
 P = ParamSpec("P")
 
 _NOTHING: Final = SQL("(select) as nothing")
 
-# The rows of a page, each behind the snapshot it was seen in and the number of rows that match. They are not counted
-# again where the snapshot is still that of the last count, nor where the page holds them all. An empty page has a row
-# of nulls.
+# The rows of a page, each behind the snapshot it was seen in, the number of rows that match, and how many there were
+# before the page was cut. They are not counted again where the snapshot is still that of the last count, nor where the
+# page holds them all. An empty page has a row of nulls.
 _PAGE: Final = SQL("""
     with page as materialized ({page} order by {order} limit {limit})
-    select seen, total, page.*
-    from (select seen, case when %(capped)s or seen = %(snapshot)s then %(total)s::bigint
-                            when {first} and (select count(*) from page) < {limit} then (select count(*) from page)
-                            else ({count}) end as total
-          from (select concat(current_database(), ' ', pg_current_snapshot()) as seen) as now) as counted
-    left join page on true order by {order}
+    select seen, total, held, {told}
+    from (select seen, held, bytes, case when %(capped)s or seen = %(snapshot)s then %(total)s::bigint
+                                         when {first} and held < {limit} then held
+                                         else ({count}) end as total
+          from (select concat(current_database(), ' ', pg_current_snapshot()) as seen, count(*) as held,
+                       sum({size}) as bytes from page) as now) as counted
+    left join page on {fits} order by {order}
 """)
 
 
 class Queries:
     """The SQL over one table; every method gives the same bytes for the same shape.
 
-    ``blank`` are the columns that are sorted as if they were empty text where they are null.
+    ``blank`` are the columns that are sorted as if they were empty text where they are null, ``documents`` those that
+    hold JSON; ``size`` is how many bytes a row of a page has.
     """
 
     def __init__(
@@ -42,9 +45,13 @@ class Queries:
         filters: Mapping[str, LiteralString],
         *,
         blank: frozenset[str],
+        documents: frozenset[str],
+        size: Size,
     ) -> None:
         self._table = Identifier(table)
         self._columns = SQL(", ").join(map(Identifier, columns))
+        self._told = SQL(", ").join(_told(name, documents) for name in columns)
+        self._size = size
         self._key = key
         self._type = key.removesuffix("_id")
         self._filters = filters
@@ -81,7 +88,17 @@ class Queries:
         page = SQL("select {} from {} where {}").format(self._columns, self._table, where)
         order = SQL("{} {}, {} {}").format(column, way, Identifier(self._key), way)
         first, count = SQL("false" if after else "true"), self._count(filters, include_deleted)
-        return _PAGE.format(page=page, order=order, limit=limit, first=first, count=count)
+        fitting = fits(self._key, order=order, size=self._size.exactly)
+        return _PAGE.format(
+            page=page,
+            told=self._told,
+            order=order,
+            limit=limit,
+            first=first,
+            count=count,
+            size=self._size.most,
+            fits=fitting,
+        )
 
     def _sorted(self, column: str) -> Composable:
         named = Identifier(column)
@@ -137,6 +154,10 @@ class Queries:
 
     def _recorded(self, write: Composed, action: Action) -> Composed:
         return recorded(write, action=action, entity_type=self._type, key=self._key, columns=self._columns)
+
+
+def _told(name: str, documents: frozenset[str]) -> Composable:
+    return told(name) if name in documents else SQL("page.{}").format(Identifier(name))
 
 
 def _remembered(compose: Callable[P, Composed]) -> Callable[P, bytes]:

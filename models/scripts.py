@@ -17,7 +17,7 @@ from models.changes import Actor
 from models.database import Connection
 from models.episodes import EPISODES
 from models.errors import Conflict, Invalid, NotFound
-from models.fields import Json, Reference, Text, Title
+from models.fields import Json, Note, Reference, Title
 from models.table import Entity, Table
 from models.versions import Wanted
 
@@ -44,7 +44,7 @@ class NewScript(Struct, forbid_unknown_fields=True):
     title: Title | None = None
     content: Content | None = None
     file_reference: Reference | None = None
-    change_notes: Text | None = None
+    change_notes: Note | None = None
     is_active: bool = False
     metadata: Json | UnsetType = UNSET
 

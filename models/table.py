@@ -19,6 +19,8 @@ from models import database
 from models.changes import Actor
 from models.database import Connection
 from models.errors import Conflict, NotFound, PreconditionFailed, Unavailable
+from models.fields import LONG
+from models.page_sizes import size_of
 from models.paging import COUNT_LIMIT, KINDS, Page, PageQuery, decode_cursor, encode_cursor, sort_of
 from models.queries import Queries
 from models.totals import Count, Totals
@@ -82,10 +84,19 @@ class Table(Generic[Row]):
         self.sorts: Final = ("created_at", "updated_at", title, *sorts)
         text: LiteralString = f"fold({title} || ' ' || coalesce({about}, '')) like {_CONTAINS}"
         columns = tuple(field.name for field in msgspec.structs.fields(row))
-        self._json = _json_columns(row)
+        self.documents: Final = _json_columns(row)
         self._kinds = {column: _kind(get_type_hints(row)[column]) for column in self.sorts}
         self._totals = Totals()
-        self._queries = Queries(name, columns, key, {**filters, "q": text}, blank=_blank(row, self.sorts))
+        self.size: Final = size_of(sorted(LONG.intersection(columns)), sorted(self.documents), _tags(columns))
+        self._queries = Queries(
+            name,
+            columns,
+            key,
+            {**filters, "q": text},
+            blank=_blank(row, self.sorts),
+            documents=self.documents,
+            size=self.size,
+        )
 
     async def create(self, connection: Connection, actor: Actor, new: msgspec.Struct) -> Row:
         """Insert ``new``; fields that are UNSET take the database's defaults.
@@ -110,7 +121,7 @@ class Table(Generic[Row]):
         return found
 
     async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
-        """One page of the rows that match; filters that are None do not count.
+        """One page of the rows that match, their documents as JSON; filters that are None do not count.
 
         Raises:
             Invalid: naming ``sort`` or ``cursor``.
@@ -124,8 +135,9 @@ class Table(Generic[Row]):
         count = Count(*found[0][:2])
         if not last.capped:
             self._totals.keep(name, count)
-        rows = [self.row(*values[2:]) for values in found] if found[0][2] is not None else []
-        return self._cut(rows, query, column, count.total)
+        held = found[0][2]
+        rows = [self.row(*values[3:]) for values in found] if held else []
+        return self._cut(rows, held, query, column, count.total)
 
     async def patch(
         self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, wanted: Wanted | None = None
@@ -189,7 +201,7 @@ class Table(Generic[Row]):
         return self.entity_type.replace("_", " ")
 
     def _adapted(self, name: str, value: Any) -> Any:
-        return Jsonb(value) if name in self._json and value is not None else value
+        return Jsonb(value) if name in self.documents and value is not None else value
 
     def _seen(self, current: Row, wanted: Wanted | None) -> Row:
         if wanted and not wanted.fits(current.version):
@@ -220,7 +232,7 @@ class Table(Generic[Row]):
     async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
         filters, query = shape[0], self._queries.page(*shape)
-        return await database.tuples(connection, query, params, prepare=False if filters else None)
+        return await database.told(connection, query, params, prepare=False if filters else None)
 
     def _after(self, query: PageQuery, column: str) -> dict[str, Any]:
         if query.cursor is None:
@@ -231,9 +243,9 @@ class Table(Generic[Row]):
     def _list(self, query: PageQuery) -> str:
         return f"{self.name} {query.under}".rstrip()
 
-    def _cut(self, found: list[Row], query: PageQuery, column: str, total: int) -> Page[Row]:
+    def _cut(self, found: list[Row], held: int, query: PageQuery, column: str, total: int) -> Page[Row]:
         page = Page(found[: query.limit], query.limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
-        if len(found) > query.limit:
+        if held > len(page.rows):
             last = page.rows[-1]
             value = "" if getattr(last, column) is None else getattr(last, column)
             page.next_cursor = encode_cursor(self._list(query), query.sort, value, getattr(last, self.key))
@@ -247,6 +259,10 @@ def _names(struct: msgspec.Struct) -> tuple[str, ...]:
 
 def _json(struct: msgspec.Struct) -> str:
     return msgspec.json.encode(struct).decode()
+
+
+def _tags(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return ("tags",) if "tags" in columns else ()
 
 
 def _kind(hint: Any) -> Any:

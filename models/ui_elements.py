@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-from models.fields import Json, Name, Reference, Tags, Text
+from models.fields import Json, Name, Reference, Tagged, Tags, Text
 from models.table import Entity, Table
 
 ElementType = Literal["lower_third", "logo", "overlay", "transition", "title_card", "icon", "other"]
@@ -25,7 +25,7 @@ class UiElement(Entity):
     last_used_at: datetime | None
 
 
-class NewUiElement(Struct, forbid_unknown_fields=True):
+class NewUiElement(Tagged, forbid_unknown_fields=True):
     """What a client says of a new UI element."""
 
     name: Name
@@ -36,7 +36,7 @@ class NewUiElement(Struct, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
-class UiElementPatch(Struct, forbid_unknown_fields=True):
+class UiElementPatch(Tagged, forbid_unknown_fields=True):
     """What a client changes of a UI element."""
 
     name: Name | UnsetType = UNSET

@@ -58,7 +58,9 @@ REFUSALS: Final[dict[int, Refusal]] = {
         "It is not at the version that If-Match names",
         "somebody changed this show: it is at version 3 now",
     ),
-    413: _refusal("TooLarge", "PAYLOAD_TOO_LARGE", "The body is larger than 10 MB", "the body is larger than 10 MB"),
+    413: _refusal(
+        "TooLarge", "PAYLOAD_TOO_LARGE", "The body is larger than the route takes", "the body is larger than 1 MB"
+    ),
     415: _refusal(
         "UnsupportedMediaType",
         "UNSUPPORTED_MEDIA_TYPE",

@@ -18,7 +18,7 @@ PROTECTED = {
 }
 PRIVATE = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 HTTPS = "Strict-Transport-Security"
-LIMIT = 10 * 1024 * 1024
+LIMIT = 1024 * 1024
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.parameters import Reason
-from models import actions, jobs, thumbnails
+from models import actions, documents, jobs, thumbnails
 from models.backgrounds import BACKGROUNDS, BackgroundPatch, NewBackground
 from models.clips import CLIPS, ClipPatch, NewClip
 from models.components import COMPONENTS, ComponentPatch, NewComponent
@@ -28,6 +28,7 @@ from models.episode_links import (
     UiElementLink,
 )
 from models.episodes import EPISODES, EpisodePatch, NewEpisode
+from models.fields import LONG
 from models.guests import GUESTS, GuestPatch, NewGuest
 from models.idempotency import Answer
 from models.links import NewLink
@@ -272,13 +273,39 @@ def edges_of(info: msgspec.inspect.Type) -> tuple[list[Any], list[Any]]:
             assert info.le is not None
             return [info.ge, info.le], [info.ge - 1, info.le + 1]
         case msgspec.inspect.DictType():
-            return [Jsonb({}), Jsonb({"a": [1]})], [Jsonb([]), Jsonb("a"), Jsonb(None)]
+            fits, beyond = documents_at_their_bounds()
+            return [Jsonb({}), Jsonb({"a": [1]}), *fits], [Jsonb([]), Jsonb("a"), Jsonb(None), *beyond]
         case msgspec.inspect.ListType(item_type=msgspec.inspect.DictType()):
-            return [Jsonb([]), Jsonb([{}, {"a": 1}])], [Jsonb({}), Jsonb([{}, "a"]), Jsonb([[]]), Jsonb(None)]
+            fits, beyond = documents_at_their_bounds(within=1)
+            wrong = [Jsonb({}), Jsonb([{}, "a"]), Jsonb([[]]), Jsonb(None)]
+            return [Jsonb([]), Jsonb([{}, {"a": 1}]), *fits], [*wrong, *beyond]
         case msgspec.inspect.ListType(item_type=msgspec.inspect.StrType() as item):
             most, longest = info.max_length or 0, item.max_length or 0
-            return [[], ["x"] * most, ["x" * longest]], [["x"] * (most + 1), ["x", ""], ["x" * (longest + 1)], [None]]
+            many = [f"{number}" for number in range(most + 1)]
+            return [[], many[1:], ["x" * longest]], [many, ["x", ""], ["x" * (longest + 1)], [None], ["x", "y", "x"]]
     return [], []
+
+
+def documents_at_their_bounds(within: int = 0) -> tuple[list[Any], list[Any]]:
+    """Documents of the most bytes, keys and levels, inside so many arrays; and of one more each."""
+
+    def one(value: dict[str, Any]) -> Jsonb:
+        return Jsonb([value] if within else value)
+
+    def sized(size: int) -> Jsonb:
+        return one({"a": "x" * (size - len('{"a":""}') - 2 * within)})
+
+    def keyed(keys: int) -> Jsonb:
+        return one({"a": '": ' * 2000, "e": [{"b": 0}] * (keys - 2)})
+
+    def deep(levels: int) -> Jsonb:
+        value: Any = "x" * 5000
+        for level in range(levels - within):
+            value = {"a": value} if (levels - within - level) % 2 else [value]
+        return one(value)
+
+    most = {sized: documents.LONGEST, keyed: documents.MOST_KEYS, deep: documents.MOST_LEVELS}
+    return [make(bound) for make, bound in most.items()], [make(bound + 1) for make, bound in most.items()]
 
 
 @pytest.mark.parametrize("table", NEW)
@@ -294,12 +321,41 @@ def test_the_database_takes_what_a_field_takes_and_refuses_what_is_just_beyond(
             for value in beyond:
                 with pytest.raises(psycopg.DatabaseError) as refused, connection.transaction(force_rollback=True):
                     insert(connection, table, **{field.name: value})
-                assert refusal(refused.value) in {f"{table}_{field.name}_check", "out of range"}, (field.name, value)
+                named = {f"{table}_{field.name}_{what}" for what in ("check", "set")}
+                assert refusal(refused.value) in {*named, "out of range"}, (field.name, str(value)[:100])
 
 
 def refusal(error: psycopg.DatabaseError) -> str | None:
     """The check that a value fails, or that its column's type cannot hold it."""
     return "out of range" if isinstance(error, psycopg.errors.NumericValueOutOfRange) else error.diag.constraint_name
+
+
+def ends(kind: msgspec.inspect.Type) -> bool:
+    """Whether a client can fill a field only so far."""
+    match kind:
+        case msgspec.inspect.UnionType():
+            return all(map(ends, kind.types))
+        case msgspec.inspect.StrType():
+            return kind.max_length is not None
+        case msgspec.inspect.ListType(item_type=msgspec.inspect.StrType() as item):
+            return kind.max_length is not None and ends(item)
+    return True  # numbers; and documents, whose bounds are those of all
+
+
+@pytest.mark.parametrize("table", NEW)
+def test_no_text_is_without_an_end_and_long_ones_count_in_a_page(table: str) -> None:
+    info = msgspec.inspect.type_info(NEW[table])
+    assert isinstance(info, msgspec.inspect.StructType)
+    assert [field.name for field in info.fields if not ends(field.type)] == []
+    longest = {field.name: length(field.type) for field in info.fields}
+    assert {name for name, most in longest.items() if most > 1024} == LONG & set(longest)
+
+
+def length(kind: msgspec.inspect.Type) -> int:
+    """The most characters of a text; 0 of what is none."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return max(map(length, kind.types))
+    return (kind.max_length or 0) if isinstance(kind, msgspec.inspect.StrType) else 0
 
 
 # The checks of columns that no client writes, and of a parameter.
@@ -310,7 +366,7 @@ OTHERS = {"clips": {"file_reference", "file_hash"}, "scripts": {"version_number"
 def test_the_database_checks_nothing_that_a_field_does_not(connection: psycopg.Connection, table: str) -> None:
     query = "select conname from pg_constraint where contype = 'c' and conrelid = %s::regclass"
     names = [name for (name,) in connection.execute(query, [table]).fetchall()]
-    checked = {name.removeprefix(f"{table}_").removesuffix("_check") for name in names}
+    checked = {name.removeprefix(f"{table}_").rpartition("_")[0] for name in names}
     bound = {field.name for field in msgspec.structs.fields(NEW[table]) if edges(field.name, field.type)[0]}
     apart = OTHERS.get(table, set()) | ({"deleted_reason"} if table in ENTITIES else set())
     assert checked == bound | set(literals(NEW[table])) | apart
