@@ -20,7 +20,7 @@ def check_references(body: Any, buckets: frozenset[str]) -> None:
     Raises:
         WrongFields
     """
-    sent = ((name, getattr(body, name)) for name in _names(type(body)))
+    sent = ((name, getattr(body, name)) for name in _names(body.__class__))
     objects = [(name, text) for name, text in sent if isinstance(text, str) and text.startswith(OBJECT)]
     wrong = [ErrorEntry(CODE, said, name) for name, text in objects if (said := _wrong(text, name, buckets))]
     if wrong:
