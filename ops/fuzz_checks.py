@@ -18,8 +18,12 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "expected `int( \\| null)?`, got `float`",  # 1.0 is a whole number to a schema
             "this is before start_seconds",  # what one field needs, another decides
             "a file of [a-z_]+ has the role",
-            "[a-z_]+ takes no files of type",
-            "files of this kind may have",
+            "This is .+ takes ",  # which types of file are taken, and how large
+            "Nobody here knows the type",
+            "The [a-z ]+ has [0-9,]+ bytes; ",
+            "a letter may carry",  # marks, of which a schema knows nothing
+            "this may have [0-9,]+ (bytes|keys|levels)",  # a free-form object, in all
+            "a body may have",
             "a reference looks like",
             "this is no reference of an upload",
             "no part has arrived yet",

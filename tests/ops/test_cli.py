@@ -247,8 +247,11 @@ def test_an_interrupted_reindex_goes_on_and_the_same_command_joins_in(new_stack:
         told = waiting.communicate(timeout=20)[1]
     assert waiting.returncode == 130
     assert told == "episodes: interrupted; the server goes on, and the same command joins in again\n"
-    stack.dispatcher.spawn()
-    assert answer(stack.environ, "reindex", "--json")["finished_at"]
+    asked = stack.log("api").count("/search/reindex")
+    with subprocess.Popen([*command, "--json"], env=stack.environ, stdout=subprocess.PIPE, text=True) as joining:
+        eventually(lambda: stack.log("api").count("/search/reindex") > asked)
+        stack.dispatcher.spawn()  # not before: nothing is left to join in where it has ended
+        assert json.loads(joining.communicate(timeout=60)[0])["finished_at"]
     assert stack.sql(begun) == [first]
 
 

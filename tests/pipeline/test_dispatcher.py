@@ -190,12 +190,12 @@ def test_a_text_larger_than_the_index_can_hold_is_found_and_holds_up_nothing(sta
     mark, other = f"q{uuid4().hex}", f"q{uuid4().hex}"
     stack.dispatcher.spawn()
     with stack.client() as client:
-        text = {"description": unreadable(rng), "script_text": unreadable(rng)}
+        text = {"script_text": unreadable(rng)}
         large = create(client, EPISODE, title=mark, **text)["episode_id"]
         small = create(client, SHOW, name=other)["show_id"]
         eventually(lambda: found(client, other) == [small], within=10)
         eventually(lambda: found(client, mark) == [large], within=SOON)
-        assert found(client, text["description"].split()[0]) == [large]
+        assert found(client, text["script_text"].split()[0]) == [large]
     assert "not indexed" not in stack.log("dispatcher")
 
 
