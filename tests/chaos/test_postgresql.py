@@ -146,7 +146,7 @@ def refused(asked: httpx2.Response) -> bool:
 @pytest.fixture
 def clip(client: httpx2.Client) -> str:
     """One that a request changes; what a test before this one has ended may still be coming back."""
-    eventually(lambda: client.get(CLIP.path).status_code == 200, within=SOON)
+    eventually(lambda: client.get(CLIP.path).status_code == 200, within=30)
     return str(create(client, CLIP)["clip_id"])
 
 
@@ -170,7 +170,7 @@ def test_a_serialization_failure(fragile: World, client: httpx2.Client, dealt: D
         crossing(fragile, client, dealt, "serialization failure (40001)") as crossed,
         troubles.everybody(fragile.stack.database_url, "default_transaction_isolation", "repeatable read"),
     ):
-        eventually(lambda: client.get(CLIP.path).status_code == 200, within=SOON)
+        eventually(lambda: client.get(CLIP.path).status_code == 200, within=30)
         crossed.request(clip, (troubles.CLIP, [clip]), (troubles.TOUCH, [clip]))
         crossed.job(lambda sent: (troubles.TOUCH, [sent.entity_id]), "could not serialize access")
 
