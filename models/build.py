@@ -20,7 +20,10 @@ def commit() -> str | None:
     git = shutil.which("git")
     if git is None or not (PROJECT / ".git").exists():
         return None
-    asked = subprocess.run(  # noqa: S603  (a fixed question)
-        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    asked = subprocess.run(  # noqa: S603  (a fixed question; the checkout may be another user's)
+        [git, "-c", "safe.directory=*", "-C", str(PROJECT), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return asked.stdout.strip() or None
