@@ -7,7 +7,7 @@ if __name__ == "__main__":  # told to stop while the rest is imported, it ends a
 
 import structlog
 
-from models import program, schema
+from models import issuer, program, schema
 from models.errors import Unavailable
 from models.settings import Settings
 
@@ -16,13 +16,20 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; a database that is away is waited for, and its schema is told when it is back."""
+    with program.starting():
+        _check(settings)
+    from api.server import serve  # noqa: PLC0415  (after the settings have been read)
+
+    serve(settings)
+
+
+def _check(settings: Settings) -> None:
+    if settings.embedded_issuer:
+        issuer.key(settings.episodes_home)
     try:
         schema.require(settings.database_url)
     except Unavailable as error:
         log.warning("not ready", error=error.message)
-    from api.server import serve  # noqa: PLC0415  (after the settings have been read)
-
-    serve(settings)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from api import bodies, documentation, errors
+from api import bodies, documentation, errors, stopping
 from api.answers import Answer
 from api.arrival import Arrival
 from api.audit import AuditController
@@ -48,7 +48,7 @@ from api.telemetry import Telemetry
 from api.transaction import Transactions
 from api.ui_elements import UiElementController
 from api.uploads import UploadController
-from models import build, database, issuer
+from models import build, database, issuer, process
 from models.settings import Settings
 from models.storage import Storage
 
@@ -132,6 +132,8 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     app.state.broker = Broker(settings)
     app.state.probes = Probes(app.state)
     async with app.state.pool, app.state.health:
+        if stopping.TOLD.is_set():  # while we started: the server hears of it only where it serves already
+            process.leave(0)
         yield
     app.state.storage.close()
     for client in (app.state.broker, app.state.counts):

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import socket
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from api import stopping
-from models import program
+from models import process, program
 from models.program import NotStarted
 from models.settings import Settings
 
@@ -21,6 +22,7 @@ PATIENCE_SECONDS: Final = 5  # what requests may take to end when we are told to
 BACKLOG: Final = 4096  # connections that the kernel keeps until they are taken
 CONNECTIONS: Final = 16_384  # open at once; beyond them nobody is served until one is closed
 RESERVED: Final = 1024  # descriptors for all that is no connection of a client
+TOLD_BY: Final = (*process.STOPS, stopping.SIGNAL)
 
 
 class Server(MPServer):
@@ -28,9 +30,9 @@ class Server(MPServer):
 
     def signal_handler_interrupt(self, *args: Any, **named: Any) -> None:
         """Somebody wants us to stop."""
-        for process in self.wrks:
-            if process.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
-                os.kill(process.inner.pid, stopping.SIGNAL)
+        for worker in self.wrks:
+            if worker.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
+                os.kill(worker.inner.pid, stopping.SIGNAL)
         super().signal_handler_interrupt(*args, **named)  # type: ignore[no-untyped-call]  # as above
 
 
@@ -42,6 +44,7 @@ def serve(settings: Settings) -> None:
     """
     with program.starting():
         _try_port(settings)
+    os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_ready_to_leave)
     Server(
         "api.serve:app",
         address=settings.host,
@@ -59,6 +62,22 @@ def serve(settings: Settings) -> None:
     ).serve()
 
 
+def _hold_signals() -> None:
+    """What comes in the midst of a fork would be lost to the child."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, TOLD_BY)
+
+
+def _take_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD_BY)
+
+
+def _ready_to_leave() -> None:
+    """The process that answers ends at once while it starts; what it inherits are the handlers of its parent."""
+    for number in TOLD_BY:
+        signal.signal(number, lambda *_: process.leave(0))
+    _take_signals()
+
+
 def _try_port(settings: Settings) -> None:
     """Listen for a moment: the server itself would say in many lines that it cannot.
 
@@ -69,7 +88,7 @@ def _try_port(settings: Settings) -> None:
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        where, why = f"port {settings.port} of {settings.host}", os.strerror(error.errno or 0)
+        where, why = f"port {settings.port} of {settings.host}", error.strerror or error
         raise NotStarted(f"PORT: {where} is not to be had ({why}); set PORT to a free one") from None
 
 

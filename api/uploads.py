@@ -14,7 +14,7 @@ from models import entities, references, uploads
 from models import files as stored_files
 from models.database import Connection
 from models.errors import TooLarge, UnsupportedMediaType
-from models.fields import FileSize, Name, Sha256
+from models.fields import FileSize, HeaderValue, Name, Sha256
 from models.jobs import DuplicateOf
 from models.media import EntityType, size_limit
 from models.references import Reference
@@ -27,7 +27,7 @@ class NewUpload(Struct, forbid_unknown_fields=True):
     """The file that a client is about to send; its size in bytes, its SHA-256 in hex."""
 
     file_name: Name
-    file_type: Name
+    file_type: HeaderValue
     entity_type: EntityType
     file_size: FileSize
     sha256: Sha256 | None = None

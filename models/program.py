@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import structlog
 
 from models import log, privacy, process
-from models.schema import SchemaError
 from models.settings import Settings, SettingsError, load
 
 logger = structlog.get_logger()
@@ -25,7 +24,7 @@ def main(name: str, run: Callable[[Settings], object]) -> int:
         settings = load()
         log.configure(settings.log_level, name)
         run(settings)
-    except (SettingsError, SchemaError) as error:
+    except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
     except Exception:

@@ -16,6 +16,8 @@ MIGRATIONS: Final = Path(__file__).parents[1] / "migrations" / "versions"
 NEEDED: Final = max(path.name.partition("_")[0] for path in MIGRATIONS.glob("[0-9]*.py"))
 PATIENCE_SECONDS: Final = 5
 _QUERY: Final = "select version_num from alembic_version"
+# Not there, or not for this role, whose rights the migrations give.
+_UNREADABLE: Final = (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege)
 
 
 class SchemaError(Exception):
@@ -30,7 +32,7 @@ async def check(connection: Connection) -> None:
     """
     try:
         _compare(await database.value(connection, _QUERY))
-    except psycopg.errors.UndefinedTable:
+    except _UNREADABLE:
         _compare(None)
 
 
@@ -51,7 +53,7 @@ def require(url: str) -> None:
 def _found(connection: psycopg.Connection) -> str | None:
     try:
         row = connection.execute(_QUERY).fetchone()
-    except psycopg.errors.UndefinedTable:
+    except _UNREADABLE:
         return None
     return str(row[0]) if row else None
 
@@ -59,7 +61,9 @@ def _found(connection: psycopg.Connection) -> str | None:
 def _compare(found: str | None) -> None:
     """Another one is refused in both directions: nobody knows what a newer one asks of those who write."""
     if found is None:
-        raise SchemaError(f"DATABASE_URL: the database has no schema yet, {NEEDED} is needed; run the migrations")
+        raise SchemaError(
+            f"DATABASE_URL: the database has no schema yet for this role, {NEEDED} is needed; run the migrations"
+        )
     if found != NEEDED:
         what = "run the migrations" if found < NEEDED else "start the version that belongs to it"
         raise SchemaError(f"DATABASE_URL: the database's schema is {found}, {NEEDED} is needed; {what}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, AF_INET6
 from typing import Any, Final
 
 import msgspec
@@ -64,6 +65,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop, held: Held) -> None:
+        self.address_family = AF_INET6 if ":" in settings.host else AF_INET
         super().__init__((settings.host, settings.metrics), _Handler)
         self._token = settings.metrics_token
         self._open = settings.app_env == "development" and not settings.metrics_token

@@ -16,7 +16,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from api import stopping
-from models import metrics
+from models import metrics, schema
 from ops.children import Child
 from ops.services import Services
 from tests.eventually import eventually
@@ -148,8 +148,21 @@ def test_no_program_works_on_another_schema(
     child = stack.child(program, DATABASE_URL=url)
     assert child.run() == 1
     (line,) = stack.log(child.program.name).splitlines()
-    assert "DATABASE_URL: " in line
-    assert said in line
+    error = json.loads(line)["error"]
+    assert error.startswith("DATABASE_URL: ")
+    assert said in error
+
+
+@pytest.mark.parametrize("program", ["api", "pipeline.worker", "pipeline.dispatcher"])
+def test_no_program_works_where_its_role_may_not_even_ask_for_the_schema(
+    services: dict[str, str], new_stack: Callable[..., Stack], program: str
+) -> None:
+    stack = new_stack()
+    name = empty_database(services, schema.NEEDED).rpartition("/")[2]
+    child = stack.child(program, DATABASE_URL=f"{services['DATABASE_URL'].rpartition('/')[0]}/{name}")
+    assert child.run() == 1
+    (line,) = stack.log(child.program.name).splitlines()
+    assert "for this role" in json.loads(line)["error"]
 
 
 def empty_database(services: dict[str, str], revision: str | None) -> str:

@@ -50,6 +50,14 @@ def test_an_upload_has_the_promised_shape(editor: httpx2.Client) -> None:
     assert "X-Amz-Expires=3600" in url["uploadUrl"]
 
 
+@pytest.mark.parametrize("tail", ["\n", ";\nx: 1", ";\r\nx: 1", "; a=é", "; 夏", ";\x7f", " ", ";  b"])
+@pytest.mark.parametrize("path", [PATH, "/api/v1/upload/multipart"])
+def test_a_type_that_no_header_can_say_is_refused(editor: httpx2.Client, path: str, tail: str) -> None:
+    answer = editor.post(path, json=PICTURE | {"file_type": f"image/jpeg{tail}"})
+    assert answer.status_code == 400, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == ["file_type"]
+
+
 def test_two_uploads_of_one_name_are_two_objects(editor: httpx2.Client) -> None:
     assert ask(editor)["fileReference"] != ask(editor)["fileReference"]
 

@@ -1,6 +1,7 @@
 """A program works with all it needs or not at all, says what it lacks in one line, and stops whenever it is told to."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from tests import media
 from tests.eventually import eventually
+from tests.processes import children
 from tests.stack import Stack
 from tests.work import ended, post, unique, upload
 
@@ -78,6 +80,31 @@ def test_a_worker_that_lacks_anything_it_needs_ends_with_a_line(server: Stack, e
     assert json.loads(said[0])["event"] == "not started"
 
 
+@pytest.mark.parametrize("environ", [{"EPISODES_HOME": "/dev/null"}, {"HOST": "no.such.host.invalid"}])
+def test_an_api_that_lacks_anything_it_needs_ends_with_a_line(server: Stack, environ: dict[str, str]) -> None:
+    code, said = end(start(server, "api", PORT="4000", **environ))
+    assert (code, len(said)) == (1, 1), said
+    assert "Unknown" not in json.loads(said[0])["error"]
+
+
+def test_a_worker_may_listen_on_an_address_of_ipv6(server: Stack) -> None:
+    with closing(socket.create_server(("::1", 0), family=socket.AF_INET6)) as free:
+        port = free.getsockname()[1]
+    worker = start(server, "pipeline.worker", HOST="::1", METRICS_PORT=str(port))
+    eventually(lambda: listens(port), within=20)
+    worker.send_signal(signal.SIGTERM)
+    assert end(worker)[0] == 0
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of the loopback address of IPv6."""
+    try:
+        socket.create_connection(("::1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("module", PIPELINE)
 @pytest.mark.parametrize("answers", [True, False])
@@ -124,6 +151,20 @@ def test_a_program_that_is_still_being_imported_stops_when_it_is_told(
     code, said = end(program, within=6)
     assert code == 0
     assert "Traceback" not in "".join(said)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_api_whose_process_that_answers_still_starts_ends_at_once_when_it_is_told(
+    server: Stack, whole: bool
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    program = start(server, "api", PORT=str(port))
+    eventually(lambda: children(program.pid))
+    os.kill(program.pid if whole else children(program.pid)[0], signal.SIGTERM)
+    code, said = end(program, within=4)
+    assert code == (0 if whole else 1), said
+    assert "Killing" not in "".join(said)
 
 
 def maps(pid: int) -> bytes:
