@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import socket
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from api import stopping
-from models import program
+from models import process, program
 from models.program import NotStarted
 from models.settings import Settings
 
@@ -28,9 +29,9 @@ class Server(MPServer):
 
     def signal_handler_interrupt(self, *args: Any, **named: Any) -> None:
         """Somebody wants us to stop."""
-        for process in self.wrks:
-            if process.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
-                os.kill(process.inner.pid, stopping.SIGNAL)
+        for worker in self.wrks:
+            if worker.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
+                os.kill(worker.inner.pid, stopping.SIGNAL)
         super().signal_handler_interrupt(*args, **named)  # type: ignore[no-untyped-call]  # as above
 
 
@@ -42,6 +43,7 @@ def serve(settings: Settings) -> None:
     """
     with program.starting():
         _try_port(settings)
+    os.register_at_fork(after_in_child=_ready_to_leave)
     Server(
         "api.serve:app",
         address=settings.host,
@@ -57,6 +59,12 @@ def serve(settings: Settings) -> None:
         log_access=False,
         workers_kill_timeout=PATIENCE_SECONDS,
     ).serve()
+
+
+def _ready_to_leave() -> None:
+    """The process that answers ends at once while it starts: it inherits a handler that waits for children."""
+    for number in (*process.STOPS, stopping.SIGNAL):
+        signal.signal(number, lambda *_: process.leave(0))
 
 
 def _try_port(settings: Settings) -> None:
