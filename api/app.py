@@ -17,6 +17,7 @@ from api.broker import Broker
 from api.clips import ClipController
 from api.components import ComponentController
 from api.cors import CrossOrigin
+from api.departure import Departure
 from api.dependencies import PROVIDERS, one_by_one
 from api.desk import DeskController
 from api.draining import Drained
@@ -120,7 +121,8 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
     layered = Heads(CrossOrigin(Options(layered), settings.allowed_origins))
-    return Telemetry(Arrival(Drained(layered), settings.idle_seconds), Protection(settings.app_env))
+    arriving = Arrival(Drained(layered), settings.idle_seconds)
+    return Telemetry(Departure(arriving, settings.idle_seconds, errors.messages), Protection(settings.app_env))
 
 
 @asynccontextmanager

@@ -70,7 +70,7 @@ async def changes(
 
 
 async def history_of(db: Connection, entity_type: str, entity_id: UUID, past: Past) -> Listing[AuditRow]:
-    """What became of one thing; of a deleted one for who may look into the trash.
+    """What became of one thing; of a deleted one, and of links with such, for who may look into the trash.
 
     Raises:
         NotFound: where there never was such a thing, or it is hidden from the caller.
@@ -78,7 +78,7 @@ async def history_of(db: Connection, entity_type: str, entity_id: UUID, past: Pa
     missing = NotFound(f"there is no {entity_type.replace('_', ' ')} {entity_id}")
     if not past.deleted and not await living(db, entity_type, entity_id):
         raise missing
-    wanted = AuditFilter(entity_type=entity_type, entity_id=entity_id)
+    wanted = AuditFilter(entity_type=entity_type, entity_id=entity_id, living=None if past.deleted else True)
     page = await changes(db, wanted, past.limit, past.cursor, f"{entity_type} {entity_id}")
     if not page.data and past.cursor is None:
         raise missing

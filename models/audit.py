@@ -41,8 +41,14 @@ class AuditFilter(Struct):
     action: Action | None = None
     since: datetime | None = None
     until: datetime | None = None
+    living: bool | None = None  # True: no links with what is deleted
 
 
+_THINGS: Final = ("outfit", "ui_element", "background", "component", "guest")
+_LIVING: Final = " or ".join(
+    f"exists (select from {thing}s where {thing}_id = linked_thing(before, after)::uuid and deleted_at is null)"
+    for thing in _THINGS
+)
 _CONDITIONS: Final = {
     "entity_type": "entity_type = %(entity_type)s",
     "entity_id": "entity_id = %(entity_id)s",
@@ -50,6 +56,7 @@ _CONDITIONS: Final = {
     "action": "action = %(action)s",
     "since": "at >= %(since)s",
     "until": "at <= %(until)s",
+    "living": f"(action not in ('link', 'unlink') or {_LIVING})",
 }
 _COLUMNS: Final = SQL(", ").join(
     SQL("redacted_with is not null as redacted") if name == "redacted" else Identifier(name)

@@ -10,10 +10,11 @@ import httpx2
 import jwt
 import pytest
 
+from api import departure
 from models import issuer
 from tests import work
 from tests.eventually import eventually
-from tests.resources import SHOW
+from tests.resources import GUEST, SHOW
 from tests.stack import PLAIN, Stack
 
 JOBS = "/api/v1/ingest"
@@ -135,8 +136,49 @@ def told(connection: socket.socket, drops: bytes) -> tuple[bytes, float]:
     return got, time.monotonic() - started
 
 
+def asking(strict: Stack, path: str, token: str = "") -> socket.socket:
+    """A connection that asks for something and reads none of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", strict.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    return connection
+
+
+def test_whoever_reads_none_of_what_was_asked_for_is_hung_up_on(strict: Stack) -> None:
+    with asking(strict, "/schema/assets/swagger-ui-bundle.js") as connection:
+        eventually(lambda: is_refused(connection), within=6 * IDLE_SECONDS)
+
+
+def is_refused(connection: socket.socket) -> bool:
+    """Whether nobody is there any more for what is sent: the kernel says so only then."""
+    try:
+        connection.sendall(b"\r\n")
+    except OSError:
+        return True
+    return False
+
+
+def test_a_caller_has_so_many_large_answers_under_way_and_others_are_answered(server: Stack) -> None:
+    tag, long = uuid4().hex, {"of": "x" * 60_000}
+    with server.client() as client:
+        for _ in range(50):
+            row = {"name": "large", "tags": [tag], "metadata": long, "social_links": long}
+            assert client.post(GUEST.path, json=row).status_code == 201
+    path = f"{GUEST.path}?tag={tag}"
+    with ExitStack() as held, server.client("viewer", "greedy") as greedy, server.client("viewer", "modest") as modest:
+        for _ in range(departure.PER_CALLER):
+            held.enter_context(asking(server, path, server.token("viewer", "greedy")))
+        refused = eventually(lambda: one if (one := greedy.get(path)).status_code == 429 else None, within=15)
+        assert refused.headers["Retry-After"].isdecimal()
+        assert greedy.get(SHOW.path).status_code == 200
+        assert len(modest.get(path).json()["data"]) == 50
+        held.close()
+        eventually(lambda: greedy.get(path).status_code == 200, within=5)
+
+
 def test_a_slow_line_that_goes_on_is_waited_for(strict: Stack) -> None:
-    text = b'{"name": "%b", "metadata": {"%b": 1}}' % (uuid4().hex.encode(), b"x" * 60_000)
+    text = b'{"name": "%b"}' % uuid4().hex.encode() + b" " * 100_000
     head = body(strict, len(text), strict.token("editor"))[:-1]
     with socket.create_connection(("127.0.0.1", strict.port)) as connection:
         connection.sendall(head)

@@ -137,6 +137,22 @@ def test_the_history_of_what_is_deleted_is_for_admins(
     assert [row["action"] for row in viewer.get(f"{gone.path}/history").json()["data"]][:2] == ["restore", "delete"]
 
 
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.key)
+def test_the_history_of_an_episode_tells_of_links_with_what_is_deleted_to_admins(
+    editor: httpx2.Client, admin: httpx2.Client, viewer: httpx2.Client, thing: Resource
+) -> None:
+    episode, key = create(editor, EPISODE)["episode_id"], create(editor, thing)[thing.key]
+    link(editor, episode, thing, key)
+    delete(editor, f"{thing.path}/{key}")
+    path = f"{EPISODE.path}/{episode}/history"
+    assert [row["action"] for row in admin.get(path).json()["data"]] == ["link", "create"]
+    for client in (viewer, editor):
+        assert [row["action"] for row in client.get(path).json()["data"]] == ["create"]
+        assert client.get(path).json()["metadata"]["pagination"]["total"] == 1
+    still_deleted(admin, f"{thing.path}/{key}")
+    assert [row["action"] for row in viewer.get(path).json()["data"]] == ["link", "create"]
+
+
 @every
 def test_a_viewer_reads_nothing_of_what_is_deleted_by_any_route(
     editor: httpx2.Client, viewer: httpx2.Client, resource: Resource
