@@ -182,8 +182,10 @@ def _readings(text: str) -> Sequence[LiteralString]:
     A phrase or an exclusion is meant to the letter; only plain words may be mistyped.
     """
     literal: LiteralString = "search_query(%(q)s, %(typing)s)"
+    # nothing is excluded where this is gone: a hyphen is one of a code, whose numbers come to stand alone
+    forgiving: LiteralString = "forgiving_query(translate(%(q)s, '-', ' '))"
     meant = not text.strip() or '"' in text or any(word.startswith("-") for word in text.split())
-    return (literal,) if meant else (literal, "forgiving_query(%(q)s)")
+    return (literal,) if meant else (literal, forgiving)
 
 
 @cache

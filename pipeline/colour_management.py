@@ -32,10 +32,9 @@ def _grey(image: Image.Image) -> bool:
 def _mode(profile: bytes) -> str | None:
     """The mode of the pictures that a profile speaks of."""
     try:
-        opened = ImageCms.getOpenProfile(io.BytesIO(profile))
-    except (ImageCms.PyCMSError, OSError, ValueError):
+        return MODES.get(ImageCms.getOpenProfile(io.BytesIO(profile)).profile.xcolor_space.strip())
+    except (ImageCms.PyCMSError, OSError, ValueError):  # the last, where its letters are none
         return None
-    return MODES.get(opened.profile.xcolor_space.strip())
 
 
 @lru_cache(KEPT)

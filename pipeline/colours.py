@@ -115,7 +115,8 @@ def _srgb(code: float) -> float:
     return code / 12.92 if code <= SRGB_LINE * 12.92 else float(((code + 0.055) / 1.055) ** 2.4)
 
 
-def _code(light: float) -> float:
+def code(light: float) -> float:
+    """What sRGB writes for some light, both 0 to 1."""
     if light <= SRGB_LINE:
         return max(0.0, 12.92 * light)
     return float(1.055 * min(1.0, light) ** (1 / 2.4) - 0.055)
@@ -151,7 +152,7 @@ def _dimmed(light: float, peak: float) -> float:
 @cache
 def _greys(colours: Colours, peak: float) -> list[int]:
     light = HDR[colours.transfer]
-    return [round(255 * _code(_dimmed(light(code / (LEVELS - 1)), peak))) for code in range(LEVELS)]
+    return [round(255 * code(_dimmed(light(level / (LEVELS - 1)), peak))) for level in range(LEVELS)]
 
 
 @cache
@@ -178,4 +179,4 @@ def _toned(red: float, green: float, blue: float, peak: float) -> tuple[float, f
     """A colour as codes, dimmed by its brightest channel so that its hue stays."""
     brightest = max(red, green, blue)
     dim = _dimmed(brightest, peak) / brightest if brightest > KNEE else 1.0
-    return _code(red * dim), _code(green * dim), _code(blue * dim)
+    return code(red * dim), code(green * dim), code(blue * dim)

@@ -25,7 +25,7 @@ from pipeline.cell import Cell
 from pipeline.decoding import too_much_memory
 from pipeline.inspect import inspect
 from pipeline.render import render
-from pipeline.signatures import HEAD, media_type
+from pipeline.signatures import head_of, media_type
 from pipeline.thumbnails import Thumbnail
 
 DESCRIPTORS: Final = 64
@@ -178,7 +178,7 @@ def _on_picture(task: Task) -> bool:
     if isinstance(task, Render):
         return task.kind == "image"
     with suppress(OSError), Path(task.path).open("rb") as file:
-        return (media_type(file.read(HEAD)) or "").startswith("image/")
+        return (media_type(head_of(file)) or "").startswith("image/")
     return False  # the task itself will find out what is wrong with the file
 
 

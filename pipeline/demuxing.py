@@ -37,6 +37,7 @@ SOUND: Final = {
 }
 # A file may name others to be opened in its place; only the file itself ever is. A look at its streams decodes nothing.
 OPTIONS: Final = {"protocol_whitelist": "file", "enable_drefs": "0", "codec_whitelist": "none"}
+ENDLESS: Final = {"ignore_length": "1"}  # such a sound lasts to the end of its file
 
 # What cameras, phones, editors and archives write. All other decoders of the library are never opened.
 CODECS: Final = frozenset(
@@ -64,9 +65,17 @@ def open_container(path: Path, mime_type: str) -> Iterator[InputContainer]:
     """
     name = FORMATS.get(mime_type, "mp4")
     with decoding("sound file" if mime_type.startswith("audio/") else "video"), path.open("rb"):  # is it there?
-        container = av.open(str(path.absolute()), format=name, options=dict(OPTIONS), metadata_errors="replace")
+        options = OPTIONS | ENDLESS if name == "wav" and _ends_nowhere(path) else dict(OPTIONS)
+        container = av.open(str(path.absolute()), format=name, options=options, metadata_errors="replace")
     with container:
         yield container
+
+
+def _ends_nowhere(path: Path) -> bool:
+    """Whether a WAV of the long kind does not know how long it is."""
+    with path.open("rb") as file:
+        head = file.read(36)
+    return head.startswith(b"RF64") and head[12:16] == b"ds64" and not any(head[28:36])
 
 
 def picture_tracks(container: InputContainer) -> list[av.VideoStream]:

@@ -7,6 +7,7 @@ from typing import Final
 from models.errors import Rejected
 from models.media import Media
 
+FILLING: Final = b"\0 \t\r\n"  # a PDF out of an archive or off a disk is filled up to the next block
 TAIL: Final = 2048  # bytes in which a PDF's end mark stands
 
 
@@ -22,6 +23,13 @@ def probe_document(path: Path, mime_type: str) -> Media:
 
 
 def _tail(path: Path) -> bytes:
+    """The last bytes before what only fills the file up."""
+    end = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL), os.SEEK_SET)
-        return file.read()
+        while True:
+            start = max(0, end - TAIL)
+            file.seek(start, os.SEEK_SET)
+            tail = file.read(end - start)
+            if tail.strip(FILLING) or not start:
+                return tail
+            end = start

@@ -1,5 +1,6 @@
 """How long a film or a sound is, and its frames a second: told by its packets where its header does not know."""
 
+from contextlib import suppress
 from pathlib import Path
 from time import process_time
 from typing import Any, Final
@@ -14,6 +15,10 @@ from pipeline.frames import packets_of
 
 # What their headers tell is so, if they tell it; where that of a WAV does not, its bit rate does, which never varies.
 EXACT: Final = frozenset({"mp4", "mov", "matroska", "webm", "ogg", "wav"})
+# What their headers claim, and nothing but the packets proves.
+CLAIMED: Final = frozenset({"matroska", "webm", "flac"})
+SAME_LENGTH: Final = 0.1  # share by which the last packet may end elsewhere than the header says
+MOMENT: Final = 1.0  # second that a last picture may stand, of which no packet tells
 ESTIMATE: Final = "Estimating duration"  # FFmpeg's warning that the bit rate of the beginning stands for the whole
 WALK_SECONDS: Final = 5.0  # of processor time: packets are only counted, which goes at a gigabyte a second
 SAMPLE_PACKETS: Final = 3000  # that tell a frame rate
@@ -54,6 +59,8 @@ def seconds_of(
         seconds = _indexed_seconds(stream)
     elif FORMATS.get(mime_type) not in EXACT and _is_estimate(path, mime_type):
         seconds = None
+    if seconds is not None and FORMATS.get(mime_type) in CLAIMED:
+        seconds = _proven_seconds(path, mime_type, seconds)
     if seconds is None:
         seconds = _walked_seconds(path, mime_type, stream.index)
     return None if seconds is None else round(seconds, 3)
@@ -87,6 +94,31 @@ def _indexed_seconds(stream: av.VideoStream | av.AudioStream) -> float | None:
     if len(entries) <= 1 or not stream.time_base or stream.type != "video":
         return None
     return float((entries[len(entries) - 1].timestamp + 1) * stream.time_base)
+
+
+def _proven_seconds(path: Path, mime_type: str, claimed: float) -> float:
+    """What a header claims, unless the last packets, looked up there, end at quite another time."""
+    with open_container(path, mime_type) as container:
+        end = _last_end(container)
+        start = max(0, container.start_time or 0) / av.time_base
+    if end is None or abs(end - start - claimed) <= max(MOMENT, SAME_LENGTH * claimed):
+        return claimed
+    return end - start
+
+
+def _last_end(container: InputContainer) -> float | None:
+    """When the last packet of all tracks ends; None when it is not found within reasonable time."""
+    last, read, until = 0.0, 0, process_time() + WALK_SECONDS
+    with suppress(av.FFmpegError):
+        container.seek(container.duration or 0)
+        for packet in container.demux():
+            at = packet.pts if packet.pts is not None else packet.dts
+            if at is not None and packet.time_base:
+                last = max(last, float((at + (packet.duration or 0)) * packet.time_base))
+            read += packet.size
+            if read > SAMPLE_BYTES or process_time() > until:
+                return None
+    return last or None
 
 
 def _walked_seconds(path: Path, mime_type: str, index: int) -> float | None:

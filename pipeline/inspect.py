@@ -13,7 +13,7 @@ from pipeline.demuxing import SOUND, open_container, picture_tracks
 from pipeline.documents import probe_document
 from pipeline.images import open_image, upright_size
 from pipeline.jpeg import MAX_SCANS, too_many_scans
-from pipeline.signatures import HEAD, media_type
+from pipeline.signatures import head_of, media_type
 from pipeline.tiff import raw_type
 from pipeline.video import probe
 
@@ -41,7 +41,7 @@ def inspect(path: Path, *, name: str = "") -> Media:
 
 def _head(path: Path) -> bytes:
     with decoding("file"), path.open("rb") as file:
-        head = file.read(HEAD)
+        head = head_of(file)
     if not head:
         raise Rejected("EMPTY_FILE", "The file is empty: it has 0 bytes.")
     return head

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.media import Kind
 from pipeline.audio import audio_thumbnails
-from pipeline.signatures import HEAD, media_type
+from pipeline.signatures import head_of, media_type
 from pipeline.thumbnails import Thumbnail, thumbnails
 from pipeline.video import video_thumbnails
 
@@ -26,4 +26,4 @@ def render(source: Path, folder: Path, kind: Kind) -> list[Thumbnail]:
 
 def _media_type(source: Path) -> str:
     with source.open("rb") as file:
-        return media_type(file.read(HEAD)) or ""
+        return media_type(head_of(file)) or ""

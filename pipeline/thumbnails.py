@@ -9,6 +9,7 @@ from PIL import Image, ImageStat
 from pipeline.colour_management import managed
 from pipeline.images import open_image, turn
 from pipeline.orientation import SIDEWAYS
+from pipeline.still_colours import in_srgb, note_colours
 
 SizeVariant = Literal["primary", "medium", "small"]
 Size = tuple[int, int]
@@ -84,6 +85,7 @@ def _read(source: Path) -> tuple[Image.Image, Image.Transpose | None]:
         way = turn(image)
         image.draft(None, PRIMARY[::-1] if way in SIDEWAYS else PRIMARY)
         image.load()
+        note_colours(image, source)
         return image, way
 
 
@@ -115,6 +117,7 @@ def _srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     picture = managed(flat, profile) if profile else flat
     picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+    picture = picture if profile else in_srgb(picture)
     picture.info = {}  # Pillow would write a JPEG's comment again
     return picture
 

@@ -14,6 +14,7 @@ from av.video.reformatter import Interpolation
 from PIL import Image
 
 from models.errors import Rejected
+from models.formats import TO_WAV
 from models.media import Media
 from pipeline.colours import Colours, colours_of, matrix_of, shown
 from pipeline.demuxing import first_taken, open_container, picture_tracks
@@ -92,6 +93,8 @@ def open_video(path: Path, mime_type: str) -> Iterator[tuple[InputContainer, av.
 
 def _picture_track(container: InputContainer) -> av.VideoStream:
     tracks = picture_tracks(container)
+    if not tracks and container.streams.audio:
+        raise Rejected("UNSUPPORTED_MEDIA_TYPE", f"The video holds sound, but no pictures. {TO_WAV}")
     if not tracks:
         raise Rejected("CORRUPT_FILE", "The video has no picture track that we can read.")
     stream = first_taken(container, tracks)

@@ -79,6 +79,21 @@ def bar_picture(light: float = 1.0) -> Image.Image:
     return image
 
 
+def write_bar_picture(path: Path, transfer: int) -> None:
+    """The bars in HDR as one picture, PNG or AVIF, that tells so by numbers."""
+    writing = Writing(BT2020, transfer, 9)
+    picture = bar_picture()
+    codes = {colour: [round(255 * code) for code in _codes(colour, writing)] for colour in set(_pixels(picture))}
+    picture = Image.frombytes("RGB", SIZE, bytes(code for colour in _pixels(picture) for code in codes[colour]))
+    if path.suffix == ".png":
+        path.write_bytes(media.png_with(picture, b"cICP", bytes([BT2020, transfer, 0, 1])))
+        return
+    picture.save(path, quality=95)
+    data = path.read_bytes()
+    place = data.index(b"colrnclx") + 8
+    path.write_bytes(data[:place] + struct.pack(">HH", BT2020, transfer) + data[place + 4 :])
+
+
 def write_bars(
     path: Path, codec: str, writing: Writing, options: dict[str, str], told: tuple[int, int, int, int] | None = None
 ) -> Path:
@@ -103,15 +118,18 @@ def _tell(what: Any, told: tuple[int, int, int, int]) -> None:
 
 
 def _frame(writing: Writing) -> av.VideoFrame:
-    image = bar_picture()
+    pixels = _pixels(bar_picture())
     frame = av.VideoFrame(*SIZE, "yuv420p" if writing.bits == 8 else "yuv420p10le")
     seen: dict[media.Colour, tuple[int, int, int]] = {}
-    pixels = [cast("media.Colour", image.getpixel((x, y))) for y in range(180) for x in range(320)]
     written = [seen.get(pixel) or seen.setdefault(pixel, _written(pixel, writing)) for pixel in pixels]
     luma, halved = [w[0] for w in written], [written[y * 320 + x] for y in range(0, 180, 2) for x in range(0, 320, 2)]
     for plane, values in zip(frame.planes, (luma, [w[1] for w in halved], [w[2] for w in halved]), strict=True):
         _fill(plane, values, writing.bits)
     return frame
+
+
+def _pixels(image: Image.Image) -> list[media.Colour]:
+    return [cast("media.Colour", image.getpixel((x, y))) for y in range(image.height) for x in range(image.width)]
 
 
 def _fill(plane: Any, values: Sequence[int], bits: int) -> None:
@@ -123,9 +141,7 @@ def _fill(plane: Any, values: Sequence[int], bits: int) -> None:
 
 
 def _written(colour: media.Colour, writing: Writing) -> tuple[int, int, int]:
-    light = [_light(part / 255) for part in colour]
-    there = [sum(share * part for share, part in zip(row, light, strict=True)) for row in INTO[writing.primaries]]
-    red, green, blue = (_code(max(0.0, part), writing) for part in there)
+    red, green, blue = _codes(colour, writing)
     of_red, of_blue = GREY_OF[writing.matrix]
     grey = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
     cb, cr, step = (blue - grey) / (2 - 2 * of_blue), (red - grey) / (2 - 2 * of_red), 1 << (writing.bits - 8)
@@ -135,18 +151,25 @@ def _written(colour: media.Colour, writing: Writing) -> tuple[int, int, int]:
     return round((219 * grey + 16) * step), round((224 * cb + 128) * step), round((224 * cr + 128) * step)
 
 
-def _light(code: float) -> float:
+def _codes(colour: media.Colour, writing: Writing) -> list[float]:
+    there = [light(part / 255) for part in colour]
+    shares = [sum(share * part for share, part in zip(row, there, strict=True)) for row in INTO[writing.primaries]]
+    return [_code(max(0.0, part), writing) for part in shares]
+
+
+def light(code: float) -> float:
+    """The light of a code of sRGB, both 0 to 1."""
     return code / 12.92 if code <= 0.04045 else ((code + 0.055) / 1.055) ** 2.4
 
 
-def _code(light: float, writing: Writing) -> float:
+def _code(shine: float, writing: Writing) -> float:
     if writing.transfer == PQ:
-        root = (light * writing.white / 10_000) ** 0.1593017578125
+        root = (shine * writing.white / 10_000) ** 0.1593017578125
         return float(((0.8359375 + 18.8515625 * root) / (1 + 18.6875 * root)) ** 78.84375)
     if writing.transfer == HLG:
-        scene = min(1.0, light * writing.white / 1000) ** (1 / 1.2)
+        scene = min(1.0, shine * writing.white / 1000) ** (1 / 1.2)
         return math.sqrt(3 * scene) if scene <= 1 / 12 else 0.17883277 * math.log(12 * scene - 0.28466892) + 0.55991073
-    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+    return shine * 12.92 if shine <= 0.0031308 else 1.055 * shine ** (1 / 2.4) - 0.055
 
 
 # Below: lengths.

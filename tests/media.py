@@ -277,6 +277,15 @@ def png(*chunks: tuple[bytes, bytes], spoil: bytes = b"") -> bytes:
     return data
 
 
+def png_with(image: Image.Image, *chunks: bytes) -> bytes:
+    """A PNG of a picture, with chunks before its pixels: a name, what it holds, and so on."""
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    whole, after = target.getvalue(), 8 + 25  # the signature, and the header
+    more = png(*zip(chunks[::2], chunks[1::2], strict=True))[8:]
+    return whole[:after] + more + whole[after:]
+
+
 def header(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[bytes, bytes]:
     """A PNG's first chunk."""
     return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)

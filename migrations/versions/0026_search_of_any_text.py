@@ -232,7 +232,8 @@ def _queries() -> None:
             written constant tsquery := anywhere(websearch_to_tsquery('public.folded', words));
             ending constant tsquery := websearch_to_tsquery('public.folded', parted);
             last constant text := case when typing and parted !~ '[{DENSE}]"$' then last_word(ending) end;
-            longer constant tsquery := completions(last);
+            -- it may end where it does, too: a code is asked for as its words stand, of which the last is let go here
+            longer constant tsquery := completions(last) || lexeme(last);
             stemmed tsquery;
             seen tsquery[] := array[written];
             spoken text;

@@ -29,6 +29,7 @@ FOUND: Mapping[str, tuple[str, ...]] = {
     "IMG_4711.MOV raw": ("IMG_4711", "4711", "img", "mov", "IMG_4711.MOV", "img-4711", "IMG_47", "47"),
     "clip_0042.mov": ("clip_0042", "0042", "clip 0042", "clip_0042.mov", "clip_0042.m"),
     "ready-to-wear": ("ready-to", "ready to wear", "wear", "ready-to-wear", "ready-to-w", '"ready to wear"'),
+    "EP105-final_v2": ("EP-105-final", "EP 105 final", "EP105", "105", "final_v2"),
     "IMG-4712 cut": ("IMG-4712", "4712", "img 4712"),
     "A001_C003_0512XY.mxf": ("A001", "C003", "0512XY", "0512", "xy", "mxf", "A001_C003", "A001_C0", "a 001"),
     "S01E04 Kapstadt": ("S01E04", "S01", "E04", "04", "s01e", "01"),
@@ -102,6 +103,8 @@ def test_each_word_and_number_is_found(editor: httpx2.Client, found: Mapping[str
         ("look-001 velvet", "velvet -look-001"),
         ("IMG_4711.MOV raw", "IMG_4712"),
         ("S01E04 Kapstadt", "S01E05"),
+        ("EP-104 teaser", "EP-104-final"),
+        ("EP-104 teaser", "EP104-final"),
     ],
 )
 def test_what_is_not_there_does_not_find_it(

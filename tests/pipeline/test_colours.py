@@ -6,7 +6,7 @@ from PIL import Image
 from pipeline.inspect import inspect
 from pipeline.render import render
 from pipeline.video import poster
-from tests import films
+from tests import films, media
 from tests.films import BT2020, BT2020_10, DCI_P3, DISPLAY_P3, HLG, HLG_PHONE, PQ, PQ_CAMERA, Writing
 
 X265 = {"preset": "ultrafast"}
@@ -93,3 +93,29 @@ def test_what_is_brighter_than_white_has_room_above_it(tmp_path: Path) -> None:
     assert green[1] > green[0] + 60
     assert skin[0] > skin[2]
     assert yellow[0] > yellow[2] + 100
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.avif"])
+@pytest.mark.parametrize("transfer", [HLG, PQ])
+def test_an_hdr_picture_is_shown_as_sdr(tmp_path: Path, name: str, transfer: int) -> None:
+    films.write_bar_picture(tmp_path / name, transfer)
+    seen = Image.open(render(tmp_path / name, tmp_path, "image")[0].path)
+    assert films.shows_bars(seen, 24), films.bars(seen)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 0.55556, 0.45455])
+def test_a_png_that_tells_an_exponent_is_shown_by_it(tmp_path: Path, exponent: float) -> None:
+    picture = films.bar_picture().point(
+        [round(255 * (films.light(level / 255) ** exponent)) for level in range(256)] * 3
+    )
+    data = media.png_with(picture, b"gAMA", round(exponent * 100_000).to_bytes(4, "big"))
+    (tmp_path / "picture.png").write_bytes(data)
+    seen = Image.open(render(tmp_path / "picture.png", tmp_path, "image")[0].path)
+    assert films.shows_bars(seen), films.bars(seen)
+
+
+def test_a_png_that_is_said_to_be_srgb_is_shown_as_it_is(tmp_path: Path) -> None:
+    data = media.png_with(films.bar_picture(), b"gAMA", (100_000).to_bytes(4, "big"), b"sRGB", b"\0")
+    (tmp_path / "picture.png").write_bytes(data)
+    seen = Image.open(render(tmp_path / "picture.png", tmp_path, "image")[0].path)
+    assert films.shows_bars(seen), films.bars(seen)

@@ -175,3 +175,88 @@ def test_a_text_with_the_end_mark_of_dos_is_a_text(tmp_path: Path, text: bytes, 
 def test_what_is_no_text_is_still_none(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Rejected):
         inspect(put(tmp_path, "script.txt", data))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("СЦЕНА 1. Лала открывает шкаф.\n", "cp1251"),
+        ("СЦЕНА 1. Лала открывает шкаф.\n", "koi8-r"),
+        ("ΣΚΗΝΗ 1. Η Λάλα ανοίγει.\n", "cp1253"),
+        ("סצנה 1. לאלה פותחת.\n", "cp1255"),
+        ("مشهد 1. لالا تفتح.\n", "cp1256"),
+        ("ฉาก 1 ลาล่าเปิดตู้\n", "cp874"),
+        ("場面1。ララは戸棚を開ける。\n", "cp932"),
+        ("第一场。拉拉打开衣柜。\n", "gb18030"),
+        ("장면 1. 랄라가 옷장을 연다.\n", "cp949"),
+        ("Szene 1. Lala öffnet den Schrank.\n", "utf-16-le"),
+        ("СЦЕНА 1. Лала открывает шкаф.\n", "utf-16-be"),
+    ],
+)
+def test_a_text_is_a_text_in_the_usual_encoding_of_any_land(tmp_path: Path, text: str, encoding: str) -> None:
+    assert inspect(put(tmp_path, "script.txt", text.encode(encoding))).mime_type == "text/plain"
+
+
+@pytest.mark.parametrize("control", list(range(1, 32)))
+def test_a_text_with_any_one_control_character_is_a_text(tmp_path: Path, control: int) -> None:
+    text = f"INT. STUDIO - DAY{chr(control)}\n\nThis one, or nothing.\n"
+    assert inspect(put(tmp_path, "script.txt", text.encode())).mime_type == "text/plain"
+
+
+def test_a_text_that_is_filled_up_with_zeros_is_a_text(tmp_path: Path) -> None:
+    assert inspect(put(tmp_path, "script.txt", b"Scene 1.\n" + bytes(500))).mime_type == "text/plain"
+
+
+@pytest.mark.parametrize("behind", [b"\n\n", bytes(5000), b" \r\n\x1a"])
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\xef\xbb\xbf"])
+def test_a_pdf_is_complete_whatever_blank_stands_around_it(tmp_path: Path, before: bytes, behind: bytes) -> None:
+    data = before + b"%PDF-1.7\n1 0 obj <<>> endobj\nstartxref\n9\n%%EOF\n" + behind
+    assert inspect(put(tmp_path, "script.pdf", data), name="script.pdf").mime_type == "application/pdf"
+
+
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_a_flac_behind_notes_of_id3_is_a_flac(tmp_path: Path, length: int) -> None:
+    films.silence(tmp_path / "sound.flac", "flac", 1.0, sound="s16")
+    size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    data = b"ID3\x03\0\0" + size + bytes(length) + (tmp_path / "sound.flac").read_bytes()
+    path = put(tmp_path, "tagged.flac", data)
+    assert (inspect(path).mime_type, inspect(path).codec) == ("audio/flac", "flac")
+    (tmp_path / "drawn").mkdir()
+    assert len(render(path, tmp_path / "drawn", "audio")) == 3
+
+
+def test_sound_alone_in_an_avi_is_told_to_be_so(tmp_path: Path) -> None:
+    films.silence(tmp_path / "sound.avi", "pcm_s16le", 1.0, sound="s16")
+    error = refusal(tmp_path / "sound.avi")
+    assert error.code == "UNSUPPORTED_MEDIA_TYPE"
+    assert error.message.startswith("The video holds sound, but no pictures.")
+
+
+@pytest.mark.parametrize("first", [b"free", b"skip"])
+def test_a_film_that_begins_with_free_space_is_a_film(tmp_path: Path, first: bytes) -> None:
+    data = media.clip(tmp_path / "clip.mov", media.moving(12)).read_bytes()
+    box = int.from_bytes(data[:4], "big").to_bytes(4, "big") + first  # in the place of what names the format
+    assert inspect(put(tmp_path, "old.mov", box + data[8:])).mime_type == "video/quicktime"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"caff\0\1\0\0desc", "a CAF sound file"),
+        (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "an MXF video"),
+        ((b"G@\0\x10" + bytes(184)) * 5, "an AVCHD or transport-stream video"),
+        ((bytes(4) + b"G@\0\x10" + bytes(184)) * 5, "an AVCHD or transport-stream video"),
+        (b"\xff\x0a", "a JPEG XL picture"),
+        (b"\0\0\0\x18ftyphevc\0\0\0\0", "a HEIC picture"),
+        (b"FORM\0\0\0\0AIFC", "an AIFF sound file"),
+    ],
+)
+def test_what_we_do_not_take_is_named_by_its_content(tmp_path: Path, start: bytes, words: str) -> None:
+    error = refusal(put(tmp_path, "renamed.mp4", start + bytes(2000)))
+    assert (error.code, f"looks like {words}" in error.message) == ("UNSUPPORTED_MEDIA_TYPE", True)
+
+
+def test_a_wav_of_the_long_kind_out_of_a_pipe_is_as_long_as_it_plays(tmp_path: Path) -> None:
+    data = bytearray(films.wav(SAMPLES, riff=0xFFFF_FFFF, data=0xFFFF_FFFF, name=b"RF64"))
+    data[20:28] = data[28:36] = bytes(8)
+    assert inspect(put(tmp_path, "sound.wav", bytes(data))).duration_seconds == pytest.approx(0.5, abs=0.001)

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,19 @@ def test_the_frame_rate_of_frames_at_their_own_times_is_their_mean(
 ) -> None:
     rate = films.uneven_clip(tmp_path / name, codec, media.SEED, **options)
     assert inspect(tmp_path / name).frame_rate == pytest.approx(rate, rel=0.03)
+
+
+@pytest.mark.parametrize("told", [0.1, 100.0])
+def test_a_flac_is_as_long_as_it_plays_whatever_its_header_tells(tmp_path: Path, told: float) -> None:
+    films.silence(tmp_path / "sound.flac", "flac", 2.0, sound="s16")
+    data = bytearray((tmp_path / "sound.flac").read_bytes())
+    data[22:26] = round(told * 48000).to_bytes(4, "big")  # the lower bits of the number of samples
+    assert inspect(put(tmp_path, "lying.flac", bytes(data))).duration_seconds == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("told", [100.0, 1_000_000.0])
+def test_a_matroska_is_as_long_as_it_plays_whatever_its_header_tells(tmp_path: Path, told: float) -> None:
+    data = bytearray(media.clip(tmp_path / "clip.mkv", media.moving(48)).read_bytes())
+    place = data.index(bytes.fromhex("448988")) + 3
+    data[place : place + 8] = struct.pack(">d", told)
+    assert inspect(put(tmp_path, "lying.mkv", bytes(data))).duration_seconds == pytest.approx(2.0, abs=0.1)

@@ -147,8 +147,9 @@ def test_a_profile_of_another_mode_is_passed_over(tmp_path: Path) -> None:
     assert media.near(middle(image), (90, 90, 90), 4)
 
 
-def test_a_broken_profile_is_passed_over(tmp_path: Path) -> None:
-    image = made(tmp_path, one_colour((200, 80, 40), icc_profile=b"nonsense" * 40))["primary"]
+@pytest.mark.parametrize("broken", [b"nonsense" * 40, media.DISPLAY_P3[:16] + b"\xffGB " + media.DISPLAY_P3[20:]])
+def test_a_broken_profile_is_passed_over(tmp_path: Path, broken: bytes) -> None:
+    image = made(tmp_path, one_colour((200, 80, 40), icc_profile=broken))["primary"]
     assert media.near(middle(image), (200, 80, 40), 6)
 
 
