@@ -50,7 +50,7 @@ SIDECARS: Final = frozenset(
 SHORTCUTS: Final = frozenset({".lnk", ".url", ".webloc", ".desktop"})
 UNFINISHED: Final = frozenset(
     {".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart", ".aria2", ".!ut", ".!qb", ".bc!"}
-    | {".tmp", ".temp", ".icloud", ".swp", ".fcpcache"}
+    | {".tmp", ".temp", ".icloud", ".swp", ".fcpcache", ".ytdl", ".dtapart", ".unfinished"}
 )
 CACHES: Final = frozenset({".lrdata", ".download"})  # folders that look like a file to people
 
@@ -58,9 +58,14 @@ CACHES: Final = frozenset({".lrdata", ".download"})  # folders that look like a 
 def of_file(path: Path) -> Junk | None:
     """What kind of junk a file is by its name; None where it is none."""
     name, suffix = path.name.lower(), path.suffix.lower()
-    if name in SYSTEM_FILES or name.startswith(("._", "albumart_{")) or suffix in SHORTCUTS:
+    if name in SYSTEM_FILES or name.startswith(("._", "albumart_{", "thumbs.db:")) or suffix in SHORTCUTS:
         return "system file"
-    if suffix in UNFINISHED or name.startswith(("~$", ".~lock.")) or name.endswith("~"):
+    if (
+        suffix in UNFINISHED
+        or suffix.startswith(".part-frag")
+        or name.startswith(("~$", ".~lock."))
+        or name.endswith("~")
+    ):
         return "unfinished file"
     if name.startswith("."):
         return "hidden file"
