@@ -4,11 +4,13 @@ import os
 import resource
 import signal
 import socket
+import sys
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketSpec  # type: ignore[attr-defined]  # the package forgets to export it
 from granian.server.mp import MPServer
 
 from api import stopping
@@ -34,6 +36,18 @@ class Server(MPServer):
             if worker.is_alive():  # type: ignore[no-untyped-call]  # the package leaves it untyped
                 os.kill(worker.inner.pid, stopping.SIGNAL)
         super().signal_handler_interrupt(*args, **named)  # type: ignore[no-untyped-call]  # as above
+
+    def _init_shared_socket(self) -> None:
+        """Where the kernel can, listen here: connections inherit how long a client may leave what it is sent unread."""
+        if sys.platform != "linux" or self.http1_settings is None:
+            super()._init_shared_socket()  # type: ignore[no-untyped-call]  # as above
+            return
+        holder: Any = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._shd, self._sfd = holder, holder.get_fd()
+        self._sso = socket.socket(fileno=self._sfd)
+        self._sso.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.http1_settings.header_read_timeout)
+        self._sso.listen(self.backlog)
+        self._sso.set_inheritable(True)
 
 
 def serve(settings: Settings) -> None:
