@@ -49,8 +49,8 @@ SYSTEM = (
     "to the looks.lnk",
     "Thumbs.db:encryptable",
 )
-UNFINISHED = ("half.jpg.part", "dl.jpg.crdownload", "look.tmp", "~$script.docx", ".~lock.script.odt#", "a.jpg~")
-UNFINISHED += ("take.mp4.ytdl", "take.mp4.part-Frag3", "take.mov.dtapart", "take.mov.unfinished")
+OF_BROWSERS = ("half.jpg.part", "dl.jpg.crdownload", "look.tmp", "~$script.docx", ".~lock.script.odt#", "a.jpg~")
+UNFINISHED = (*OF_BROWSERS, "take.mp4.ytdl", "take.mp4.part-Frag3", "take.mov.dtapart", "take.mov.unfinished")
 OF_CAMERAS = ("MVI_0001.THM", "DJI_0001.LRF", "GX010001.LRV", "C0001M01.XML", "DJI_0001.SRT", "INDEX.BDM", "00001.CPI")
 SIDECARS = (*OF_CAMERAS, "look.xmp", "IMG_0001.AAE", "card.mhl", "A001C001.rmd", "IMG_0001.jpg.json")
 JUNK = {"system file": SYSTEM, "unfinished file": UNFINISHED, "sidecar": SIDECARS, "hidden file": (".hidden.jpg",)}
