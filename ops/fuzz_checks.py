@@ -21,6 +21,7 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "This is .+ takes ",  # which types of file are taken, and how large
             "Nobody here knows the type",
             "The [a-z ]+ has [0-9,]+ bytes; ",
+            r"expected `str` matching regex '\\\\S'",  # a schema and Python call other characters blank
             "a letter may carry",  # marks, of which a schema knows nothing
             "this may have [0-9,]+ (bytes|keys|levels)",  # a free-form object, in all
             "a body may have",

@@ -19,7 +19,7 @@ from models.dotenv import with_dotenv
 from ops import ports
 from ops.stack import note_first_start
 from tests.eventually import eventually
-from tests.stack import Stack
+from tests.stack import Stack, unmeasured
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,7 +32,7 @@ class Run:
         self.home = home
         self.output = home.parent / f"output-{number}"
         environment = {
-            **os.environ,
+            **unmeasured(os.environ),  # another user, whom the programs run as, cannot write beside the code
             "PYTHONPATH": f"{HERE}:{ROOT}",
             "EPISODES_HOME": str(home),
             "PORT": "0",

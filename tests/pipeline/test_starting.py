@@ -174,6 +174,9 @@ def maps(pid: int) -> bytes:
 
 def test_two_workers_and_a_dispatcher_on_one_machine_share_the_work(server: Stack, editor: Any) -> None:
     others = [start(server, module) for module in PIPELINE]
+    for other in others:
+        assert other.stdout is not None
+        assert any(b"started" in line for line in other.stdout)
     assert ended(editor, post(editor, upload(editor, unique(PICTURE))))["status"] == "succeeded"
     for other in others:
         assert other.poll() is None
