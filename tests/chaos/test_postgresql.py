@@ -186,6 +186,7 @@ class Crossing:
     def request(self, clip: str, first: Wish, second: Wish, **more: str) -> None:
         """The caller is told to come back, and may."""
         asked: list[Future[httpx2.Response]] = []
+        self._searchable()
         with ThreadPoolExecutor(1) as threads:
 
             def begin() -> None:
@@ -202,9 +203,14 @@ class Crossing:
         trap = self._world.storage.trap("up", FETCH, hold)
         sent = self._world.send(self._client)
         trap.wait()
+        self._searchable()
         assert troubles.cross(self._url, (troubles.CLIP, [sent.entity_id]), second(sent), begin=hold.release)
         self._world.settle()
         assert self._world.stack.log("worker").count(told) > before
+
+    def _searchable(self) -> None:
+        """Who writes what the search finds waits for a row as well, and whoever comes next waits behind that one."""
+        eventually(lambda: self._world.stack.sql("select from outbox") == [], within=SOON)
 
 
 @contextmanager
