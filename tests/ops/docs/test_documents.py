@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from cyclopts import App
 
 from models.settings import Settings
 from ops.cli.app import app
@@ -140,5 +141,19 @@ def check_command(call: str) -> None:
         command, path = command[word], [*path, word]
     assert path, f"episodes {call}: there is no such command"
     options = {option for option in words if re.fullmatch(r"--[a-z-]+", option)} - {"--help", "--json"}
-    told = {option for argument in command.assemble_argument_collection() for option in argument.names}
-    assert options <= told, f"episodes {call}: {options - told}"
+    assert not options or options <= told_by(command), f"episodes {call}: {options - told_by(command)}"
+
+
+def told_by(command: App) -> set[str]:
+    return {option for argument in command.assemble_argument_collection() for option in argument.names}
+
+
+def test_the_index_of_the_runbook_names_the_page_and_severity_of_every_alert() -> None:
+    rules = (PROJECT / "ops/prometheus/alerts.yml").read_text()
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    rows = re.findall(r"\| `(\w+)` \| \[[^]]+\]\((\S+)\) \| (page|ticket) \|", (DOCS / "runbook/index.md").read_text())
+    assert {alert for alert, _, _ in rows} == alerts
+    for alert, page, severity in rows:
+        rule = rules.partition(f"alert: {alert}\n")[2].partition("- alert:")[0]
+        assert f"severity: {severity}" in rule, alert
+        assert f"runbook/{page}" in rule or "*waits" in rule, alert
