@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Who
 from api.http.envelope import Data, Listing, page_of
-from api.http.json_response import Answer
+from api.http.json_response import JsonResponse
 from api.http.parameters import Id
 from api.resources.audit import Cursor, Limit
 from models.catalog.episode_links import (
@@ -212,4 +212,4 @@ class GuestLinkController(Controller):
 
 def _put(made: tuple[L, bool]) -> Response[Data[L]]:
     link, new = made
-    return Answer(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})
+    return JsonResponse(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})

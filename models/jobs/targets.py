@@ -22,7 +22,7 @@ from models.errors import Rejected
 from models.jobs.claims import Claimed
 from models.jobs.types import DuplicateOf
 from models.media.files import StoredFile
-from models.media.types import EntityType, Kind, Media, Role, accepted
+from models.media.types import EntityType, Media, MediaKind, Role, accepted
 
 TABLES: Final[Mapping[str, Table[Any]]] = {
     "episode": EPISODES,
@@ -75,7 +75,7 @@ def roles(entity_type: EntityType) -> tuple[Role, ...]:
     return ROLES.get(entity_type, ("primary",))
 
 
-def kinds(entity_type: EntityType) -> frozenset[Kind]:
+def kinds(entity_type: EntityType) -> frozenset[MediaKind]:
     """The kinds of file that an entity takes in any role."""
     return frozenset().union(*(accepted(entity_type, role) for role in roles(entity_type)))
 

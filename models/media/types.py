@@ -5,7 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 MB: Final = 1024 * 1024
-Kind = Literal["image", "video", "audio", "document"]
+MediaKind = Literal["image", "video", "audio", "document"]
 EntityType = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
 Role = Literal["primary", "thumbnail", "trailer", "script"]
 
@@ -23,7 +23,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     """What a look inside a file tells: MIME type, and size, length and codec where it has them."""
 
     mime_type: str
-    kind: Kind
+    kind: MediaKind
     width: int | None = None  # pixels, upright
     height: int | None = None  # pixels, upright
     duration_seconds: float | None = None
@@ -31,9 +31,9 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     codec: str | None = None
 
 
-def kind_of(mime_type: str) -> Kind | None:
+def kind_of(mime_type: str) -> MediaKind | None:
     """The kind of a MIME type we take, or None."""
-    kinds: tuple[tuple[Kind, frozenset[str]], ...] = (
+    kinds: tuple[tuple[MediaKind, frozenset[str]], ...] = (
         ("image", IMAGE_TYPES),
         ("video", VIDEO_TYPES),
         ("audio", AUDIO_TYPES),
@@ -42,13 +42,13 @@ def kind_of(mime_type: str) -> Kind | None:
     return next((kind for kind, types in kinds if mime_type in types), None)
 
 
-def accepted(entity_type: EntityType, role: Role = "primary") -> frozenset[Kind]:
+def accepted(entity_type: EntityType, role: Role = "primary") -> frozenset[MediaKind]:
     """The kinds of file that an entity takes in a role."""
     if entity_type == "episode":
         return {
-            "trailer": frozenset[Kind]({"video"}),
-            "script": frozenset[Kind]({"document"}),
-        }.get(role, frozenset[Kind]({"image"}))
+            "trailer": frozenset[MediaKind]({"video"}),
+            "script": frozenset[MediaKind]({"document"}),
+        }.get(role, frozenset[MediaKind]({"image"}))
     if entity_type in ("clip", "component"):
         return frozenset({"image", "video", "audio"})
     if entity_type == "background":
@@ -56,7 +56,7 @@ def accepted(entity_type: EntityType, role: Role = "primary") -> frozenset[Kind]
     return frozenset({"image"})
 
 
-def size_limit(kind: Kind, entity_type: EntityType) -> int:
+def size_limit(kind: MediaKind, entity_type: EntityType) -> int:
     """The largest file of a kind that an entity takes, in bytes."""
     if kind == "image":
         return 5 * MB if entity_type == "ui_element" else 10 * MB

@@ -14,26 +14,31 @@ from models.media.types import (
     MB,
     VIDEO_TYPES,
     EntityType,
-    Kind,
+    MediaKind,
     Role,
     accepted,
     kind_of,
 )
 
-TYPES: Final[dict[Kind, frozenset[str]]] = {
+TYPES: Final[dict[MediaKind, frozenset[str]]] = {
     "image": IMAGE_TYPES,
     "video": VIDEO_TYPES,
     "audio": AUDIO_TYPES,
     "document": DOCUMENT_TYPES,
 }
-PLURALS: Final[dict[Kind, str]] = {"image": "pictures", "video": "videos", "audio": "sound", "document": "documents"}
-WORDS: Final[dict[Kind, str]] = {
+PLURALS: Final[dict[MediaKind, str]] = {
+    "image": "pictures",
+    "video": "videos",
+    "audio": "sound",
+    "document": "documents",
+}
+WORDS: Final[dict[MediaKind, str]] = {
     "image": "picture",
     "video": "video",
     "audio": "sound file",
     "document": "document",
 }
-SMALLER: Final[dict[Kind, str]] = {
+SMALLER: Final[dict[MediaKind, str]] = {
     "image": "Save it with fewer pixels, or as JPEG.",
     "video": "Export it with a lower bit rate, or in pieces.",
     "audio": "Export it as FLAC or MP3, or in pieces.",
@@ -41,7 +46,7 @@ SMALLER: Final[dict[Kind, str]] = {
 }
 LONGEST_ENDING: Final = 10  # characters of what may be the ending of a name
 ORDER: Final = list(FORMATS)
-EVERY: Final[frozenset[Kind]] = frozenset(TYPES)
+EVERY: Final[frozenset[MediaKind]] = frozenset(TYPES)
 ROLES: Final[tuple[Role, ...]] = ("thumbnail", "trailer", "script")
 PLACES: Final[list[tuple[EntityType, Role]]] = [
     (one, role) for one in get_args(EntityType) for role in (ROLES if one == "episode" else ("primary",))
@@ -58,12 +63,12 @@ def spoken(mime_type: str | None, file_name: str = "") -> str:
     return f"a {suffix} file, which nobody here knows" if known else "no kind of file we know"
 
 
-def taken(kinds: frozenset[Kind]) -> str:
+def taken(kinds: frozenset[MediaKind]) -> str:
     """Which formats of some kinds are taken: "JPEG and PNG pictures, MP4 videos and WAV sound"."""
     return _listed([f"{_listed(names(kind))} {PLURALS[kind]}" for kind in TYPES if kind in kinds], last=", and ")
 
 
-def names(kind: Kind) -> list[str]:
+def names(kind: MediaKind) -> list[str]:
     """The names of the formats of a kind that are taken, each once."""
     types = sorted(TYPES[kind], key=ORDER.index)
     return list(dict.fromkeys(FORMATS[mime_type].name for mime_type in types))
@@ -77,7 +82,12 @@ def noun(entity_type: EntityType, role: Role = "primary") -> str:
 
 
 def unsupported(
-    mime_type: str | None, entity_type: EntityType, kinds: frozenset[Kind], *, role: Role = "primary", name: str = ""
+    mime_type: str | None,
+    entity_type: EntityType,
+    kinds: frozenset[MediaKind],
+    *,
+    role: Role = "primary",
+    name: str = "",
 ) -> str:
     """Why a file is refused for its type: what it is, what is taken instead, and the way there."""
     where = noun(entity_type, role)
@@ -93,7 +103,7 @@ def unknown(mime_type: str | None) -> str:
     return f"The file looks like {spoken(mime_type)}. We take {taken(EVERY)}. {told.way if told else NO_MEDIA}"
 
 
-def _way(mime_type: str | None, name: str, kinds: frozenset[Kind]) -> str:
+def _way(mime_type: str | None, name: str, kinds: frozenset[MediaKind]) -> str:
     told = FORMATS.get(canonical(mime_type or "")) or FORMATS.get(by_name(name) or "")
     if told is None or told.kind is None or told.kind in kinds:
         return told.way if told else NO_MEDIA
@@ -104,7 +114,7 @@ def _way(mime_type: str | None, name: str, kinds: frozenset[Kind]) -> str:
     return elsewhere if kind_of(canonical(mime_type or "")) else f"{told.way} {elsewhere}"
 
 
-def too_large(size: int, limit: int, kind: Kind, entity_type: EntityType, role: Role = "primary") -> str:
+def too_large(size: int, limit: int, kind: MediaKind, entity_type: EntityType, role: Role = "primary") -> str:
     """Why a file is refused for its size: both to the byte, so that they never read alike, and the way there."""
     where = noun(entity_type, role)
     bound = f"{where} takes {PLURALS[kind]} of up to {limit:,} bytes ({size_text(limit)})"
@@ -116,7 +126,7 @@ def size_text(size: int) -> str:
     return f"{size / (1024 * MB):g} GB" if size >= 1024 * MB else f"{size / MB:g} MB"
 
 
-def takes(mime_type: str, kinds: frozenset[Kind]) -> Kind | None:
+def takes(mime_type: str, kinds: frozenset[MediaKind]) -> MediaKind | None:
     """The kind of a type where it is among those; None where it is not."""
     kind = kind_of(canonical(mime_type))
     return kind if kind in kinds else None

@@ -18,7 +18,7 @@ import msgspec
 
 from models.errors import ErrorCode, Fault, Rejected
 from models.kernel import Walls
-from models.media.types import Kind, Media
+from models.media.types import Media, MediaKind
 from models.settings import Cage
 from pipeline.media.decode_errors import too_much_memory
 from pipeline.media.file_types import head_of, media_type
@@ -58,7 +58,7 @@ class Render(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     source: str
     folder: str
-    kind: Kind
+    kind: MediaKind
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Task = Inspect | Render
-Answer = Done | Refused | Failed
+Result = Done | Refused | Failed
 
 
 def perform(task: Task) -> Done:
@@ -100,7 +100,7 @@ def perform(task: Task) -> Done:
     return Done(thumbnails=render(Path(task.source), Path(task.folder), task.kind))
 
 
-def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
+def answer(task: Task, work: Callable[[Task], Done]) -> Result:
     """Do a task by ``work`` and never raise: every error is an answer, and one that nobody foresaw is our fault."""
     try:
         return work(task)
@@ -132,7 +132,7 @@ def main(work: Callable[[Task], Done] = perform) -> None:
         _say(answers, answer(task, work))
 
 
-def _say(answers: BinaryIO, what: Ready | Answer) -> None:
+def _say(answers: BinaryIO, what: Ready | Result) -> None:
     answers.write(msgspec.json.encode(what) + b"\n")
     answers.flush()
 

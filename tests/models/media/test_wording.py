@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.media import wording
 from models.media.formats import ALIASES, FORMATS, SUFFIXES, canonical
-from models.media.types import EntityType, Kind, Role, accepted, kind_of, size_limit
+from models.media.types import EntityType, MediaKind, Role, accepted, kind_of, size_limit
 
 SEEN = sorted({one.MIME for one in filetype.types} - {"application/octet-stream"})
 DECLARED = ["image/x-unheard-of", "application/octet-stream", "jpeg", *ALIASES, *FORMATS]
@@ -71,12 +71,12 @@ def test_a_type_that_nobody_knows_is_told_the_right_one_where_the_name_promises_
 
 
 @given(
-    st.sampled_from(get_args(Kind)),
+    st.sampled_from(get_args(MediaKind)),
     st.sampled_from(get_args(EntityType)),
     st.one_of(st.integers(1, 1024), st.integers(1, 2**40)),
 )
 def test_a_refusal_for_size_never_names_a_size_that_reads_like_the_limit(
-    kind: Kind, entity_type: EntityType, over: int
+    kind: MediaKind, entity_type: EntityType, over: int
 ) -> None:
     limit = size_limit(kind, entity_type)
     message = wording.too_large(limit + over, limit, kind, entity_type)

@@ -272,7 +272,7 @@ def test_the_developers_file_completes_the_environment_but_not_in_production(tmp
 def test_a_developers_file_does_not_reach_what_tests_start(
     new_stack: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".env").write_text("INGEST_SHARE=nonsense\n")
+    (tmp_path / ".env").write_text("MAX_OPEN_JOBS_PER_CALLER=nonsense\n")
     monkeypatch.chdir(tmp_path)
     other = new_stack(EPISODES_DOTENV=".env").api
     other.spawn()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from models.errors import Rejected
-from models.media.types import Kind
+from models.media.types import MediaKind
 from pipeline.media.render import render
 from pipeline.media.thumbnails import PRIMARY, cover, crop, thumbnails
 from tests import media
@@ -234,6 +234,6 @@ def test_a_sound_shows_its_cover(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["document"])
-def test_a_document_has_no_thumbnails(tmp_path: Path, kind: Kind) -> None:
+def test_a_document_has_no_thumbnails(tmp_path: Path, kind: MediaKind) -> None:
     (tmp_path / "script.txt").write_text("Scene 1.")
     assert render(tmp_path / "script.txt", tmp_path, kind) == []
