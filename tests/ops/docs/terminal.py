@@ -105,7 +105,7 @@ def blocks(document: str) -> list[tuple[str, str]]:
     """The shell blocks of a document, each with the heading that it stands under."""
     found: list[tuple[str, str]] = []
     heading = ""
-    for match in re.finditer(r"^#+ (.+)$|^```sh\n(.*?)^```$", (PROJECT / document).read_text(), re.M | re.S):
+    for match in re.finditer(r"^#+ ([^\n]+)$|^```sh\n(.*?)^```$", (PROJECT / document).read_text(), re.M | re.S):
         if match[1]:
             heading = match[1]
         else:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from os import environ, killpg
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -90,11 +91,14 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    (tmp_path / "tmp").mkdir()
-    reader = Reader(checkout(tmp_path))
-    yield reader
-    reader.leave()
+def reader() -> Iterator[Reader]:
+    with TemporaryDirectory(prefix="episodes-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # whom PostgreSQL runs as, where we are root, starts programs in it
+        (folder / "tmp").mkdir()
+        reader = Reader(checkout(folder))
+        yield reader
+        reader.leave()
 
 
 def test_every_shell_block_of_readme_tutorial_and_operations_runs_in_order_as_printed(reader: Reader) -> None:
