@@ -50,7 +50,7 @@ async def seed() -> None:
 
 
 async def rows(client: Client) -> Made:
-    """Create the sample rows that are missing, their scripts and links, and what lies in the trash; all but the media."""
+    """Create what is missing of the samples, all but the media: rows, scripts, links, the trash."""
     made = await _rows_of_all(client)
     await _scripts(client, made)
     await _links(client, made)

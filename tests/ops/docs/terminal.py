@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ops.stack.services import PROJECT
+from models.build import PROJECT
 from tests.stack import unmeasured
 
 SOURCES: Final = ("Makefile", "compose.yaml", "api", "migrations", "models", "ops", "pipeline")

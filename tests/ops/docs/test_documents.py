@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 from cyclopts import App
 
+from models.build import PROJECT
 from models.settings import Settings
 from ops.cli.app import app
-from ops.stack.services import PROJECT
 
 DOCS: Final = PROJECT / "ops/docs"
 HIDDEN: Final = {".venv", "node_modules", "build", ".data"}
@@ -97,14 +97,21 @@ def test_the_page_of_settings_names_each_of_them_and_no_other() -> None:
     assert {variable for variable in named - ours - beside if not variable.startswith("EPISODES_")} == set()
 
 
+@cache
+def files() -> set[str]:
+    """The names of all files in our folders."""
+    return {file.name for room in ROOMS for file in (PROJECT / room).rglob("*")}
+
+
 @every_page
 def test_every_file_of_ours_that_a_page_names_is_there(page: Path) -> None:
     if page.name == "CHANGELOG.md":  # it speaks of what was, too
         return
-    for span in SPAN.findall(prose(page)):
-        path = span.split("::")[0]
+    for path in SPAN.findall(prose(page)):
         if path.startswith(ROOMS) and not re.search(r"[<>*… ]", path):
             assert (PROJECT / path).exists(), path
+        elif re.fullmatch(r"\w+\.(py|yml|conf)", path):  # the rest of its path stands before it
+            assert path in files(), path
 
 
 @every_page

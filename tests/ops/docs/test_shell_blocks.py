@@ -42,7 +42,7 @@ SHOWN: Final = {
     "A folder": r"1 duplicate(.|\n)*6 duplicate(.|\n)*Walk at the pier(.|\n)*5 of \d+ jobs",
     "Links and script versions": r"usage_count(.|\n)*\+\+\+",
     "The trash": r'"stillDeleted": {\s*"clips": 1,\s*"outfits": 1\s*}',
-    "The audit log": r"restore(.|\n)*holds",
+    "The audit log": r"restore(.|\n)*changes in \d+ seals hold",
     "Health and metrics": r'"ready"(.|\n)*episodes_jobs(.|\n)*episodes_jobs_total',
     "Bulk operations": r"0 (.|\n)*0 ",
     "Pauses": r"thumbnail is paused until (.|\n)*the storage is being moved(.|\n)*thumbnail goes on",
