@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from os import environ, killpg
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,11 +57,15 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.metrics, self.second, self.seconds = ports.free(4)
+        first, _, last = environ["EPISODES_PORTS"].partition("-")
+        free = filter(ports.is_free, range(int(first), int(last) + 1))
+        self.port, self.metrics, self.second, self.metrics_of_second = islice(free, 4)
+        self.left = f"{self.metrics_of_second + 1}-{last}"  # for the services
         self.terminals: list[Terminal] = []
+        self.first: Terminal  # of `make run`
 
     def terminal(self, **more: str) -> Terminal:
-        self.terminals.append(Terminal(self.folder, more))
+        self.terminals.append(Terminal(self.folder, {"EPISODES_PORTS": self.left, **more}))
         return self.terminals[-1]
 
     def here(self, block: str) -> str:
@@ -77,9 +82,10 @@ class Reader:
     def start(self, block: str) -> None:
         """``make run``, in a terminal that it keeps."""
         if "PORT" in block:
-            self.terminal(METRICS_PORT=str(self.seconds)).start(self.here(block), RUNNING)
+            self.terminal(METRICS_PORT=str(self.metrics_of_second)).start(self.here(block), RUNNING)
             return
-        self.terminal(PORT=str(self.port), METRICS_PORT=str(self.metrics), SEED="0").start(block, RUNNING)
+        self.first = self.terminal(PORT=str(self.port), METRICS_PORT=str(self.metrics), SEED="0")
+        self.first.start(block, RUNNING)
         settings = {**unmeasured(environ), "EPISODES_HOME": str(self.folder / ".data")}
         subprocess.run([sys.executable, "-c", SAMPLES], env=settings, check=True, timeout=60)
 
@@ -87,7 +93,7 @@ class Reader:
         for terminal in self.terminals:
             if terminal.shell.poll() is None:
                 killpg(terminal.shell.pid, signal.SIGTERM)
-                terminal.close()
+            terminal.close()
 
 
 @pytest.fixture
@@ -113,7 +119,7 @@ def test_every_shell_block_of_readme_tutorial_and_operations_runs_in_order_as_pr
             assert '"errors"' not in shown.get(heading, ""), shown[heading]
         assert terminal.close() == 0
     check(shown)
-    assert reader.terminals[1].close() == 0  # the one of `make run`, which its own command has stopped
+    assert reader.first.close() == 0  # a command of the documents has stopped it
     assert not (reader.folder / ".data").exists()
 
 
