@@ -143,10 +143,12 @@ def check_command(call: str) -> None:
     words = call.split()
     command, path = app, list[str]()
     for word in words:
-        if word.startswith("-") or word not in command:
+        if word not in command:
             break
         command, path = command[word], [*path, word]
+    rest = words[len(path) :]
     assert path, f"episodes {call}: there is no such command"
+    assert command.default_command or not rest, f"episodes {call}: there is no such command"
     options = {option for option in words if re.fullmatch(r"--[a-z-]+", option)} - {"--help", "--json"}
     assert not options or options <= told_by(command), f"episodes {call}: {options - told_by(command)}"
 
