@@ -138,7 +138,7 @@ class _Ledger(Collector):
         yield paused
         yield _gauge("episodes_outbox_pending", "Changes not yet in the search", self._found.outbox_pending)
         findings = GaugeMetricFamily(
-            "episodes_integrity_findings", "Stored files that are rotten or lost", labels=["kind"]
+            "episodes_integrity_findings", "Stored files that are corrupt or missing", labels=["kind"]
         )
         for kind in ("corrupt", "missing"):
             findings.add_metric([kind], self._found.findings.get(kind, 0))

@@ -59,15 +59,15 @@ class Finding(Struct):
 
 
 class Integrity(Struct):
-    """How many files are stored, how many of them were not read in time, and how many are rotten or lost.
+    """How many files are stored, how many of them were not read in time, and how many are corrupt or missing.
 
     ``oldest_check_at`` is when the file was read, or stored, that was not read for longest.
     """
 
     files: int
     overdue: int
-    rot: int
-    loss: int
+    corrupt: int
+    missing: int
     oldest_check_at: datetime | None
 
 

@@ -1,7 +1,7 @@
 """Search: web-search syntax over one document per findable thing, at a cost that does not grow with their number.
 
 A common word matches more than anybody reads. So the newest ``MOST`` matches are ranked and no others, what has the
-words in its title before what has them elsewhere; ``ops/decisions/0009-search-has-an-early-end.md`` says why and how.
+words in its title before what has them elsewhere (``ops/docs/decisions/0009-search-has-an-early-end.md``).
 Where nothing matches, words a slip of the finger apart do.
 """
 

@@ -90,7 +90,7 @@ async def list_orphans(limit: int, *, as_json: bool) -> None:
 
 
 async def integrity(limit: int, *, as_json: bool) -> int:
-    """Print how the stored files are; 1 where some are rotten or lost."""
+    """Print how the stored files are; 1 where some are corrupt or missing."""
     async with connected("admin") as client:
         found = (await client.get(INTEGRITY, Row)).data
         findings, _ = await first(client, f"{INTEGRITY}/findings", limit, {})
@@ -105,5 +105,5 @@ def _print(found: Row, findings: list[Row]) -> None:
     if findings:
         rows = [[row[name] for name in FINDING] for row in findings]
         output.console().print(output.rows(("", "entity", "id", "file", "found"), rows))
-    wrong = f"{found['corrupt']} rotten, {found['missing']} lost"
+    wrong = f"{found['corrupt']} corrupt, {found['missing']} missing"
     print(f"{found['files']} files: {wrong}, {found['overdue']} not read in time")

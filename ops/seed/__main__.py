@@ -45,12 +45,17 @@ async def seed() -> None:
     async with connected("admin", patience=PATIENCE) as client:
         with progress() as bar:
             line = bar.add_task("sample data", total=None, note="rows")
-            made = await _rows_of_all(client)
-            await _scripts(client, made)
-            await _links(client, made)
-            await _trash(client, made)
-            results = await _media(client, made, bar, line)
+            results = await _media(client, await rows(client), bar, line)
     _tell(results, time.monotonic() - started)
+
+
+async def rows(client: Client) -> Made:
+    """Create what is missing of the samples, all but the media: rows, scripts, links, the trash."""
+    made = await _rows_of_all(client)
+    await _scripts(client, made)
+    await _links(client, made)
+    await _trash(client, made)
+    return made
 
 
 async def _rows_of_all(client: Client) -> Made:

@@ -2,7 +2,7 @@
 
 A place has the same name whatever it shows, and a storage keeps what comes last. So a worker that slept through its
 lease, or a request that was held up on its way, could put older pictures over newer ones. Each copy is signed for less
-time than the lease has: the storage refuses it before anybody else may write there. See ops/decisions/0015.
+time than the lease has: the storage refuses it before anybody else may write there. See ops/docs/decisions/0015.
 """
 
 import asyncio

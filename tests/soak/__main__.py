@@ -1,6 +1,6 @@
 """``make soak``: thousands of files while faults are dealt; what was lost, doubled, stuck, and what it cost.
 
-``python -m tests.soak --files 10000 --seed 0 --report ops/soak.md``: a seed of 0 is a new one.
+``python -m tests.soak --files 10000 --seed 0 --report ops/docs/soak.md``: a seed of 0 is a new one.
 """
 
 import argparse

@@ -661,7 +661,7 @@ def test_corrupt_and_missing_objects_are_found_on_the_disk_told_and_over_when_me
     metrics = httpx2.get(f"{stack.url}/metrics", trust_env=False).text
     assert 'episodes_integrity_findings{kind="corrupt"} 1.0' in metrics
     told = episodes(stack, "integrity")
-    assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "4 files: 1 rotten, 1 lost, 0 not read in time")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "4 files: 1 corrupt, 1 missing, 0 not read in time")
     for clip, place in places.items():
         place.write_bytes(whole[clip])
     assert run(chief, "integrity") == {"checked": 2}
