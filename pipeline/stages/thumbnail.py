@@ -10,7 +10,7 @@ from models.media import files, thumbnails
 from models.media.thumbnails import NewThumbnail
 from pipeline.engine.context import Context
 from pipeline.engine.runner import Finish
-from pipeline.media.thumbnails import Thumbnail
+from pipeline.media.protocol import Thumbnail
 from pipeline.stages.download import local
 
 
