@@ -27,7 +27,7 @@ from models.db import schema
 from models.db.connection import Pool
 from models.errors import Unavailable
 from models.housekeeping import schedule
-from models.jobs import dispatch
+from models.jobs import dispatch, expired_leases
 from models.jobs.priorities import MAX_MESSAGES
 from models.search import documents, reindex
 from models.settings import Settings
@@ -106,7 +106,7 @@ class Dispatcher:
     async def _recover(self) -> None:
         """Take back what stopped workers held, and what a broker forgot."""
         async with db.transaction(self._pool) as connection:
-            expired = await dispatch.give_back_expired(connection)
+            expired = await expired_leases.give_back(connection)
         for lease in expired:
             ended = "job failed" if lease.failed else "lease expired"
             logger.warning(ended, job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)

@@ -50,7 +50,7 @@ TRANSITIONS: Final = (
     _when("put off",      "running",          "queued",         "worker",       "jobs.endings.end"),
     _when("postponed",    "running",          "queued",         "worker",       "jobs.endings.end"),
     _when("failed",       "running",          "failed",         "worker",       "jobs.endings.end"),
-    _when("lost",         "running",          "queued failed",  "dispatcher",   "jobs.dispatch.give_back_expired"),
+    _when("lost",         "running",          "queued failed",  "dispatcher",   "jobs.expired_leases.give_back"),
 
     _when("cancelled",    "queued running",   "cancelled",      "editor",       "jobs.transitions.cancel_all"),
     _when("retried",      "failed cancelled", "queued",         "editor",       "jobs.transitions.retry_all"),

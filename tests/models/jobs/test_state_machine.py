@@ -17,7 +17,7 @@ from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Fault, Rejected
-from models.jobs import claims, dispatch, pauses, transitions
+from models.jobs import claims, dispatch, expired_leases, pauses, transitions
 from models.jobs.claims import Claimed, Holder
 from models.jobs.endings import Advanced, Failed, Postponed, Probed, Succeeded, end
 from models.jobs.pauses import NewPause
@@ -179,7 +179,7 @@ class JobMachine(RuleBasedStateMachine):
             "update ingest_jobs set lease_expires_at = '-infinity' where job_id = %s and lease_expires_at is not null"
         )
         self._do(lambda to: db.execute(to, expire, [job["job_id"]]))
-        self._do(dispatch.give_back_expired)
+        self._do(expired_leases.give_back)
 
     @rule()
     def reminded(self) -> None:
