@@ -1,9 +1,11 @@
 """A job is one state machine, and this is its table.
 
 A job is queued until a worker claims the stage it is in, and running while that worker holds a lease on it. It ends in
-one of three ways, and only a retry begins it again. Each line below is an event: the states in which it finds a job and
-those in which it leaves one (nothing: there is no job before, or after), who causes it, and the function under
-``models`` whose statement it is. No other statement writes to a job: tests hold the table against the code.
+one of three ways, and only a retry begins it again.
+
+Each line is an event: the states in which it finds a job and in which it leaves one (none: there is no job before, or
+after), who causes it (what an editor may do to one job, an admin may do to many), and the function under ``models``
+whose statement it is. No other statement writes to a job. Tests hold all of this against the code.
 """
 
 from typing import Final, NamedTuple
@@ -53,7 +55,7 @@ TRANSITIONS: Final = (
     _when("lost",         "running",          "queued failed",  "dispatcher",   "jobs.expired_leases.give_back"),
 
     _when("cancelled",    "queued running",   "cancelled",      "editor",       "jobs.transitions.cancel_all"),
-    _when("retried",      "failed cancelled", "queued",         "editor",       "jobs.transitions.retry_all"),
+    _when("retried",      "failed cancelled", "queued",         "editor",       "jobs.transitions.retry_all"), 
 
     _when("expired",      "succeeded cancelled", "",            "housekeeping", "jobs.retention.expire_jobs"),
     _when("purged",       "failed",           "",               "housekeeping", "housekeeping.trash.purge"),
