@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> Litestar:
                 "streams": Streams(settings.streams_per_caller, settings.streams_total),
             }
         ),
-        openapi_config=page.config(build.VERSION),
+        openapi_config=page.config(build.version()),
         request_max_body_size=request_body.SIZE,
         logging_config=None,
     )

@@ -4,12 +4,18 @@ import os
 import shutil
 import subprocess
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = version("episodes")
 PROJECT: Final = Path(__file__).parents[1]
+
+
+@cache
+def version() -> str:
+    """The version of this code, as it is installed."""
+    from importlib import metadata  # noqa: PLC0415  (30 ms of import, which a decoder need not pay)
+
+    return metadata.version("episodes")
 
 
 @cache

@@ -27,14 +27,12 @@ from models.db import schema
 from models.db.connection import Pool
 from models.errors import Unavailable
 from models.housekeeping import schedule
-from models.jobs import dispatch
+from models.jobs import dispatch, expired_leases
 from models.jobs.priorities import MAX_MESSAGES
 from models.search import documents, reindex
 from models.settings import Settings
-from pipeline.chains import Chain
-from pipeline.engine import broker
+from pipeline.engine import broker, messages
 from pipeline.engine.broker import make_broker, waiting
-from pipeline.engine.context import Context
 from pipeline.engine.metrics_server import serve_metrics
 
 logger = structlog.get_logger()
@@ -56,7 +54,6 @@ class Dispatcher:
         self._settings = settings
         self._pool = db.pool(settings, size=8)
         self._broker = make_broker(settings)
-        self._chain = Chain(self._broker, _no_context)
         self._woken = asyncio.Event()
         self._slice = documents.SLICE
 
@@ -94,7 +91,8 @@ class Dispatcher:
         """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
         async with db.transaction(self._pool) as connection:
             due = await dispatch.due(connection)
-        await self._chain.message(due.messages)
+        if due.messages:
+            await asyncio.to_thread(messages.send, self._broker, due.messages)
         await self._wait(BUSY_SECONDS if due.full else POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
@@ -108,7 +106,7 @@ class Dispatcher:
     async def _recover(self) -> None:
         """Take back what stopped workers held, and what a broker forgot."""
         async with db.transaction(self._pool) as connection:
-            expired = await dispatch.give_back_expired(connection)
+            expired = await expired_leases.give_back(connection)
         for lease in expired:
             ended = "job failed" if lease.failed else "lease expired"
             logger.warning(ended, job_id=str(lease.job_id), stage=lease.stage, attempt=lease.attempts)
@@ -174,10 +172,6 @@ async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
         except TROUBLE as error:
             logger.warning("dispatcher waits", doing=step.__name__, error=str(error))
             await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _no_context() -> Context:
-    raise RuntimeError("the dispatcher runs no stages")
 
 
 async def run(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from dramatiq.middleware import Middleware
 from models import db, process, termination
 from models.db import schema
 from models.settings import Settings
-from pipeline.chains import CHAINS, Chain
+from pipeline.chains import CHAINS, declare_actors
 from pipeline.engine.broker import make_broker
 from pipeline.engine.context import Context, threads
 from pipeline.engine.metrics_server import serve_metrics
@@ -104,7 +104,7 @@ def run(settings: Settings, chains: Chains = CHAINS) -> None:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
     services = Services(settings, chains)
     broker = make_broker(settings, services)
-    Chain(broker, services.context, chains)
+    declare_actors(broker, services.context, chains)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)
     worker.queue_prefetch = threads(settings) + SPARE
     worker.start()

@@ -21,7 +21,7 @@ from api.ingest.bulk import FILTER, Filter
 from models.db.connection import Connection, Pool, borrow, value
 from models.db.paging import LONGEST_CURSOR
 from models.errors import Invalid
-from models.jobs import bulk, ledger, targets, transitions
+from models.jobs import ledger, targets, transitions
 from models.jobs.types import Job, NewJob
 from models.media import references
 from models.media.s3 import Storage
@@ -122,7 +122,7 @@ class IngestController(Controller):
 
     @post("/{job_id:str}/retry", status_code=200, summary="Start a failed job again")
     async def retry_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:
-        return Data(await bulk.retry_one(db, who, job_id))
+        return Data(await transitions.retry(db, who, job_id))
 
     @post("/{job_id:str}/cancel", status_code=200, summary="Cancel a job that has not ended")
     async def cancel_job(self, db: Db, who: Who, job_id: Id) -> Data[Job]:

@@ -62,7 +62,7 @@ class HealthController(Controller):
 
     @get("/health", summary="Is the process alive?")
     async def alive(self) -> Data[Alive]:
-        return Data(Alive("ok", build.VERSION, build.commit()))
+        return Data(Alive("ok", build.version(), build.commit()))
 
     @get(
         "/health/ready",

@@ -14,6 +14,7 @@ from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Conflict, Invalid, NotFound
+from models.jobs.predicates import LEASED
 from models.jobs.types import JobFailure, Status
 
 # What each task does, for people. Their rows, with the seconds between two runs, are in the schedule.
@@ -229,8 +230,8 @@ async def resume(connection: Connection, actor: Actor, task: str) -> Task:
 
 async def note(connection: Connection, job_id: UUID, result: Mapping[str, int]) -> None:
     """Write down what a run has done so far."""
-    query = "update ingest_jobs set result = %s::jsonb where job_id = %s"
-    await db.execute(connection, query, [json.encode(result).decode(), job_id])
+    query = f"update ingest_jobs as job set result = %s::jsonb where job_id = %s and {LEASED}"  # noqa: S608
+    await db.execute(connection, query.encode(), [json.encode(result).decode(), job_id])
 
 
 async def position(connection: Connection, task: str) -> dict[str, str] | None:

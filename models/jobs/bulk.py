@@ -1,6 +1,6 @@
-"""The failed-job desk: what failed and where, and what is done to all jobs that match a filter."""
+"""Bulk operations: what is done to all jobs that match a filter, and what is counted of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -10,9 +10,9 @@ from msgspec import Struct, convert
 from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
-from models.errors import Conflict, ErrorCode, Invalid
-from models.jobs import ledger, targets, transitions
-from models.jobs.types import Job, JobFilter, Stage, Status, Subject
+from models.errors import ErrorCode, Invalid
+from models.jobs.transitions import JobTarget, cancel_all, for_the_living, retry_all
+from models.jobs.types import JobFilter, Stage, Status, Subject
 from models.media import files
 
 SLICE: Final = 1000  # jobs changed by one statement
@@ -52,10 +52,7 @@ async def retry(connection: Connection, actor: Actor, wanted: RetryFilter) -> Re
     """
     done = Retried(0, 0)
     async for found in _slices(connection, wanted, wanted.status or "failed"):
-        alive = await _alive(connection, found)
-        retried = await transitions.retry_all(
-            connection, actor, [job.job_id for job in found if job.entity_id in alive]
-        )
+        retried = await retry_all(connection, actor, await for_the_living(connection, found))
         done = Retried(done.retried + retried, done.skipped + len(found) - retried)
     return done
 
@@ -72,34 +69,14 @@ async def cancel(connection: Connection, actor: Actor, wanted: CancelFilter) -> 
     cancelled: list[UUID] = []
     skipped = 0
     async for found in _slices(connection, wanted, *([wanted.status] if wanted.status else ["queued", "running"])):
-        ended = await transitions.cancel_all(connection, actor, [job.job_id for job in found])
+        ended = await cancel_all(connection, actor, [job.job_id for job in found])
         cancelled += ended
         skipped += len(found) - len(ended)
     await files.release(connection, *cancelled)
     return Cancelled(len(cancelled), skipped)
 
 
-async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
-    """Start a failed or cancelled job again, from its first stage.
-
-    Raises:
-        NotFound
-        Conflict: where it has not failed, or what it was for is deleted.
-    """
-    job = await ledger.read(connection, job_id)
-    if job.entity_id not in await _alive(connection, [job]):
-        kind = job.entity_type.replace("_", " ")
-        raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
-    return await transitions.retry(connection, actor, job_id)
-
-
-class _Found(Struct):
-    job_id: UUID
-    entity_type: Subject
-    entity_id: UUID
-
-
-async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) -> AsyncIterator[list[_Found]]:
+async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) -> AsyncIterator[list[JobTarget]]:
     """The jobs that match, the oldest first, locked, a slice at a time."""
     if not wanted.given():
         raise Invalid("say which jobs; an empty filter would mean all of them", field="filter")
@@ -109,20 +86,9 @@ async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) 
         where {where} and status = any(%(statuses)s) and job_id > %(last)s order by job_id limit {SLICE} for update
     """  # noqa: S608
     params |= {"statuses": list(statuses), "last": UUID(int=0)}
-    while found := await db.rows(connection, _Found, query.encode(), params):
+    while found := await db.rows(connection, JobTarget, query.encode(), params):
         yield found
         params["last"] = found[-1].job_id
-
-
-async def _alive(connection: Connection, found: Sequence[_Found | Job]) -> frozenset[UUID]:
-    """The entities of these jobs that are not deleted."""
-    alive: frozenset[UUID] = frozenset()
-    for entity_type in {job.entity_type for job in found}:
-        ids = {job.entity_id for job in found if job.entity_type == entity_type}
-        if entity_type == "housekeeping":
-            alive |= ids  # nobody deletes a task
-        alive |= await targets.living(connection, entity_type, ids)
-    return alive
 
 
 class StatusCount(Struct):

@@ -13,6 +13,7 @@ from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Invalid, NotFound
+from models.jobs.predicates import DISPATCHED
 from models.jobs.types import Priority, Stage
 
 # Priorities and stages have no name in common.
@@ -92,7 +93,7 @@ async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -
     Raises:
         NotFound: where it is not paused.
     """
-    query = """
+    query = f"""
         with resumed as (
             delete from ingest_pauses where name = %(name)s and until > clock_timestamp() returning *
         ), audited as (
@@ -102,12 +103,11 @@ async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -
             from resumed
         ), forgotten as (
             update ingest_jobs set dispatched_at = null
-            where job_id in (select job_id from ingest_jobs, resumed
-                             where status in ('queued', 'running') and lease_expires_at is null
-                               and dispatched_at is not null and resumed.name in (priority, stage)
-                             order by job_id for update of ingest_jobs skip locked)
+            where job_id in (select job_id from ingest_jobs as job, resumed
+                             where {DISPATCHED} and resumed.name in (priority, stage)
+                             order by job_id for update of job skip locked)
         )
         select pg_notify('jobs', '') from resumed
-    """
+    """.encode()  # noqa: S608
     if await db.value(connection, query, actor.params() | {"name": name}) is None:
         raise NotFound(f"{name} is not paused")

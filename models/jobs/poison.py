@@ -34,8 +34,10 @@ async def refuse_known(connection: Connection, sha256: str) -> None:
         raise Rejected(mark.code, mark.message)
 
 
-async def remember(connection: Connection, sha256: str, error: JobError, job_id: UUID) -> None:
-    """Note it; the first to find it out has said all there is to say."""
+async def remember(connection: Connection, sha256: str | None, error: JobError, job_id: UUID) -> None:
+    """Note it, where the error says that it is poison; the first to find it out has said all there is to say."""
+    if sha256 is None or not error.poison:
+        return
     query = """
         insert into poisoned_contents (sha256, error_code, error_message, job_id) values (%s, %s, %s, %s)
         on conflict (sha256) do nothing

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
+from models.jobs.predicates import COUNTED_AS_LEASED, DISPATCHED, UNDISPATCHED
 from models.jobs.types import Priority
 
 PRIORITIES: Final[tuple[Priority, ...]] = ("interactive", "batch", "backfill")  # the first one goes first
@@ -57,14 +58,12 @@ class Load(Struct):
 
 
 # Each count is one look at a small index; the second says so with a condition that all leases meet.
-_DISPATCHED: Final = """
-    (select count(*) from ingest_jobs where priority = ingest_priorities.priority
-     and status in ('queued', 'running') and lease_expires_at is null and dispatched_at is not null)
-"""
-_LEASED: Final = """
-    (select count(*) from ingest_jobs where priority = ingest_priorities.priority
-     and status = 'running' and lease_expires_at > '-infinity')
-"""
+_DISPATCHED: Final = f"""
+    (select count(*) from ingest_jobs as job where job.priority = ingest_priorities.priority and {DISPATCHED})
+"""  # noqa: S608
+_LEASED: Final = f"""
+    (select count(*) from ingest_jobs as job where job.priority = ingest_priorities.priority and {COUNTED_AS_LEASED})
+"""  # noqa: S608
 _RANK: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_priorities.priority) - 1"
 
 
@@ -106,9 +105,8 @@ async def read_all(connection: Connection) -> list[PriorityState]:
 
 _STATES: Final = f"""
     select priority, concurrency, {_LEASED},
-           {_DISPATCHED} + (select count(*) from (select from ingest_jobs where ingest_jobs.priority_rank = {_RANK}
-                and status in ('queued', 'running') and lease_expires_at is null and dispatched_at is null
-                limit %(counted)s) as counted),
+           {_DISPATCHED} + (select count(*) from (select from ingest_jobs as job
+                where job.priority_rank = {_RANK} and {UNDISPATCHED} limit %(counted)s) as counted),
            (select until from ingest_pauses where name = ingest_priorities.priority and until > clock_timestamp()),
            updated_by, updated_at
     from ingest_priorities order by {_RANK}
@@ -123,7 +121,7 @@ async def limit(connection: Connection, actor: Actor, name: Priority, to: Concur
     return next(state for state in await read_all(connection) if state.priority == name)
 
 
-_LIMIT: Final = """
+_LIMIT: Final = f"""
     with changed as (
         update ingest_priorities
         set concurrency = %(concurrency)s, updated_by = %(actor)s, updated_at = clock_timestamp()
@@ -131,10 +129,8 @@ _LIMIT: Final = """
         returning priority, priority_id, old.concurrency as was, new.concurrency
     ), undispatched as (
         update ingest_jobs set dispatched_at = null
-        where job_id in (select job_id from ingest_jobs join changed using (priority)
-                         where status in ('queued', 'running') and lease_expires_at is null
-                           and dispatched_at is not null
-                         for update of ingest_jobs skip locked)
+        where job_id in (select job_id from ingest_jobs as job join changed using (priority)
+                         where {DISPATCHED} for update of job skip locked)
     ), audited as (
         insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id)
         select %(actor)s, 'update', 'priority', priority_id,
@@ -143,4 +139,4 @@ _LIMIT: Final = """
         from changed
     )
     select pg_notify('jobs', '') from changed
-"""
+""".encode()  # noqa: S608

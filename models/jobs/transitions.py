@@ -1,20 +1,29 @@
 """What clients change of a job: it is enqueued, retried, cancelled."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from msgspec import json
+from msgspec import Struct, json
 
 from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Conflict, Invalid, RateLimited
-from models.jobs import poison
+from models.jobs import poison, targets
 from models.jobs.ledger import read
-from models.jobs.types import CHAINS, Job, NewJob
+from models.jobs.types import CHAINS, Job, NewJob, Subject
 from models.media import files
 
 OPEN_JOBS_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
+
+
+class JobTarget(Struct):
+    """A job, and what it is for."""
+
+    job_id: UUID
+    entity_type: Subject
+    entity_id: UUID
 
 
 async def check_open_jobs(connection: Connection, subject: str, number: int, share: int) -> None:
@@ -66,9 +75,14 @@ async def retry(connection: Connection, actor: Actor, job_id: UUID) -> Job:
 
     Raises:
         NotFound
-        Conflict: where it has not failed.
+        Conflict: where it has not failed, or what it was for is deleted.
     """
-    if not await retry_all(connection, actor, [job_id]):
+    job = await read(connection, job_id)
+    wanted = await for_the_living(connection, [job])
+    if not wanted:
+        kind = job.entity_type.replace("_", " ")
+        raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
+    if not await retry_all(connection, actor, wanted):
         raise Conflict(_not_again(await read(connection, job_id)))
     return await read(connection, job_id)
 
@@ -79,39 +93,22 @@ def _not_again(job: Job) -> str:
     return f"only a failed or cancelled job can be retried; this one is {job.status}"
 
 
+async def for_the_living(connection: Connection, jobs: Sequence[JobTarget | Job]) -> list[UUID]:
+    """Those of these jobs whose entity is not deleted; nobody deletes a task of housekeeping."""
+    living: set[tuple[Subject, UUID]] = set()
+    for entity_type in {job.entity_type for job in jobs}:
+        ids = {job.entity_id for job in jobs if job.entity_type == entity_type}
+        alive = ids if entity_type == "housekeeping" else await targets.living(connection, entity_type, ids)
+        living |= {(entity_type, entity_id) for entity_id in alive}
+    return [job.job_id for job in jobs if (job.entity_type, job.entity_id) in living]
+
+
 async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> int:
     """Start those of these jobs again that failed or were cancelled; how many that are."""
-    query = """
-        with changed as (
-            update ingest_jobs
-            set status = 'queued', stage = {first}, attempts = 0, error_code = null, error_message = null,
-                outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(),
-                dispatched_at = null, retried_fence = fence, retried_at = clock_timestamp()
-            where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled') and {alone}
-            returning job_id, new.status, old.status as was, old.stage, old.error_code
-        ), audited as ({audited})
-        select count(pg_notify('jobs', '')) from changed
-    """
     sent = actor.params() | {"action": "retry", "job_ids": job_ids}
-    for name, text in (("{first}", _FIRST), ("{alone}", _ALONE), ("{audited}", _AUDITED)):
-        query = query.replace(name, text)
-    number: int = await db.value(connection, query.encode(), sent)
+    number: int = await db.value(connection, _RETRY, sent)
     await poison.clear(connection, job_ids)
     return number
-
-
-_FIRST: Final = " ".join(["case kind", *(f"when '{kind}' then '{chain[0]}'" for kind, chain in CHAINS.items()), "end"])
-
-
-# Of a kind that an entity has once, only the last one starts again, and none while another is queued or running.
-_ALONE: Final = """
-    (kind = 'ingest' or not exists (
-        select from ingest_jobs as other
-        where other.entity_id = ingest_jobs.entity_id and other.entity_type = ingest_jobs.entity_type
-          and other.kind = ingest_jobs.kind
-          and (other.status in ('queued', 'running')
-               or (other.job_id = any(%(job_ids)s) and other.job_id > ingest_jobs.job_id))))
-"""
 
 
 _AUDITED: Final = """
@@ -121,6 +118,26 @@ _AUDITED: Final = """
            jsonb_build_object('status', status), %(request_id)s, job_id
     from changed
 """
+_FIRST: Final = " ".join(["case kind", *(f"when '{kind}' then '{chain[0]}'" for kind, chain in CHAINS.items()), "end"])
+# Of a kind that an entity has once, only the last one starts again, and none while another is queued or running.
+_ALONE: Final = """
+    (kind = 'ingest' or not exists (
+        select from ingest_jobs as other
+        where other.entity_id = job.entity_id and other.entity_type = job.entity_type and other.kind = job.kind
+          and (other.status in ('queued', 'running')
+               or (other.job_id = any(%(job_ids)s) and other.job_id > job.job_id))))
+"""
+_RETRY: Final = f"""
+    with changed as (
+        update ingest_jobs as job
+        set status = 'queued', stage = {_FIRST}, attempts = 0, error_code = null, error_message = null,
+            outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(),
+            dispatched_at = null, retried_fence = fence, retried_at = clock_timestamp()
+        where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled') and {_ALONE}
+        returning job_id, new.status, old.status as was, old.stage, old.error_code
+    ), audited as ({_AUDITED})
+    select count(pg_notify('jobs', '')) from changed
+""".encode()  # noqa: S608
 
 
 async def cancel(connection: Connection, actor: Actor, job_id: UUID) -> Job:
@@ -136,29 +153,31 @@ async def cancel(connection: Connection, actor: Actor, job_id: UUID) -> Job:
     return await read(connection, job_id)
 
 
-async def cancel_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> list[UUID]:
-    """End those of these jobs that can be; their ids. The content that they claimed is still to be released."""
-    query = """
-        with changed as (
-            update ingest_jobs
-            set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
-                outcome = null, duplicate_of = null, error_code = null, error_message = null
-            where job_id = any(%(job_ids)s) and status in ('queued', 'running')
-              and (stage <> 'index' or lease_expires_at is null and attempts = 0)
-            returning job_id, new.status, old.status as was, old.stage, old.error_code, old.fence
-        ), ended as (
-            update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'
-            from changed
-            where attempt.job_id = changed.job_id and attempt.fence = changed.fence and attempt.finished_at is null
-        ), audited as ({audited})
-        select coalesce(array_agg(job_id), '{}') from changed
-    """
-    sent = actor.params() | {"action": "cancel", "job_ids": job_ids}
-    cancelled: list[UUID] = await db.value(connection, query.replace("{audited}", _AUDITED).encode(), sent)
-    return cancelled
-
-
 def _too_late(job: Job) -> str:
     if job.finished_at is None:
         return "this job is about to end: its file is stored and being put in place"
     return f"this job has ended already: it is {job.status}"
+
+
+async def cancel_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -> list[UUID]:
+    """End those of these jobs that can be; their ids. The content that they claimed is still to be released."""
+    sent = actor.params() | {"action": "cancel", "job_ids": job_ids}
+    cancelled: list[UUID] = await db.value(connection, _CANCEL, sent)
+    return cancelled
+
+
+_CANCEL: Final = f"""
+    with changed as (
+        update ingest_jobs as job
+        set status = 'cancelled', finished_at = clock_timestamp(), lease_expires_at = null, fence = fence + 1,
+            outcome = null, duplicate_of = null, error_code = null, error_message = null
+        where job_id = any(%(job_ids)s) and status in ('queued', 'running')
+          and (stage <> 'index' or lease_expires_at is null and attempts = 0)
+        returning job_id, new.status, old.status as was, old.stage, old.error_code, old.fence
+    ), ended as (
+        update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'cancelled'
+        from changed
+        where attempt.job_id = changed.job_id and attempt.fence = changed.fence and attempt.finished_at is null
+    ), audited as ({_AUDITED})
+    select coalesce(array_agg(job_id), '{{}}') from changed
+""".encode()  # noqa: S608

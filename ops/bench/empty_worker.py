@@ -5,14 +5,16 @@ from typing import Final
 
 from models import process
 from models.jobs.claims import Claimed
+from models.jobs.endings import Advanced, Ending, Succeeded
 from models.jobs.types import STAGES
 from pipeline.engine.context import Context
 from pipeline.engine.runner import Chains
 from pipeline.worker import run
 
 
-async def nothing(_context: Context, _claimed: Claimed, _folder: Path) -> None:
+async def nothing(_context: Context, claimed: Claimed, _folder: Path) -> Ending:
     """A stage without work and without effects."""
+    return Succeeded() if claimed.stage == STAGES[-1] else Advanced()
 
 
 EMPTY: Final[Chains] = {"ingest": dict.fromkeys(STAGES, nothing)}

@@ -16,6 +16,7 @@ from models import db
 from models.db.connection import Pool
 from models.jobs import claims
 from models.jobs.claims import Claimed, Holder
+from models.jobs.endings import Postponed, end
 from models.jobs.types import Stage
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ class Claimer:
         try:
             for claimed in unwanted:
                 async with db.borrow(self._pool) as connection:
-                    await claims.postpone(connection, claimed, 0)
+                    await end(connection, claimed, Postponed(0), self._holder)
         except (psycopg.Error, *db.AWAY) as error:
             log.warning("a claim not given back", error=str(error))
 

@@ -4,16 +4,34 @@ A broker is written to by whoever has its password. Dramatiq trusts what it read
 strands those fetched with it, one with another queue or without its id ends the thread that runs it.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
+import dramatiq
 import msgspec
+import structlog
+from dramatiq import Broker
 from dramatiq.encoder import JSONEncoder, MessageData
 
+from models.jobs.dispatch import Message
 from models.jobs.types import Stage
 
+log = structlog.get_logger()
 QUEUE: Final = "pipeline"
 NO_JOB: Final = ""  # what an actor is told by a message that names no job
+
+
+def send(broker: Broker, due: Sequence[Message]) -> None:
+    """Tell the workers what is due; where that fails, the dispatcher will tell them again, in some seconds.
+
+    It needs no actor and none of what an actor loads: a worker reads nothing of a message but a stage and an id.
+    """
+    try:
+        for message in due:
+            broker.enqueue(dramatiq.Message(QUEUE, message.stage, (str(message.job_id),), {}, {}))
+    except Exception as error:
+        log.warning("message not sent", error=str(error), job_id=str(message.job_id))
 
 
 class _Options(msgspec.Struct):

@@ -1,12 +1,11 @@
 """The one wrapper of a stage: claim, keep the lease, work, then effects, state and next stage in one transaction.
 
-A stage works outside any transaction and returns how the job goes on, or, where it has effects, its ``Finish``: what
-to write first. A second delivery of the same message claims nothing; a worker that lost its lease writes nothing.
+A stage works outside any transaction and returns its ``Ending``, or, where it has effects, its ``Finish``: what writes
+them and gives the ending. A second delivery of the same message claims nothing; who lost the lease writes nothing.
 """
 
 import asyncio
 import errno
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +13,14 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 
 from models import db
 from models.db.connection import Connection
-from models.errors import Broken, Fault, JobError, Rejected
-from models.jobs import claims, poison
-from models.jobs.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
-from models.jobs.types import CHAINS, JobKind, Stage
+from models.errors import Broken, Fault, JobError
+from models.jobs import claims, endings
+from models.jobs.claims import Claimed, Holder
+from models.jobs.endings import Advanced, Ended, Ending, Failed, Postponed, Succeeded
+from models.jobs.types import JobKind, Stage
 from pipeline.engine.context import Context
 from pipeline.engine.lease import RENEWALS, LostLease, leased
 from pipeline.media.fair_semaphore import CALLER
@@ -33,16 +32,11 @@ SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
 
+AT_ONCE: Final = Postponed(0)  # another process may have the stage now
+TOLD: Final = {Advanced: "stage succeeded", Succeeded: "job succeeded", Postponed: "stage postponed"}
 
-class Postpone(Struct):
-    """The stage waits for another job; the attempt does not count."""
-
-    seconds: float = claims.POSTPONE_SECONDS
-
-
-Step = Found | Verdict | Postpone | None
-Finish = Callable[[Connection], Awaitable[Step]]
-Work = Callable[[Context, Claimed, Path], Awaitable[Finish | Step]]
+Finish = Callable[[Connection], Awaitable[Ending]]
+Work = Callable[[Context, Claimed, Path], Awaitable[Finish | Ending]]
 Chains = Mapping[JobKind, Mapping[Stage, Work]]
 
 
@@ -100,7 +94,7 @@ async def _begin(context: Context, chains: Chains, claimed: Claimed) -> None:
             async with context.folder() as folder:
                 await _go_on(context, chains[claimed.kind], claimed, folder)
         except OSError as error:  # there is no place for files
-            await _not_begun(context, claimed, error)
+            await _end(context, claimed, _broken(context, error))
 
 
 async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed | None, folder: Path) -> None:
@@ -112,45 +106,65 @@ async def _go_on(context: Context, chain: Mapping[Stage, Work], claimed: Claimed
 async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path) -> Claimed | None:
     """One attempt; the next stage where it went well and there is one."""
     try:
-        done = await leased(context, claimed, work(context, claimed, folder))
-        return await _finish(context, claimed, done)
+        return await _end(context, claimed, await leased(context, claimed, work(context, claimed, folder)))
     except LostLease:
         log.warning("lease lost")
     except asyncio.CancelledError:
-        await _give_back(context, claimed)
+        await _end(context, claimed, AT_ONCE)
         raise
-    except db.REFUSED as error:
-        await _failed(context, claimed, _sorted(error))
-    except db.AWAY as error:
-        log.warning("the database went away", error=str(error))
-        await _give_back(context, claimed)
     except Exception as error:
-        await _failed(context, claimed, _sorted(error))
+        await _end(context, claimed, _ending(context, claimed, error))
     return None
 
 
-class Ended(Struct):
-    """How a stage ended, and the next one, where it is ours at once."""
+def _ending(context: Context, claimed: Claimed, error: Exception) -> Ending:
+    """How an attempt ends that met an error: where the fault is the database's or the process's, it does not count."""
+    if isinstance(error, db.AWAY) and not isinstance(error, db.REFUSED):
+        log.warning("the database went away", error=str(error))
+        return AT_ONCE
+    known = _sorted(error)
+    return _broken(context, error) if isinstance(known, Broken) else endings.failed(claimed, known)
 
-    how: str
-    following: Claimed | None = None
+
+def _sorted(error: Exception) -> JobError:
+    """The one place that tells the input's faults from ours."""
+    if isinstance(error, JobError):
+        return error
+    log.error("stage broke", exc_info=error)
+    if isinstance(error, OSError) and error.errno in SHORT:
+        return Broken("INTERNAL", "the process ran out of what it needs")
+    return Fault("INTERNAL", "something went wrong on our side; it has been logged")
 
 
-async def _finish(context: Context, claimed: Claimed, done: Finish | Step) -> Claimed | None:
-    """End the stage: what writes nothing but its end does so in one statement, all else in a transaction."""
-    if callable(done):
-        ended = await _recorded(context, lambda connection: _write(connection, claimed, done, context.holder))
-    else:
-        ended = await _recorded(context, lambda connection: _end(connection, claimed, done, context.holder))
-    log.info(ended.how, outcome=claimed.outcome)
+def _broken(context: Context, error: Exception) -> Ending:
+    """The process is broken, not the job: it ends, and another may have the job."""
+    log.error("the process cannot work", error=str(error))
+    context.broken()
+    return Postponed(BROKEN_SECONDS)
+
+
+async def _end(context: Context, claimed: Claimed, done: Finish | Ending) -> Claimed | None:
+    """Write how the stage ended; the next one, where it is ours. Where even that fails, the lease runs out."""
+    written = await _recorded(context, lambda connection: _write(connection, claimed, done, context.holder))
+    if written is None:
+        log.warning("lease lost")
+        return None
+    ending, ended = written
+    _tell(ending, claimed)
     return ended.following
 
 
-async def _write(connection: Connection, claimed: Claimed, finish: Finish, holder: Holder) -> Ended:
+async def _write(
+    connection: Connection, claimed: Claimed, done: Finish | Ending, holder: Holder
+) -> tuple[Ending, Ended] | None:
+    """What has no effects but its ending is one statement; else all of it is one transaction, which holds the job."""
+    if not callable(done):
+        ended = await endings.end(connection, claimed, done, holder)
+        return (done, ended) if ended else None
     async with connection.transaction():
         if not await claims.hold(connection, claimed):
-            raise LostLease
-        return await _end(connection, claimed, await finish(connection), holder)
+            return None
+        return await _write(connection, claimed, await done(connection), holder)
 
 
 async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]]) -> T:
@@ -166,70 +180,9 @@ async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]
         return await write(connection)
 
 
-async def _end(connection: Connection, claimed: Claimed, step: Step, holder: Holder) -> Ended:
-    if isinstance(step, Postpone):
-        await claims.postpone(connection, claimed, step.seconds)
-        return Ended("stage postponed")
-    chain = CHAINS[claimed.kind]
-    place = chain.index(claimed.stage) + 1
-    if place == len(chain):
-        if not await claims.succeed(connection, claimed):
-            raise LostLease
-        return Ended("job succeeded")
-    following = await claims.advance(connection, claimed, chain[place], holder, step)
-    if following is None:
-        raise LostLease
-    return Ended("stage succeeded", following if following.attempts else None)
-
-
-async def _failed(context: Context, claimed: Claimed, error: JobError) -> None:
-    """Record the failure; where even that fails, the lease runs out and the stage is given back."""
-    if isinstance(error, Broken):
-        await _not_begun(context, claimed, error)
-        return
-    final = isinstance(error, Rejected) or claimed.attempts >= MAX_ATTEMPTS
-
-    async def write(connection: Connection) -> bool:
-        if not final:
-            return await claims.retry_later(connection, claimed, error, _pause(claimed.attempts))
-        async with connection.transaction():
-            return await _fail(connection, claimed, error)
-
-    if not await _recorded(context, write):
-        log.warning("lease lost")
+def _tell(ending: Ending, claimed: Claimed) -> None:
+    if isinstance(ending, Failed):
+        what = "job failed" if ending.retry_seconds is None else "stage put off"
+        log.warning(what, code=ending.error.code, error=ending.error.message)
     else:
-        log.warning("job failed" if final else "stage put off", code=error.code, error=error.message)
-
-
-async def _fail(connection: Connection, claimed: Claimed, error: JobError) -> bool:
-    failed = await claims.fail(connection, claimed, error)
-    sha256 = error.content[0] if error.content else claimed.sha256
-    if failed and sha256 and (error.poison or error.code == "DECODER_KILLED"):
-        await poison.remember(connection, sha256, error, claimed.job_id)
-    return failed
-
-
-def _pause(attempt: int) -> float:
-    return RETRY_PAUSES[attempt - 1] * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
-
-
-def _sorted(error: Exception) -> JobError:
-    """The one place that tells the input's faults from ours."""
-    if isinstance(error, JobError):
-        return error
-    log.error("stage broke", exc_info=error)
-    if isinstance(error, OSError) and error.errno in SHORT:
-        return Broken("INTERNAL", "the process ran out of what it needs")
-    return Fault("INTERNAL", "something went wrong on our side; it has been logged")
-
-
-async def _not_begun(context: Context, claimed: Claimed, error: Exception) -> None:
-    """The process is broken, not the job: it ends, another may have the job, and this attempt does not count."""
-    log.error("the process cannot work", error=str(error))
-    context.broken()
-    await _give_back(context, claimed, BROKEN_SECONDS)
-
-
-async def _give_back(context: Context, claimed: Claimed, seconds: float = 0) -> None:
-    """The stage is due again, at once where the process stops, and this attempt does not count."""
-    await _recorded(context, lambda connection: claims.postpone(connection, claimed, seconds))
+        log.info(TOLD[type(ending)], outcome=claimed.outcome)

@@ -13,10 +13,11 @@ from PIL import Image, ImageDraw
 
 from models.errors import Rejected
 from models.media.types import Media
+from pipeline.media.protocol import Thumbnail
 from pipeline.media.streams.demuxer import first_taken, is_taken, open_container
 from pipeline.media.streams.durations import seconds_of
 from pipeline.media.streams.frames import sounds_of
-from pipeline.media.thumbnails import PRIMARY, Thumbnail, write_thumbnails
+from pipeline.media.thumbnails import PRIMARY, write_thumbnails
 
 RATE: Final = 8000  # samples a second are plenty for a drawing
 SLICE: Final = 400  # samples whose loudest stands for them: a twentieth of a second

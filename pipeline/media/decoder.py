@@ -16,81 +16,19 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from models.errors import ErrorCode, Fault, Rejected
-from models.kernel import Walls
-from models.media.types import Media, MediaKind
-from models.settings import Cage
+from models.errors import Fault, Rejected
 from pipeline.media.decode_errors import too_much_memory
 from pipeline.media.file_types import head_of, media_type
 from pipeline.media.inspect import inspect
 from pipeline.media.isolation import cage
 from pipeline.media.isolation.cell import Cell
+from pipeline.media.protocol import Done, Failed, Inspect, Limits, Ready, Refused, Render, Result, Task
 from pipeline.media.render import render
-from pipeline.media.thumbnails import Thumbnail
 
 DESCRIPTORS: Final = 64
 THREADS: Final = 1024  # that may begin while a decoder lives, before it can have none itself
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decoder may use: bytes of address space, CPU seconds a task, bytes a file, a cell; whose child it is."""
-
-    memory_bytes: int
-    cpu_seconds: int
-    picture_seconds: int  # CPU for a task on a picture
-    file_bytes: int
-    parent: int
-    cell: str
-    cage: Cage
-
-
-class Inspect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Look inside a file."""
-
-    path: str
-    name: str
-
-
-class Render(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Write a file's thumbnails into a folder."""
-
-    source: str
-    folder: str
-    kind: MediaKind
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line: tasks may come."""
-
-    walls: Walls
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What came out."""
-
-    media: Media | None = None
-    thumbnails: list[Thumbnail] = []
-
-
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The input's fault."""
-
-    code: ErrorCode
-    message: str
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Our fault; ``trace`` is for our log."""
-
-    code: ErrorCode
-    message: str
-    trace: str
-
-
-Task = Inspect | Render
-Result = Done | Refused | Failed
 
 
 def perform(task: Task) -> Done:

@@ -5,7 +5,8 @@ from pathlib import Path
 from models.media.types import MediaKind
 from pipeline.media.audio import audio_thumbnails
 from pipeline.media.file_types import head_of, media_type
-from pipeline.media.thumbnails import Thumbnail, thumbnails
+from pipeline.media.protocol import Thumbnail
+from pipeline.media.thumbnails import thumbnails
 from pipeline.media.video import video_thumbnails
 
 

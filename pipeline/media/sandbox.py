@@ -23,10 +23,20 @@ from models.errors import Broken, Fault, JobError, Rejected
 from models.kernel import Walls
 from models.media.types import MB, Media, MediaKind
 from models.settings import Cage
-from pipeline.media.decoder import Done, Failed, Inspect, Limits, Ready, Refused, Render, Result, Task
 from pipeline.media.fair_semaphore import FairSemaphore
 from pipeline.media.isolation.cell import Cell
-from pipeline.media.thumbnails import Thumbnail
+from pipeline.media.protocol import (
+    Done,
+    Failed,
+    Inspect,
+    Limits,
+    Ready,
+    Refused,
+    Render,
+    Result,
+    Task,
+    Thumbnail,
+)
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "pipeline.media.decoder")
 KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")  # of our environment, in a decoder's

@@ -1,17 +1,16 @@
 """Three JPEGs of one picture: one decode, scaled as it is read, then each size from the one before."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 from PIL import Image, ImageStat
 
 from pipeline.media.colour.primaries import in_srgb, note_colours
 from pipeline.media.colour.profiles import managed
 from pipeline.media.image_formats.orientation import SIDEWAYS
 from pipeline.media.images import open_image, turn
+from pipeline.media.protocol import SizeVariant, Thumbnail
 
-SizeVariant = Literal["primary", "medium", "small"]
 Size = tuple[int, int]
 
 VARIANTS: Final[tuple[tuple[SizeVariant, Size], ...]] = (
@@ -24,16 +23,6 @@ QUALITY: Final = 85
 LIGHT: Final = 200  # of 255: a drawing lighter than this would vanish on white
 WHITE: Final = (255, 255, 255)
 CHARCOAL: Final = (52, 52, 56)
-
-
-class Thumbnail(msgspec.Struct, frozen=True, kw_only=True):
-    """One JPEG on disk: its size in pixels and in bytes."""
-
-    size_variant: SizeVariant
-    path: str
-    width: int
-    height: int
-    file_size: int
 
 
 def thumbnails(source: Path, folder: Path) -> list[Thumbnail]:

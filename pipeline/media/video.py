@@ -20,10 +20,11 @@ from pipeline.media.colour.tone_mapping import Colours, colours_of, matrix_of, s
 from pipeline.media.image_formats.orientation import SIDEWAYS
 from pipeline.media.images import MAX_PIXELS
 from pipeline.media.poster_search import SECONDS, best_frame, image_of
+from pipeline.media.protocol import Thumbnail
 from pipeline.media.streams.demuxer import first_taken, open_container, picture_tracks
 from pipeline.media.streams.durations import frame_rate_of, seconds_of
 from pipeline.media.streams.frames import Budget, frame_alone, frames_of
-from pipeline.media.thumbnails import PRIMARY, Thumbnail, write_thumbnails
+from pipeline.media.thumbnails import PRIMARY, write_thumbnails
 
 LONGEST_PIXEL: Final = 4.0  # a pixel aspect ratio beyond this is a mistake
 HAIR: Final = 1e-6  # by which a product of fractions may miss a whole number

@@ -6,13 +6,15 @@ from typing import Final
 from models.db.connection import Connection
 from models.errors import Rejected
 from models.jobs import claims, poison, targets
-from models.jobs.claims import Claimed, Verdict
+from models.jobs.claims import Claimed
+from models.jobs.endings import Advanced, Deduplicated, Ending, Postponed
 from models.media import files
 from models.media.files import StoredFile
 from pipeline.engine.context import Context
-from pipeline.engine.runner import Finish, Postpone, Step
+from pipeline.engine.runner import Finish
 
 TURN_SECONDS: Final = 0.5  # between looks whether another job of the same entity has ended
+STORED: Final = Advanced(Deduplicated("stored"))
 
 
 async def deduplicate(_: Context, claimed: Claimed, __: Path) -> Finish:
@@ -21,26 +23,26 @@ async def deduplicate(_: Context, claimed: Claimed, __: Path) -> Finish:
     Jobs of one entity pass one at a time and before they claim a content, so none that owns a content waits.
     """
 
-    async def finish(connection: Connection) -> Step:
+    async def finish(connection: Connection) -> Ending:
         if await claims.entity_is_busy(connection, claimed):
-            return Postpone(TURN_SECONDS)
+            return Postponed(TURN_SECONDS)
         sha256, size = claimed.sha256 or "", claimed.file_size or 0
         if await files.claim_content(connection, sha256, claimed.source_reference, size, claimed.owner):
             await poison.refuse_known(connection, sha256)  # found out while we waited
-            return Verdict("stored")
+            return STORED
         first = await files.find(connection, sha256)
         if first is not None and first.job_id == claimed.job_id:
-            return Verdict("stored")  # ours since an earlier attempt
+            return STORED  # ours since an earlier attempt
         if first is None or not first.stored:
-            return Postpone()  # the first of them is still being proved; it wakes us when that is settled
+            return Postponed()  # the first of them is still being proved; it wakes us when that is settled
         return await _duplicate(connection, claimed, first)
 
     return finish
 
 
-async def _duplicate(connection: Connection, claimed: Claimed, first: StoredFile) -> Verdict:
+async def _duplicate(connection: Connection, claimed: Claimed, first: StoredFile) -> Advanced:
     of = await targets.duplicate_of(connection, first)
     if claimed.on_duplicate == "reject":
         where = " (in the trash)" if of.deleted else ""
         raise Rejected("DUPLICATE", f"the same file is stored already, with {of.entity_type} {of.entity_id}{where}")
-    return Verdict("stored" if claimed.on_duplicate == "keep" else "duplicate", of)
+    return Advanced(Deduplicated("stored" if claimed.on_duplicate == "keep" else "duplicate", of))

@@ -8,6 +8,7 @@ from models.db.connection import Connection
 from models.errors import Fault
 from models.housekeeping import schedule
 from models.jobs.claims import Claimed
+from models.jobs.endings import Ending, Succeeded
 from pipeline.engine.context import Context
 from pipeline.engine.runner import Finish
 from pipeline.tasks.expiry import finished_jobs, idempotency_keys
@@ -40,11 +41,12 @@ async def housekeeping(context: Context, claimed: Claimed, _: Path) -> Finish:
         raise Fault("INTERNAL", f"this worker knows no task '{run.task}'")
     more = await TASKS[run.task](run)
 
-    async def finish(connection: Connection) -> None:
+    async def finish(connection: Connection) -> Ending:
         await schedule.note(connection, claimed.job_id, run.counts)
         if more:
             await schedule.again(connection, run.task)
         if run.task in AUDITED and any(run.counts.values()):
             await schedule.report(connection, run.actor, claimed.entity_id, run.counts)
+        return Succeeded()
 
     return finish

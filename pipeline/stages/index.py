@@ -7,6 +7,7 @@ from models.db.connection import Connection
 from models.errors import Fault
 from models.jobs import targets
 from models.jobs.claims import Claimed
+from models.jobs.endings import Ending, Succeeded
 from models.media import files, thumbnails
 from models.media.files import StoredFile
 from models.search import documents
@@ -20,7 +21,7 @@ async def index(context: Context, claimed: Claimed, _: Path) -> Finish:
     file = await _file(context, claimed)
     made = await place(context, claimed, file)
 
-    async def finish(connection: Connection) -> None:
+    async def finish(connection: Connection) -> Ending:
         await targets.attach(connection, claimed, file, claimed.found)
         if made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
@@ -28,6 +29,7 @@ async def index(context: Context, claimed: Claimed, _: Path) -> Finish:
             await files.keep(connection, file)
         await files.displace(connection, claimed.owner, file.sha256)
         await documents.index(connection, claimed.entity_type, [claimed.entity_id])
+        return Succeeded()
 
     return finish
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from models import db
 from models.errors import JobError, Rejected
 from models.jobs import poison
-from models.jobs.claims import Claimed, Found
+from models.jobs.claims import Claimed
+from models.jobs.endings import Advanced, Probed
 from models.media import uploads
 from models.media.types import Media, accepted, size_limit
 from models.media.wording import too_large, unsupported
@@ -16,7 +17,7 @@ from pipeline.media.hashing import HashingWriter
 from pipeline.stages.download import fetch
 
 
-async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
+async def ingest(context: Context, claimed: Claimed, folder: Path) -> Advanced:
     """Learn the SHA-256, size and media of the job's source."""
     path, written, etag = await fetch(context, claimed, folder)
     if written.size == 0:
@@ -32,7 +33,7 @@ async def ingest(context: Context, claimed: Claimed, folder: Path) -> Found:
             await poison.refuse_known(connection, written.hexdigest())
         media = await context.sandbox.inspect(path, name=claimed.source_reference.rpartition("/")[2])
         check(media, written.size, claimed)
-    return Found(written.hexdigest(), written.size, media, etag)
+    return Advanced(Probed(written.hexdigest(), written.size, media, etag))
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from models.db.connection import Connection
 from models.errors import Fault
 from models.jobs import claims
 from models.jobs.claims import Claimed
+from models.jobs.endings import Advanced, Ending, Postponed, Succeeded
 from models.media import files, thumbnails
 from models.media.files import StoredFile
 from models.media.thumbnails import NewThumbnail
 from models.search import documents
 from pipeline.engine.context import Context
-from pipeline.engine.runner import Finish, Postpone, Step
+from pipeline.engine.runner import Finish
 from pipeline.stages.deduplicate import TURN_SECONDS
 from pipeline.stages.download import stored
 from pipeline.stages.placement import place
@@ -36,9 +37,10 @@ async def render_again(context: Context, claimed: Claimed, folder: Path) -> Fini
         old = await files.pictured(connection, claimed.entity_type, claimed.entity_id, claimed.created_at)
     made = [(file.sha256, await _render(context, file, folder)) for file in old]
 
-    async def finish(connection: Connection) -> None:
+    async def finish(connection: Connection) -> Ending:
         for sha256, pictures in made:
             await files.rendered(connection, sha256, pictures)
+        return Advanced()
 
     return finish
 
@@ -50,7 +52,7 @@ async def _render(context: Context, file: StoredFile, folder: Path) -> list[NewT
     return await store(context, file.sha256, rendered)
 
 
-async def show_again(context: Context, claimed: Claimed, _: Path) -> Finish | Postpone:
+async def show_again(context: Context, claimed: Claimed, _: Path) -> Finish | Ending:
     """Put the pictures in the entity's places, in turn with its ingests: those see that this job is running.
 
     What lies there may be a mixture, so it does not give up while the storage is unavailable.
@@ -61,7 +63,7 @@ async def show_again(context: Context, claimed: Claimed, _: Path) -> Finish | Po
         if fault.code != "STORAGE_UNAVAILABLE" or datetime.now(UTC) - claimed.created_at > PATIENCE:
             raise
         log.warning("pictures not put back yet", error=fault.message)
-        return Postpone(AWAY_SECONDS)
+        return Postponed(AWAY_SECONDS)
 
 
 async def _show_again(context: Context, claimed: Claimed) -> Finish:
@@ -70,12 +72,12 @@ async def _show_again(context: Context, claimed: Claimed) -> Finish:
         file = await files.shown(connection, claimed.entity_type, claimed.entity_id)
     made = await place(context, claimed, file) if file and not busy else []
 
-    async def finish(connection: Connection) -> Step:
+    async def finish(connection: Connection) -> Ending:
         if busy:
-            return Postpone(TURN_SECONDS)
+            return Postponed(TURN_SECONDS)
         if file and made:
             await thumbnails.replace(connection, claimed.entity_type, claimed.entity_id, file.sha256, made)
             await documents.index(connection, claimed.entity_type, [claimed.entity_id])
-        return None
+        return Succeeded()
 
     return finish

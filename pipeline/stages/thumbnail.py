@@ -6,24 +6,26 @@ from pathlib import Path
 from models import db
 from models.db.connection import Connection
 from models.jobs.claims import Claimed
+from models.jobs.endings import Advanced, Ending
 from models.media import files, thumbnails
 from models.media.thumbnails import NewThumbnail
 from pipeline.engine.context import Context
 from pipeline.engine.runner import Finish
-from pipeline.media.thumbnails import Thumbnail
+from pipeline.media.protocol import Thumbnail
 from pipeline.stages.download import local
 
 
-async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish | None:
+async def thumbnail(context: Context, claimed: Claimed, folder: Path) -> Finish | Ending:
     """Store three pictures under the content's own name, where no other content's overwrite them."""
     async with db.borrow(context.pool) as connection:
         file = await files.find(connection, claimed.sha256 or "")
     if file and file.stored:
-        return None
+        return Advanced()
     made = await _render(context, claimed, folder)
 
-    async def finish(connection: Connection) -> None:
+    async def finish(connection: Connection) -> Ending:
         await files.settle(connection, claimed.sha256 or "", claimed.job_id, made)
+        return Advanced()
 
     return finish
 

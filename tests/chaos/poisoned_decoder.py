@@ -3,7 +3,8 @@
 import ctypes
 from pathlib import Path
 
-from pipeline.media.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import main, perform
+from pipeline.media.protocol import Done, Inspect, Task
 
 POISON = b"POISON"
 

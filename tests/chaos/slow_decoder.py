@@ -4,7 +4,8 @@ import re
 import time
 from pathlib import Path
 
-from pipeline.media.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import main, perform
+from pipeline.media.protocol import Done, Inspect, Task
 
 SLOW = re.compile(rb"SLOW(\d+)$")
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-from pipeline.media.thumbnails import Thumbnail
+from pipeline.media.protocol import Thumbnail
 
 
 class Cell:

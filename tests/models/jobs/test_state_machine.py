@@ -17,9 +17,11 @@ from models import db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Fault, Rejected
-from models.jobs import claims, dispatch, pauses, transitions
-from models.jobs.claims import MAX_ATTEMPTS, Claimed, Found, Holder
+from models.jobs import claims, dispatch, expired_leases, pauses, transitions
+from models.jobs.claims import Claimed, Holder
+from models.jobs.endings import Advanced, Failed, Postponed, Probed, Succeeded, end
 from models.jobs.pauses import NewPause
+from models.jobs.predicates import MAX_ATTEMPTS
 from models.jobs.types import STAGES, NewJob, Stage
 from models.media.types import Media
 from tests.stack import own_database
@@ -28,7 +30,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 WHO: Final = Actor("tester", "request")
 WORKERS: Final = [Holder(f"worker-{number}", 30.0) for number in range(3)]
-FOUND: Final = Found("0" * 64, 1, Media(mime_type="image/jpeg", kind="image"), "etag")
+FOUND: Final = Probed("0" * 64, 1, Media(mime_type="image/jpeg", kind="image"), "etag")
 LATER: Final = st.sampled_from([0, 0, 3600])  # seconds
 NAMES: Final = ["interactive", "batch", "backfill", *STAGES]  # what can be paused
 ENDS: Final = {"succeeded", "failed", "cancelled"}
@@ -131,7 +133,7 @@ class JobMachine(RuleBasedStateMachine):
     def failed_while_it_was_cancelled(self, ours: Claimed) -> None:
         before = next(row for row in self._rows(JOBS) if row["job_id"] == str(ours.job_id))
         failed, cancelled = self._at_once(
-            lambda to: claims.fail(to, ours, Rejected("CORRUPT_FILE", "it is torn")),
+            lambda to: end(to, ours, Failed(Rejected("CORRUPT_FILE", "it is torn")), WORKERS[0]),
             lambda to: transitions.cancel_all(to, WHO, [ours.job_id]),
         )
         assert not (failed and cancelled)
@@ -141,29 +143,29 @@ class JobMachine(RuleBasedStateMachine):
     def ended_well(self, ours: Claimed, worker: Holder) -> Any:
         place = STAGES.index(ours.stage) + 1
         if place == len(STAGES):
-            self._counts(ours, lambda to: claims.succeed(to, ours))
+            self._counts(ours, lambda to: end(to, ours, Succeeded(), worker))
             return multiple()
         learnt = FOUND if ours.stage == "ingest" else None
         waits = bool({STAGES[place], ours.priority} & self._paused)
-        following = self._counts(ours, lambda to: claims.advance(to, ours, STAGES[place], worker, learnt))
-        assert following is None or (following.attempts == 0) is waits
-        return multiple() if following is None or waits else following
+        ended = self._counts(ours, lambda to: end(to, ours, Advanced(learnt), worker))
+        assert ended is None or (ended.following is None) is waits
+        return multiple() if ended is None or ended.following is None else ended.following
 
     @rule(ours=held)
     def refused_the_file(self, ours: Claimed) -> None:
-        self._counts(ours, lambda to: claims.fail(to, ours, Rejected("CORRUPT_FILE", "it is torn")))
+        self._counts(ours, lambda to: end(to, ours, Failed(Rejected("CORRUPT_FILE", "it is torn")), WORKERS[0]))
 
     @rule(ours=held, later=LATER)
     def failed_at_it(self, ours: Claimed, later: int) -> None:
         error = Fault("TIMEOUT", "it took too long")
         if ours.attempts >= MAX_ATTEMPTS:
-            self._counts(ours, lambda to: claims.fail(to, ours, error))
+            self._counts(ours, lambda to: end(to, ours, Failed(error), WORKERS[0]))
         else:
-            self._counts(ours, lambda to: claims.retry_later(to, ours, error, later))
+            self._counts(ours, lambda to: end(to, ours, Failed(error, later), WORKERS[0]))
 
     @rule(ours=held, later=LATER)
     def put_off(self, ours: Claimed, later: int) -> None:
-        self._counts(ours, lambda to: claims.postpone(to, ours, later))
+        self._counts(ours, lambda to: end(to, ours, Postponed(later), WORKERS[0]))
 
     @rule(ours=held, worker=st.sampled_from(WORKERS))
     def renewed(self, ours: Claimed, worker: Holder) -> None:
@@ -177,7 +179,7 @@ class JobMachine(RuleBasedStateMachine):
             "update ingest_jobs set lease_expires_at = '-infinity' where job_id = %s and lease_expires_at is not null"
         )
         self._do(lambda to: db.execute(to, expire, [job["job_id"]]))
-        self._do(dispatch.give_back_expired)
+        self._do(expired_leases.give_back)
 
     @rule()
     def reminded(self) -> None:

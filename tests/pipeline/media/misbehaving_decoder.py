@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from models.media.types import Media
-from pipeline.media.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import main, perform
+from pipeline.media.protocol import Done, Inspect, Task
 
 
 def spin() -> None:

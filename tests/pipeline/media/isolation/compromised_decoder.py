@@ -21,7 +21,8 @@ import psycopg
 
 from models import dev_issuer
 from models.media.types import Media
-from pipeline.media.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import main, perform
+from pipeline.media.protocol import Done, Inspect, Task
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 WORKER = os.getppid()

@@ -15,9 +15,9 @@ from models import dev_issuer, kernel
 from models.errors import Fault
 from models.kernel import Walls
 from pipeline.media.inspect import inspect
+from pipeline.media.protocol import Thumbnail
 from pipeline.media.render import render
 from pipeline.media.sandbox import Sandbox
-from pipeline.media.thumbnails import Thumbnail
 from tests import media
 from tests.pipeline.media.isolation.compromised_decoder import DEEDS, NEEDS
 from tests.stack import Stack
