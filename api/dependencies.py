@@ -9,16 +9,16 @@ from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
-from api import preconditions
-from api.envelope import REQUEST_ID
-from api.transaction import Unit
-from models.changes import Actor
-from models.database import Connection
+from api.http.envelope import REQUEST_ID
+from api.http.if_match import wanted
+from api.middleware.transaction import Unit
+from models.db.connection import Connection
+from models.db.paging import LONGEST_CURSOR, PageQuery
+from models.db.preconditions import Wanted
+from models.db.recording import Actor
 from models.errors import Forbidden
-from models.paging import LONGEST_CURSOR, PageQuery
+from models.media.s3 import Storage
 from models.settings import Settings
-from models.storage import Storage
-from models.versions import Wanted
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -42,7 +42,7 @@ Expected = NamedDependency[SkipValidation[Wanted | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
 _TAG: Final = '(W/)?"[0-9]{1,9}"'
-_TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``preconditions``
+_TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``api.http.if_match``
 
 
 async def database(request: AnyRequest) -> Connection:
@@ -128,7 +128,7 @@ def expected(
     """
     if if_match is None:
         return None
-    return preconditions.wanted(",".join(request.headers.getall("if-match")))
+    return wanted(",".join(request.headers.getall("if-match")))
 
 
 PROVIDERS: Final = {

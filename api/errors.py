@@ -11,12 +11,12 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.types import ExceptionHandlersMap, Message
 from psycopg_pool import PoolTimeout
 
-from api.answers import Answer
-from api.envelope import ErrorBody, ErrorEntry, failure
-from api.options import allow
-from api.requests import sent_name
-from api.transaction import Replay
-from api.validation import CODE, WrongFields, entry
+from api.http.envelope import ErrorBody, ErrorEntry, failure
+from api.http.json_response import Answer
+from api.http.validation import CODE, WrongFields, entry
+from api.middleware.admission import sent_name
+from api.middleware.options import allow
+from api.middleware.transaction import Replay
 from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, RequestTimeout, Unauthorized, Unavailable
 
 log = structlog.get_logger()

@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import database
-from models.database import Connection
-from models.jobs import Stage
-from models.lanes import LANES
+from models import db
+from models.db.connection import Connection
+from models.jobs.priorities import LANES
+from models.jobs.types import Stage
 
 SCRAPES: Final = 4  # of a second that find out anew; a flood of them is told what the last one found
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -97,7 +97,7 @@ async def truth(connection: Connection) -> Truth:
           (select coalesce(jsonb_agg(jsonb_build_array(name, label, seconds)), '[]') from
              (select name, label, sum(seconds) as seconds from ingest_histograms group by name, label) as summed)
     """
-    found = await database.row(connection, Truth, query)
+    found = await db.row(connection, Truth, query)
     assert found is not None  # noqa: S101
     return found
 

@@ -5,8 +5,8 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from ops import ports
-from ops.children import Child, Program
+from ops.stack import ports
+from ops.stack.processes import Child, Program
 
 # Debian's command changes to a user of its own; this is what it starts.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -6,14 +6,14 @@ from typing import Any, Final, get_args
 
 from litestar import Litestar
 
-from api.envelope import ErrorBody
+from api.http.envelope import ErrorBody
 from api.openapi import headers, parameters
+from api.openapi.error_responses import REFUSALS, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
 from api.openapi.operations import Operation, operations
-from api.openapi.refusals import REFUSALS, refusals
 from api.openapi.schemas import REF, Schema, schemas
-from models.jobs import Status
+from models.jobs.types import Status
 
 ABOUT: Final = """
 Every answer is JSON with `data` or `errors`, and `metadata` that holds the request's id. An error names the field that

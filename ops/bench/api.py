@@ -16,12 +16,12 @@ from typing import Final
 
 import msgspec
 
-from models import issuer
+from models import dev_issuer
 from ops.bench import express, rows
 from ops.bench.load import CONNECTIONS, Order, Tally
 from ops.bench.system import on, system
-from ops.children import Child
-from ops.system import System
+from ops.stack.processes import Child
+from ops.stack.system import System
 
 CLIPS: Final = 10_000
 ROUNDS: Final = 5
@@ -173,7 +173,7 @@ def main() -> None:
         servers(made, own) as both,
     ):
         rows.load(made.environ["MIGRATION_DATABASE_URL"], CLIPS)
-        token = issuer.sign(made.home, role="editor", subject="bench")
+        token = dev_issuer.sign(made.home, role="editor", subject="bench")
         print(f"{CLIPS:,} clips, {CONNECTIONS} connections, {ROUNDS} turns of {seconds:.0f} s each")
         for question in questions(token):
             report(question, measure(question, both, seconds, others))

@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from models import integrity as findings
-from models.database import Connection
+from models.db.connection import Connection
 from models.errors import Fault, Invalid, Rejected, Unavailable
-from models.integrity import FindingKind, Unproved
-from models.media import MB
-from models.references import parse
-from pipeline.run import Run
-from pipeline.turns import Turns
+from models.housekeeping import integrity as findings
+from models.housekeeping.integrity import FindingKind, Unproved
+from models.media.references import parse
+from models.media.types import MB
+from pipeline.engine.exclusive import Turns
+from pipeline.tasks.run import Run
 
 log = structlog.get_logger()
 LONGEST_SECONDS: Final = 1800.0  # that one object may take, however slow the walk is: less than a stage may

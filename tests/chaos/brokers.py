@@ -13,7 +13,7 @@ from uuid import uuid4
 import pika
 import redis
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.rabbitmq import RabbitMQ
 
 QUEUE: Final = "episodes:pipeline"  # in Redis

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from msgspec import Struct
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos.ledger import Verdict
 from tests.chaos.world import World
 from tests.rabbitmq import SERVER, RabbitMQ

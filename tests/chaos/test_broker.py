@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos.brokers import Broker, Rabbit, Redis, forgeries, message
 from tests.chaos.conftest import ON_RABBITMQ, QUICK, Dealer, MakeBroker, world_of
 from tests.chaos.proxy import Hold

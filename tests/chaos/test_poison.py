@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from ops.children import Child
+from ops.stack.processes import Child
 from tests import work
 from tests.chaos.conftest import Dealer
 from tests.chaos.poisoned_decoder import POISON

@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from ops import ports
-from ops.children import Child
+from ops.stack import ports
+from ops.stack.processes import Child
 from tests import work
 from tests.chaos import proxy
 from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, QUICK, Dealer

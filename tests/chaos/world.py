@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ops.children import Child
+from ops.stack.processes import Child
 from tests import media, work
 from tests.chaos import ledger
 from tests.chaos.ledger import Sent, Verdict

@@ -15,9 +15,9 @@ import httpx2
 import pytest
 import redis
 
-from models import search_documents
-from models.database import Connection
-from ops import ports
+from models.db.connection import Connection
+from models.search.documents import index
+from ops.stack import ports
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, SHOW, create
@@ -230,11 +230,11 @@ async def test_what_is_restored_while_it_is_taken_out_of_the_index_stays_in(conn
 
     async def take_out() -> None:
         async with slow.transaction():
-            await search_documents.index(slow, "clip", [gone, busy])
+            await index(slow, "clip", [gone, busy])
 
     async def restore() -> None:
         await quick.execute("update clips set deleted_at = null where clip_id = %s", [gone])
-        await search_documents.index(quick, "clip", [gone])
+        await index(quick, "clip", [gone])
 
     async with holder.transaction():
         await holder.execute("select from clips where clip_id = %s for update", [busy])

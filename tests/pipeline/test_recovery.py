@@ -12,8 +12,8 @@ import httpx2
 import pytest
 import redis
 
-from ops.children import Child
-from ops.stack import Plan
+from ops.stack.__main__ import Plan
+from ops.stack.processes import Child
 from tests import media
 from tests.chaos.world import decoders_of
 from tests.eventually import eventually

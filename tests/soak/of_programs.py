@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx2
 
-from ops.children import Child
+from ops.stack.processes import Child
 from tests.chaos.world import decoders_of, kill
 from tests.eventually import eventually
 from tests.resources import CLIP
