@@ -34,8 +34,8 @@ def _usage() -> None:
         declare
             used uuid[];
         begin
-            execute format('select array(select %I from %I where episode_id = $1)', tg_argv[1], 'episode_' || tg_argv[0])
-                into used using new.episode_id;
+            execute format('select array(select %I from %I where episode_id = $1)',
+                           tg_argv[1], 'episode_' || tg_argv[0]) into used using new.episode_id;
             perform count_usage(tg_argv[0], tg_argv[1], used);
             return null;
         end $$;
@@ -201,10 +201,10 @@ HOLDERS = (
 # Where they may say it in passing.
 MENTIONS = (
     *((table, "metadata") for table in TABLES),
-    *((table, "description") for table in TABLES if table not in ("scripts", "guests")),
     *(("outfits", column) for column in ("top", "bottom", "shoes", "accessories")),
     ("components", "config"),
     ("guests", "social_links"),
+    *((table, "description") for table in TABLES if table not in ("scripts", "guests")),
     ("episodes", "script_text"),
     ("scripts", "content"),
     ("scripts", "change_notes"),

@@ -13,12 +13,13 @@ from msgspec import Struct, convert, json
 
 from models import db
 from models.db.connection import Connection
+from models.entities import EntityType, Role
 from models.errors import JobError
 from models.jobs.pauses import PAUSED
 from models.jobs.types import DuplicateOf, Kind, OnDuplicate, Outcome, Priority, Stage
 from models.media import files
 from models.media.files import Owner
-from models.media.types import EntityType, Media, Role
+from models.media.types import Media
 
 MAX_ATTEMPTS: Final = 3
 RETRY_PAUSES: Final = (2.0, 15.0)  # seconds before the second and the third attempt, each jittered by half

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-from models.media.types import Kind
+from models.entities import Kind
 
 TO_JPEG: Final = "Export it as JPEG or PNG."
 FROM_A_PHONE: Final = "Export it as JPEG; an iPhone takes JPEG with Settings → Camera → Formats → Most Compatible."

@@ -16,9 +16,10 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from models.entities import Kind
 from models.errors import ErrorCode, Fault, Rejected
 from models.kernel import Walls
-from models.media.types import Kind, Media
+from models.media.types import Media
 from models.settings import Cage
 from pipeline.media.decode_errors import too_much_memory
 from pipeline.media.file_types import head_of, media_type

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.media.types import Kind
+from models.entities import Kind
 from pipeline.media.audio import audio_thumbnails
 from pipeline.media.file_types import head_of, media_type
 from pipeline.media.thumbnails import Thumbnail, thumbnails

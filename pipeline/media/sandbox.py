@@ -19,9 +19,10 @@ import msgspec
 import structlog
 
 from models.build import PROJECT
+from models.entities import MB, Kind
 from models.errors import Broken, Fault, JobError, Rejected
 from models.kernel import Walls
-from models.media.types import MB, Kind, Media
+from models.media.types import Media
 from models.settings import Cage
 from pipeline.media.decoder import Answer, Done, Failed, Inspect, Limits, Ready, Refused, Render, Task
 from pipeline.media.fair_semaphore import Places

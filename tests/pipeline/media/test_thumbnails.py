@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from models.entities import Kind
 from models.errors import Rejected
-from models.media.types import Kind
 from pipeline.media.render import render
 from pipeline.media.thumbnails import PRIMARY, cover, crop, thumbnails
 from tests import media
