@@ -94,8 +94,8 @@ def _catalog() -> None:
             known text;
         begin
             select string_agg(quote_literal(name), ', ') into known from (
-                select found[1] from pg_constraint,
-                    regexp_matches(pg_get_constraintdef(oid), '''(\\w+)''', 'g') as found
+                select parts[1] from pg_constraint,
+                    regexp_matches(pg_get_constraintdef(oid), '''(\\w+)''', 'g') as quoted (parts)
                 where conrelid = 'ingest_jobs'::regclass and conname = 'ingest_jobs_entity_type_check'
                 union select entity_type
             ) as names (name);
