@@ -13,8 +13,8 @@ from api.auth.authorize import Authenticator
 from api.dependencies import PROVIDERS, one_by_one
 from api.http import request_body
 from api.http.headers import Protection
-from api.http.json_response import Answer
-from api.ingest.bulk import DeskController
+from api.http.json_response import JsonResponse
+from api.ingest.bulk import BulkController
 from api.ingest.jobs import IngestController
 from api.ingest.multipart import MultipartController
 from api.ingest.uploads import UploadController
@@ -47,7 +47,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     UploadController,
     MultipartController,
     IngestController,
-    DeskController,
+    BulkController,
     SearchController,
     AuditController,
     HousekeepingController,
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> Litestar:
         dependencies=PROVIDERS,
         request_class=Plain,
         before_request=admit,
-        response_class=Answer,
+        response_class=JsonResponse,
         exception_handlers=errors.HANDLERS,
         lifespan=[_running],
         state=State(

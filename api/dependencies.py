@@ -10,11 +10,11 @@ from litestar.routes import HTTPRoute
 from msgspec import Struct
 
 from api.http.envelope import REQUEST_ID
-from api.http.if_match import wanted
-from api.middleware.transaction import Unit
+from api.http.if_match import expected_versions
+from api.middleware.transaction import RequestTransaction
 from models.db.connection import Connection
 from models.db.paging import LONGEST_CURSOR, PageQuery
-from models.db.preconditions import Wanted
+from models.db.preconditions import ExpectedVersions
 from models.db.recording import Actor
 from models.errors import Forbidden
 from models.media.s3 import Storage
@@ -38,7 +38,7 @@ Files = NamedDependency[SkipValidation[Storage]]
 Config = NamedDependency[SkipValidation[Settings]]
 Paging = NamedDependency[SkipValidation[PageQuery]]
 History = NamedDependency[SkipValidation[Past]]
-Expected = NamedDependency[SkipValidation[Wanted | None]]
+Expected = NamedDependency[SkipValidation[ExpectedVersions | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
 _TAG: Final = '(W/)?"[0-9]{1,9}"'
@@ -51,8 +51,8 @@ async def database(request: AnyRequest) -> Connection:
     A route that writes by one statement says so with ``single_statement=True``: that saves it a ``begin`` and a
     ``commit``.
     """
-    unit: Unit = request.scope["state"]["unit"]
-    return await unit.connection(single="single_statement" in request.route_handler.opt)
+    transaction: RequestTransaction = request.scope["state"]["transaction"]
+    return await transaction.connection(single="single_statement" in request.route_handler.opt)
 
 
 def actor(request: AnyRequest) -> Actor:
@@ -120,7 +120,7 @@ def expected(
             schema_extra={"pattern": _TAGS},
         ),
     ] = None,
-) -> Wanted | None:
+) -> ExpectedVersions | None:
     """The versions that the caller is content with, or None where it says nothing of them.
 
     Raises:
@@ -128,7 +128,7 @@ def expected(
     """
     if if_match is None:
         return None
-    return wanted(",".join(request.headers.getall("if-match")))
+    return expected_versions(",".join(request.headers.getall("if-match")))
 
 
 PROVIDERS: Final = {

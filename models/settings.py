@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
     streams_per_caller: Count = 32
     streams_total: Count = 400
-    ingest_share: Count = 20_000
+    max_open_jobs_per_caller: Count = 20_000
     trusted_proxies: Count = 0
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def on_rabbitmq(self) -> bool:
-        """Whether RabbitMQ carries the hints."""
+        """Whether RabbitMQ carries the messages."""
         return self.broker.startswith("amqp")
 
     @property

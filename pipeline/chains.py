@@ -11,7 +11,7 @@ import structlog
 from dramatiq import Broker
 
 from models import db
-from models.jobs.dispatch import Hint
+from models.jobs.dispatch import Message
 from models.jobs.types import Stage
 from pipeline.engine import runner
 from pipeline.engine.context import Context
@@ -61,24 +61,24 @@ class Chain:
             for place, name in enumerate(STAGES)
         }
 
-    async def hint(self, due: Sequence[Hint]) -> None:
+    async def message(self, due: Sequence[Message]) -> None:
         """Tell the workers what is due; where that fails, the dispatcher will tell them again, in some seconds."""
         if due:
             await asyncio.to_thread(self._send, due)
 
-    def _send(self, due: Sequence[Hint]) -> None:
+    def _send(self, due: Sequence[Message]) -> None:
         try:
-            for hint in due:
-                self._actors[hint.stage].send(str(hint.job_id))
+            for message in due:
+                self._actors[message.stage].send(str(message.job_id))
         except Exception as error:
-            log.warning("hint not sent", error=str(error), job_id=str(hint.job_id))
+            log.warning("message not sent", error=str(error), job_id=str(message.job_id))
 
     def _runner(self, name: Stage) -> Callable[[str], object]:
         async def run(job_id: str) -> None:
             try:
                 known = UUID(job_id)
             except (ValueError, AttributeError, TypeError):
-                log.warning("a hint without a job id")
+                log.warning("a message without a job id")
                 return
             try:
                 await runner.run(self._context(), self._chains, name, known)

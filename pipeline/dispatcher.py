@@ -1,8 +1,8 @@
-"""The dispatcher: due work becomes hints in the broker, expired leases are given back, changes reach the search,
+"""The dispatcher: due work becomes messages in the broker, expired leases are given back, changes reach the search,
 housekeeping is posted when its time has come.
 
 Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
-of hints, so it may be flushed, full or gone without loss: a hint that nobody takes is sent again.
+of messages, so it may be flushed, full or gone without loss: a message that nobody takes is sent again.
 """
 
 if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
@@ -28,7 +28,7 @@ from models.db.connection import Pool
 from models.errors import Unavailable
 from models.housekeeping import schedule
 from models.jobs import dispatch
-from models.jobs.priorities import WINDOW
+from models.jobs.priorities import MAX_MESSAGES
 from models.search import documents, reindex
 from models.settings import Settings
 from pipeline.chains import Chain
@@ -94,7 +94,7 @@ class Dispatcher:
         """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
         async with db.transaction(self._pool) as connection:
             due = await dispatch.due(connection)
-        await self._chain.hint(due.hints)
+        await self._chain.message(due.messages)
         await self._wait(BUSY_SECONDS if due.full else POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
@@ -116,13 +116,13 @@ class Dispatcher:
         await asyncio.sleep(POLL_SECONDS)
 
     async def _remind(self) -> None:
-        """Send hints again that nobody took, unless they pile up: then it is the workers that are missing."""
-        if await asyncio.to_thread(waiting, self._broker) >= 2 * WINDOW:
+        """Send messages again that nobody took, unless they pile up: then it is the workers that are missing."""
+        if await asyncio.to_thread(waiting, self._broker) >= 2 * MAX_MESSAGES:
             return
         async with db.transaction(self._pool) as connection:
-            lost = await dispatch.forget_lost_hints(connection, WINDOW)
+            lost = await dispatch.release_lost_messages(connection, MAX_MESSAGES)
         if lost:
-            logger.info("hints sent again", number=lost)
+            logger.info("messages sent again", number=lost)
             self._woken.set()
 
     async def _index(self) -> None:
@@ -136,7 +136,7 @@ class Dispatcher:
         """Write all of it again, or check it, where somebody asked for that, beside what changes meanwhile."""
         started = time.monotonic()
         async with db.transaction(self._pool) as connection:
-            step = await reindex.step(connection, self._slice, gentle=False)
+            step = await reindex.next_batch(connection, self._slice, gentle=False)
         for drift in step.drift if step and step.purpose == "check" else ():
             metrics.SEARCH_DRIFT.labels(drift.kind).inc()
         if step:

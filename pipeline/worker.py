@@ -27,8 +27,8 @@ from pipeline.engine.runner import Chains
 from pipeline.media.isolation import cage
 
 logger = structlog.get_logger()
-POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
-SPARE = 2  # hints at hand beside those at work; the others wait where any worker may take them
+POLL_MILLISECONDS = 100  # an idle worker sees a message this soon
+SPARE = 2  # messages at hand beside those at work; the others wait where any worker may take them
 GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop; its supervisor waits longer
 END_SECONDS = 7.0  # whatever does not come to its end, the process does
 
@@ -57,7 +57,7 @@ class Services(Middleware):
         return code
 
     def before_worker_boot(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
-        """Start all that stages need before the first hint is fetched; what begins from then on ends in good order."""
+        """Start all that stages need before the first message is fetched; all that begins later ends in good order."""
         with process.starting():
             asyncio.run_coroutine_threadsafe(self._open(), _loop()).result()
         termination.on_stop(lambda: self._stops.put(0))

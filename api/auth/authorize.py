@@ -37,7 +37,9 @@ ADMIN_ENDINGS: Final = (
     "/audit",
     "/audit/verify",
 )
-ADMIN_AREAS: Final = tuple(f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/lanes", "housekeeping", "integrity"))
+ADMIN_AREAS: Final = tuple(
+    f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/priorities", "housekeeping", "integrity")
+)
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 from litestar import Response
 from msgspec import UNSET, Struct, UnsetType, field
 
-from api.http.json_response import Answer
+from api.http.json_response import JsonResponse
 from models.db.paging import Page
 from models.db.table import Entity
 
@@ -95,12 +95,12 @@ def page_of(page: Page[T]) -> Listing[T]:
 
 def entity(row: Row) -> Response[Data[Row]]:
     """A row and the tag of its version."""
-    return Answer(Data(row), headers={"ETag": etag(row)})
+    return JsonResponse(Data(row), headers={"ETag": etag(row)})
 
 
 def created(row: Row, location: str) -> Response[Data[Row]]:
     """A new row, and where it lives."""
-    return Answer(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
+    return JsonResponse(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
 
 
 def restored(row: Row, still_deleted: dict[str, int]) -> Response[Restored[Row]]:
@@ -116,4 +116,6 @@ def etag(row: Entity) -> str:
 
 def failure(status: int, entries: Sequence[ErrorEntry], headers: dict[str, str] | None = None) -> Response[ErrorBody]:
     """An error answer."""
-    return Answer(ErrorBody(list(entries)), status_code=status, headers=headers or {}, media_type="application/json")
+    return JsonResponse(
+        ErrorBody(list(entries)), status_code=status, headers=headers or {}, media_type="application/json"
+    )

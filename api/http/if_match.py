@@ -4,23 +4,25 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from models.db.preconditions import Wanted
+from models.db.preconditions import ExpectedVersions
 from models.errors import Invalid
 
 _ELEMENT: Final = re.compile(r'[ \t]*(?P<tag>(?P<weak>W/)?"(?P<text>[!#-~\x80-\xff]*)")?[ \t]*(?:,|\Z)')
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
-def wanted(if_match: str) -> Wanted:
+def expected_versions(if_match: str) -> ExpectedVersions:
     """The versions that a header names. A weak tag names none, nor do one that is not ours and an empty list.
 
     Raises:
         Invalid: naming If-Match, where it is no list of tags.
     """
     if if_match.strip() == "*":
-        return Wanted(None)
+        return ExpectedVersions(None)
     tags = _tags(if_match)
-    return Wanted(tuple(int(tag["text"]) for tag in tags if not tag["weak"] and _VERSION.fullmatch(tag["text"])))
+    return ExpectedVersions(
+        tuple(int(tag["text"]) for tag in tags if not tag["weak"] and _VERSION.fullmatch(tag["text"]))
+    )
 
 
 def _tags(text: str) -> Iterator[re.Match[str]]:

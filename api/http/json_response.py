@@ -17,7 +17,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 _NO_CONTENT: Final = 204
 
 
-class Answer(Response[T]):
+class JsonResponse(Response[T]):
     """A struct, or JSON that is there already as bytes, with its status and headers."""
 
     def to_asgi_response(

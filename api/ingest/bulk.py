@@ -17,17 +17,17 @@ from models.errors import ErrorCode
 from models.jobs import bulk, ledger, pauses, priorities, reprocessing
 from models.jobs.bulk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
 from models.jobs.pauses import NewPause, Pause
-from models.jobs.priorities import Bound, Lane
+from models.jobs.priorities import ConcurrencyLimit, PriorityState
 from models.jobs.reprocessing import Reprocessed, ReprocessFilter
-from models.jobs.types import Attempt, JobFilter, Kind, Priority, Stage, Status
+from models.jobs.types import Attempt, JobFilter, JobKind, Priority, Stage, Status
 
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
-Wanted = NamedDependency[SkipValidation[JobFilter]]
+Filter = NamedDependency[SkipValidation[JobFilter]]
 
 
-def wanted_jobs(
-    kind: FromQuery[Kind | None] = None,
+def job_filter(
+    kind: FromQuery[JobKind | None] = None,
     status: FromQuery[Status | None] = None,
     stage: FromQuery[Stage | None] = None,
     error_code: FromQuery[ErrorCode | None] = None,
@@ -44,7 +44,7 @@ def wanted_jobs(
     return JobFilter(kind, status, stage, error_code, entity_type, entity_id, batch_id, *times)
 
 
-WANTED: Final = {"wanted": Provide(wanted_jobs, sync_to_thread=False)}
+FILTER: Final = {"filter_": Provide(job_filter, sync_to_thread=False)}
 
 
 class Retry(Struct, forbid_unknown_fields=True):
@@ -65,16 +65,16 @@ class Reprocess(Struct, forbid_unknown_fields=True):
     filter: ReprocessFilter
 
 
-class DeskController(Controller):
+class BulkController(Controller):
     """What is done to many jobs, and what is known of those that fail."""
 
     path = "/api/v1/ingest"
     tags = ("ingest",)
-    dependencies = WANTED
+    dependencies = FILTER
 
     @get("/stats", summary="Count jobs, and failures in five ways")
-    async def count_jobs(self, db: Db, wanted: Wanted) -> Data[Stats]:
-        return Data(await bulk.stats(db, wanted))
+    async def count_jobs(self, db: Db, filter_: Filter) -> Data[Stats]:
+        return Data(await bulk.stats(db, filter_))
 
     @get("/{job_id:str}/attempts", summary="List every start of every stage of a job")
     async def list_attempts(self, db: Db, job_id: Id) -> Data[list[Attempt]]:
@@ -96,18 +96,20 @@ class DeskController(Controller):
     async def list_pauses(self, db: Db) -> Data[list[Pause]]:
         return Data(await pauses.read_all(db))
 
-    @post("/pauses", status_code=200, summary="Hold back a lane or a stage for a while")
+    @post("/pauses", status_code=200, summary="Hold back a priority or a stage for a while")
     async def pause(self, db: Db, who: Who, data: JSONBody[NewPause]) -> Data[Pause]:
         return Data(await pauses.pause(db, who, data))
 
-    @delete("/pauses/{paused:str}", summary="Let a lane or a stage go on")
+    @delete("/pauses/{paused:str}", summary="Let a priority or a stage go on")
     async def resume(self, db: Db, who: Who, paused: FromPath[Priority | Stage]) -> None:
         await pauses.resume(db, who, paused)
 
-    @get("/lanes", summary="List the lanes and what they have under way")
-    async def list_lanes(self, db: Db) -> Data[list[Lane]]:
+    @get("/priorities", summary="List the priorities and what they have under way")
+    async def list_priorities(self, db: Db) -> Data[list[PriorityState]]:
         return Data(await priorities.read_all(db))
 
-    @put("/lanes/{lane:str}", summary="Bound how many jobs of a lane run at once")
-    async def bound_lane(self, db: Db, who: Who, lane: FromPath[Priority], data: JSONBody[Bound]) -> Data[Lane]:
-        return Data(await priorities.bound(db, who, lane, data))
+    @put("/priorities/{priority:str}", summary="Bound how many jobs of a priority run at once")
+    async def limit_priority(
+        self, db: Db, who: Who, priority: FromPath[Priority], data: JSONBody[ConcurrencyLimit]
+    ) -> Data[PriorityState]:
+        return Data(await priorities.limit(db, who, priority, data))

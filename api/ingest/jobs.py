@@ -13,11 +13,11 @@ from msgspec import Meta, Struct, convert
 from api.dependencies import Config, Db, Files, Who
 from api.http import request_body
 from api.http.envelope import Data, ErrorEntry, Listing, page_of
-from api.http.json_response import Answer
+from api.http.json_response import JsonResponse
 from api.http.parameters import Id
 from api.http.validation import value_errors
 from api.ingest import events
-from api.ingest.bulk import WANTED, Wanted
+from api.ingest.bulk import FILTER, Filter
 from models.db.connection import Connection, Pool, borrow, value
 from models.db.paging import LONGEST_CURSOR
 from models.errors import Invalid
@@ -56,24 +56,24 @@ class IngestController(Controller):
 
     path = "/api/v1/ingest"
     tags = ("ingest",)
-    dependencies = WANTED
+    dependencies = FILTER
 
     @post("/", status_code=202, summary="Ingest a file")
     async def create_job(
         self, db: Db, who: Who, files: Files, config: Config, data: JSONBody[NewJob]
     ) -> Response[Data[Job]]:
-        await transitions.check_share(db, who.subject, 1, config.ingest_share)
+        await transitions.check_open_jobs(db, who.subject, 1, config.max_open_jobs_per_caller)
         (wrong,) = await _judge(db, files, [data])
         if wrong:
             raise Invalid(wrong.message, field=wrong.field)
         (job_id,) = await transitions.enqueue(db, who, [data])
-        return Answer(Data(await ledger.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
+        return JsonResponse(Data(await ledger.read(db, job_id)), headers={"Location": f"{self.path}/{job_id}"})
 
     @post("/batch", status_code=202, summary="Ingest many files", request_max_body_size=request_body.LARGE)
     async def create_batch(
         self, db: Db, who: Who, files: Files, config: Config, data: JSONBody[NewBatch]
     ) -> Data[Batch]:
-        await transitions.check_share(db, who.subject, len(data.jobs), config.ingest_share)
+        await transitions.check_open_jobs(db, who.subject, len(data.jobs), config.max_open_jobs_per_caller)
         read = [_read(item) for item in data.jobs]
         wanted = [item for item in read if isinstance(item, NewJob)]
         judged = iter(await _judge(db, files, wanted))
@@ -88,11 +88,11 @@ class IngestController(Controller):
     async def list_jobs(
         self,
         db: Db,
-        wanted: Wanted,
+        filter_: Filter,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR)] = None,
     ) -> Listing[Job]:
-        return page_of(await ledger.page(db, wanted, limit, cursor))
+        return page_of(await ledger.page(db, filter_, limit, cursor))
 
     @get("/{job_id:str}", summary="Read a job")
     async def read_job(self, db: Db, job_id: Id) -> Data[Job]:

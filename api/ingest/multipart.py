@@ -143,7 +143,7 @@ class MultipartController(Controller):
         except Rejected:
             raise _no_upload() from None
         async with borrow(request.app.state.pool) as db:
-            await uploads.forget(db, upload.file_reference)
+            await uploads.withdraw(db, upload.file_reference)
 
 
 async def _begun(request: AnyRequest, files: Storage, upload_id: str, reference: str) -> Announced:

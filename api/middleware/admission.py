@@ -60,7 +60,7 @@ async def admit(request: AnyRequest) -> None:
     await count_caller(request)
     await _check(request)
     if request.method == "POST":
-        await request.scope["state"]["unit"].once(request, request.scope["auth"].subject)
+        await request.scope["state"]["transaction"].once(request, request.scope["auth"].subject)
 
 
 async def _check(request: AnyRequest) -> None:

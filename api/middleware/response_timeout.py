@@ -42,7 +42,7 @@ class Departure:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send, self._patience, self._large, self._failed)
+        answer = _Response(scope, send, self._patience, self._large, self._failed)
         try:
             await self._app(scope, receive, answer)
         finally:
@@ -73,7 +73,7 @@ class _Large:
         self._callers += Counter()  # forgets who has none
 
 
-class _Answer:
+class _Response:
     """One answer while it is sent."""
 
     def __init__(self, scope: Scope, send: Send, patience: float, large: _Large, failed: Failed) -> None:

@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from models import db
 from models.db import idempotency, presigned
 from models.db.connection import Connection, Pool
-from models.db.idempotency import Answer
+from models.db.idempotency import StoredResponse
 from models.db.presigned import Wish
 from models.errors import Invalid
 from models.media.s3 import Storage
@@ -30,12 +30,12 @@ _KEPT_HEADERS: Final = frozenset({"etag", "location", "content-type"})
 class Replay(Exception):
     """The request's Idempotency-Key has its answer already."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: StoredResponse) -> None:
         super().__init__("replayed")
         self.answer = answer
 
 
-class Unit:
+class RequestTransaction:
     """The database of one request."""
 
     def __init__(self, pool: Pool, *, writes: bool) -> None:
@@ -81,7 +81,7 @@ class Unit:
             raise Replay(answer)
         self._key, self._made = (caller, key), presigned.watch()
 
-    async def end(self, answer: Answer) -> None:
+    async def end(self, answer: StoredResponse) -> None:
         """Commit a success with its key, roll back anything else, give the connection back."""
         connection, self._connection = self._connection, None
         if connection is None:
@@ -91,7 +91,7 @@ class Unit:
         finally:
             await self._pool.putconn(connection)
 
-    async def _finish(self, connection: Connection, answer: Answer) -> None:
+    async def _finish(self, connection: Connection, answer: StoredResponse) -> None:
         if self._transaction is None:
             return
         if answer.status >= 400:  # noqa: PLR2004
@@ -130,20 +130,20 @@ class Transactions:
             await self._write(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
-        unit = scope.setdefault("state", {})["unit"] = Unit(self._pool, writes=False)
+        transaction = scope.setdefault("state", {})["transaction"] = RequestTransaction(self._pool, writes=False)
 
         async def release(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await unit.end(Answer(200, {}, b""))
+                await transaction.end(StoredResponse(200, {}, b""))
             await send(message)
 
         try:
             await self._app(scope, receive, release)
         finally:
-            await unit.end(Answer(200, {}, b""))
+            await transaction.end(StoredResponse(200, {}, b""))
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
-        unit = scope.setdefault("state", {})["unit"] = Unit(self._pool, writes=True)
+        transaction = scope.setdefault("state", {})["transaction"] = RequestTransaction(self._pool, writes=True)
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
@@ -152,19 +152,19 @@ class Transactions:
         try:
             await self._app(scope, receive, hold)
             if held:  # else nobody is left to answer: it is rolled back
-                await unit.end(_answer(held))
+                await transaction.end(_answer(held))
         except Exception as error:
             held = self._failed(error)
         finally:  # also where the request is cancelled: what has not ended is rolled back
             with suppress(psycopg.Error):  # the connection may be what failed
-                await unit.end(Answer(500, {}, b""))
+                await transaction.end(StoredResponse(500, {}, b""))
         for message in held:
             await send(message)
 
 
-def _answer(held: list[Message]) -> Answer:
+def _answer(held: list[Message]) -> StoredResponse:
     start: Any = held[0]
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     kept = {name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
     body = b"".join(message.get("body", b"") for message in held[1:])  # type: ignore[misc]  # only body messages follow
-    return Answer(start["status"], kept, body)
+    return StoredResponse(start["status"], kept, body)

@@ -9,7 +9,7 @@ from litestar import Litestar
 
 from api.http.envelope import ErrorBody
 from api.openapi import headers, parameters
-from api.openapi.error_responses import REFUSALS, refusals
+from api.openapi.error_responses import ERROR_RESPONSES, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
 from api.openapi.operations import Operation, operations
@@ -74,7 +74,7 @@ def document(app: Litestar) -> Schema:
     made["components"] = {
         "schemas": components,
         "headers": headers.HEADERS,
-        "responses": {refusal.name: writer.refusal(status) for status, refusal in REFUSALS.items()},
+        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()},
         "securitySchemes": SCHEMES,
     }
     return made
@@ -110,7 +110,7 @@ class _Writer:
 
     def refusal(self, status: int) -> Schema:
         """The answer to what is refused, in every route."""
-        refusal = REFUSALS[status]
+        refusal = ERROR_RESPONSES[status]
         schema = {"allOf": [self._named[ErrorBody], _with_code(refusal.code)]}
         shown = {"errors": [refusal.entry], "metadata": example(self._components["Metadata"], self._components)}
         content = {"application/json": {"schema": schema, "example": shown}}
@@ -171,7 +171,7 @@ def _security(one: Operation) -> list[dict[str, list[str]]]:
 
 
 def _refused(status: int) -> Schema:
-    return {"$ref": f"#/components/responses/{REFUSALS[status].name}"}
+    return {"$ref": f"#/components/responses/{ERROR_RESPONSES[status].name}"}
 
 
 def _with_code(code: str) -> Schema:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from api.openapi.operations import Operation
 
 
-class Refusal(NamedTuple):
+class ErrorResponse(NamedTuple):
     """An error answer: the one code it has, an example of an entry, the headers it always has."""
 
     name: str
@@ -17,12 +17,12 @@ class Refusal(NamedTuple):
 
 def _refusal(
     name: str, code: str, description: str, message: str, field: str = "", headers: tuple[str, ...] = ()
-) -> Refusal:
+) -> ErrorResponse:
     entry = {"code": code, "message": message} | ({"field": field} if field else {})
-    return Refusal(name, code, description, entry, headers)
+    return ErrorResponse(name, code, description, entry, headers)
 
 
-REFUSALS: Final[dict[int, Refusal]] = {
+ERROR_RESPONSES: Final[dict[int, ErrorResponse]] = {
     400: _refusal(
         "Invalid",
         "VALIDATION_ERROR",

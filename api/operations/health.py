@@ -20,7 +20,7 @@ from models.db import schema
 from models.db.connection import Pool
 from models.db.schema import SchemaError
 from models.errors import Problem, Unauthorized
-from models.metrics import Truth
+from models.metrics import JobStatistics
 from models.recent import Recent
 from models.settings import Settings
 
@@ -107,10 +107,10 @@ class Probes:
     async def _metrics(self) -> bytes:
         return metrics.exposition(await self._truth())
 
-    async def _truth(self) -> Truth | None:
+    async def _truth(self) -> JobStatistics | None:
         try:
             async with db.borrow(self._state.health) as connection:
-                return await metrics.truth(connection)
+                return await metrics.statistics(connection)
         except (Problem, psycopg.Error):
             return None
 

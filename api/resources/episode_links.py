@@ -5,7 +5,7 @@ from typing import TypeVar
 from litestar import Controller, Response
 
 from api.http.envelope import Data
-from api.http.json_response import Answer
+from api.http.json_response import JsonResponse
 from models.catalog.link_table import Link
 
 L = TypeVar("L", bound=Link)
@@ -21,4 +21,4 @@ class LinkController(Controller):
 def linked(put: tuple[L, bool]) -> Response[Data[L]]:
     """A link, with 201 where it is new."""
     link, new = put
-    return Answer(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})
+    return JsonResponse(Data(link), status_code=201 if new else 200, headers={"ETag": f'"{link.version}"'})

@@ -16,7 +16,7 @@ from models.media import references
 from models.media.s3 import Storage
 from models.search import query, reindex
 from models.search.query import Hit, SearchQuery
-from models.search.reindex import Walk
+from models.search.reindex import ReindexJob
 
 
 class Found(Struct):
@@ -79,21 +79,21 @@ class SearchController(Controller):
         return SearchListing([_found(files, hit) for hit in results.hits], metadata)
 
     @post("/reindex", status_code=202, summary="Write every document again that is not as it should be")
-    async def reindex(self, db: Db) -> Data[Walk]:
+    async def reindex(self, db: Db) -> Data[ReindexJob]:
         return Data(await reindex.begin(db, "reindex", repairing=True))
 
     @get("/reindex", summary="How far has the reindex come?")
-    async def reindexing(self, db: Db) -> Data[Walk | None]:
+    async def reindexing(self, db: Db) -> Data[ReindexJob | None]:
         return Data(await reindex.last(db, "reindex"))
 
     @post("/check", status_code=202, summary="Compare every document with what it should say")
     async def check(
         self, db: Db, repair: Annotated[bool, QueryParameter(description="Put right what is wrong.")] = False
-    ) -> Data[Walk]:
+    ) -> Data[ReindexJob]:
         return Data(await reindex.begin(db, "check", repairing=repair))
 
     @get("/check", summary="What has the check found?")
-    async def checking(self, db: Db) -> Data[Walk | None]:
+    async def checking(self, db: Db) -> Data[ReindexJob | None]:
         return Data(await reindex.last(db, "check"))
 
 

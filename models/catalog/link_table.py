@@ -19,7 +19,7 @@ from models.db.connection import Connection
 from models.db.fields import Note, Place
 from models.db.page_sizes import fits, size_of, told
 from models.db.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
-from models.db.preconditions import Wanted
+from models.db.preconditions import ExpectedVersions
 from models.db.recording import Actor
 from models.db.table import Table
 from models.errors import NotFound, PreconditionFailed
@@ -116,32 +116,34 @@ class LinkTable(Generic[L, New, OfEpisode, OfThing]):
         self._of_thing: Final = _List(name, of_thing, EPISODES, things.key)
 
     async def put(
-        self, connection: Connection, actor: Actor, pair: Pair, new: New, wanted: Wanted | None = None
+        self, connection: Connection, actor: Actor, pair: Pair, new: New, expected: ExpectedVersions | None = None
     ) -> tuple[L, bool]:
         """Link the two, or replace what their link says; the link, and whether it is new.
 
         Raises:
             NotFound: where either side is missing or deleted.
-            PreconditionFailed: where the link is at none of the ``wanted`` versions.
+            PreconditionFailed: where the link is at none of the ``expected`` versions.
         """
         before = await self._held(connection, pair)
-        self._check(before, wanted)
+        self._check(before, expected)
         params = structs.asdict(new) | actor.params() | pair._asdict()
         link = await db.row(connection, self.link, self._texts.put, params)
         assert link is not None, "an upsert returns its row"  # noqa: S101
         return link, before is None
 
-    async def remove(self, connection: Connection, actor: Actor, pair: Pair, wanted: Wanted | None = None) -> None:
+    async def remove(
+        self, connection: Connection, actor: Actor, pair: Pair, expected: ExpectedVersions | None = None
+    ) -> None:
         """Take the link away.
 
         Raises:
             NotFound: where there is no link, or either side is missing or deleted.
-            PreconditionFailed: where the link is at none of the ``wanted`` versions.
+            PreconditionFailed: where the link is at none of the ``expected`` versions.
         """
         before = await self._held(connection, pair)
         if before is None:
             raise NotFound(f"this {self.things.noun} is not linked to this episode")
-        self._check(before, wanted)
+        self._check(before, expected)
         await db.execute(connection, self._texts.remove, actor.params() | pair._asdict())
 
     async def page_of_episode(self, connection: Connection, episode_id: UUID, window: Window) -> Page[OfEpisode]:
@@ -173,8 +175,8 @@ class LinkTable(Generic[L, New, OfEpisode, OfThing]):
             raise NotFound(f"there is no {self.things.noun} {pair.thing_id}")
         return await db.row(connection, self.link, self._texts.read, params)
 
-    def _check(self, link: L | None, wanted: Wanted | None) -> None:
-        if wanted is None or wanted.fits(link.version if link else None):
+    def _check(self, link: L | None, expected: ExpectedVersions | None) -> None:
+        if expected is None or expected.fits(link.version if link else None):
             return
         state = f"it is at version {link.version} now" if link else "there is none"
         raise PreconditionFailed(f"somebody changed this link: {state}")

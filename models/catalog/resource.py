@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from models.db.fields import LONG
 from models.db.table import Table
-from models.entities import EntityName, Kind, Role
+from models.entities import EntityName, MediaKind, Role
 
-IMAGE: Final[frozenset[Kind]] = frozenset({"image"})
-VIDEO: Final[frozenset[Kind]] = frozenset({"video"})
-DOCUMENT: Final[frozenset[Kind]] = frozenset({"document"})
-MOVING: Final[frozenset[Kind]] = frozenset({"image", "video"})
-RECORDED: Final[frozenset[Kind]] = frozenset({"image", "video", "audio"})
+IMAGE: Final[frozenset[MediaKind]] = frozenset({"image"})
+VIDEO: Final[frozenset[MediaKind]] = frozenset({"video"})
+DOCUMENT: Final[frozenset[MediaKind]] = frozenset({"document"})
+MOVING: Final[frozenset[MediaKind]] = frozenset({"image", "video"})
+RECORDED: Final[frozenset[MediaKind]] = frozenset({"image", "video", "audio"})
 
 
 class File(Struct, frozen=True):
@@ -23,7 +23,7 @@ class File(Struct, frozen=True):
     """
 
     column: str
-    kinds: frozenset[Kind] = IMAGE
+    kinds: frozenset[MediaKind] = IMAGE
     facts: Mapping[str, str] = {}
 
 
@@ -71,7 +71,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     patch: type[Struct] | None
     search: Searched
     files: Mapping[Role, File] = {}
-    largest: Mapping[Kind, int] = {}
+    largest: Mapping[MediaKind, int] = {}
     lends: Mapping[str, Role] = {}
     parent: EntityName | None = None
     part: bool = False

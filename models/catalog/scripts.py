@@ -18,7 +18,7 @@ from models.catalog.episodes import EPISODES
 from models.catalog.resource import Resource, Searched
 from models.db.connection import Connection
 from models.db.fields import Json, Note, Reference, Title
-from models.db.preconditions import Wanted
+from models.db.preconditions import ExpectedVersions
 from models.db.recording import Actor
 from models.db.table import Entity, Table
 from models.errors import Conflict, Invalid, NotFound
@@ -118,8 +118,8 @@ async def add(connection: Connection, actor: Actor, episode_id: UUID, new: NewSc
     return await SCRIPTS.create(connection, actor, numbered)
 
 
-async def activate(connection: Connection, actor: Actor, script_id: UUID, wanted: Wanted | None) -> Script:
-    """Make this version the active one of its episode. ``wanted`` is about versions of its row.
+async def activate(connection: Connection, actor: Actor, script_id: UUID, expected: ExpectedVersions | None) -> Script:
+    """Make this version the active one of its episode. ``expected`` is about versions of its row.
 
     Raises:
         NotFound, PreconditionFailed
@@ -130,11 +130,11 @@ async def activate(connection: Connection, actor: Actor, script_id: UUID, wanted
     if not script.is_active:
         await _deactivate(connection, actor, episode_id)
     activity = _Activity(UNSET if script.is_active else True)
-    return await SCRIPTS.patch(connection, actor, script_id, activity, wanted)
+    return await SCRIPTS.patch(connection, actor, script_id, activity, expected)
 
 
 async def delete(
-    connection: Connection, actor: Actor, script_id: UUID, reason: str | None, wanted: Wanted | None
+    connection: Connection, actor: Actor, script_id: UUID, reason: str | None, expected: ExpectedVersions | None
 ) -> None:
     """Put a version in the trash; it is not the active one any more, and its number stays taken.
 
@@ -142,7 +142,7 @@ async def delete(
         NotFound, PreconditionFailed
     """
     await _take_turns(connection, (await SCRIPTS.read(connection, script_id)).episode_id)
-    script = await SCRIPTS.patch(connection, actor, script_id, _Activity(UNSET), wanted)
+    script = await SCRIPTS.patch(connection, actor, script_id, _Activity(UNSET), expected)
     if script.is_active:
         await SCRIPTS.patch(connection, actor, script_id, _Activity(False))
     await SCRIPTS.delete(connection, actor, script_id, reason)

@@ -8,7 +8,7 @@ from models.db.presigned import Place
 from models.errors import Conflict
 
 
-class Answer(msgspec.Struct):
+class StoredResponse(msgspec.Struct):
     """A status, its headers and its body, as they were sent; but for the URLs that had ``presigned`` places in it."""
 
     status: int
@@ -25,7 +25,7 @@ class _Kept(msgspec.Struct):
     presigned: list[Place] | None
 
 
-async def reserve(connection: Connection, caller: str, key: str, request_hash: bytes) -> Answer | None:
+async def reserve(connection: Connection, caller: str, key: str, request_hash: bytes) -> StoredResponse | None:
     """Take the key for this transaction, or get the answer it already has.
 
     A second request with the same key waits here until the first has committed or rolled back.
@@ -47,10 +47,10 @@ async def reserve(connection: Connection, caller: str, key: str, request_hash: b
     if kept is None or kept.request_hash != request_hash:
         raise Conflict("this Idempotency-Key was used for another request")
     places = msgspec.convert(kept.presigned or [], list[Place])
-    return Answer(kept.status or 200, kept.headers or {}, kept.body or b"", places)
+    return StoredResponse(kept.status or 200, kept.headers or {}, kept.body or b"", places)
 
 
-async def keep(connection: Connection, caller: str, key: str, answer: Answer) -> None:
+async def keep(connection: Connection, caller: str, key: str, answer: StoredResponse) -> None:
     """Store the answer beside its effects, in the same transaction."""
     query = """
         update idempotency_keys set status = %s, headers = %s::jsonb, body = %s, presigned = %s::jsonb
@@ -60,7 +60,7 @@ async def keep(connection: Connection, caller: str, key: str, answer: Answer) ->
     await db.execute(connection, query, [answer.status, headers, answer.body, places, caller, key])
 
 
-async def forget_old(connection: Connection, limit: int = 500) -> int:
+async def expire(connection: Connection, limit: int = 500) -> int:
     """Remove the oldest answers that nobody is promised any more; how many.
 
     An hour more than the promise, so that none goes between a request's look for its key and its reading of it.

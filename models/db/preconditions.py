@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Wanted(Struct, frozen=True):
+class ExpectedVersions(Struct, frozen=True):
     """One of these versions; None for any, as long as there is one."""
 
     versions: tuple[int, ...] | None
@@ -13,6 +13,6 @@ class Wanted(Struct, frozen=True):
         return version is not None and (self.versions is None or version in self.versions)
 
 
-def listed(wanted: Wanted | None) -> list[int] | None:
+def listed(expected: ExpectedVersions | None) -> list[int] | None:
     """The versions as a query takes them; null for any."""
-    return None if wanted is None or wanted.versions is None else list(wanted.versions)
+    return None if expected is None or expected.versions is None else list(expected.versions)

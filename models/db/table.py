@@ -21,7 +21,7 @@ from models.db.counts import Count, Totals
 from models.db.fields import LONG
 from models.db.page_sizes import size_of
 from models.db.paging import COUNT_LIMIT, KINDS, Page, PageQuery, decode_cursor, encode_cursor, sort_of
-from models.db.preconditions import Wanted, listed
+from models.db.preconditions import ExpectedVersions, listed
 from models.db.queries import Queries
 from models.db.recording import Actor
 from models.errors import Conflict, NotFound, PreconditionFailed, Unavailable
@@ -141,9 +141,14 @@ class Table(Generic[Row]):
         return self._cut(rows, held, query, column, count.total)
 
     async def patch(
-        self, connection: Connection, actor: Actor, key: UUID, patch: msgspec.Struct, wanted: Wanted | None = None
+        self,
+        connection: Connection,
+        actor: Actor,
+        key: UUID,
+        patch: msgspec.Struct,
+        expected: ExpectedVersions | None = None,
     ) -> Row:
-        """Change what ``patch`` sets, of one of the ``wanted`` versions where the caller says which.
+        """Change what ``patch`` sets, of one of the ``expected`` versions where the caller says which.
 
         Raises:
             NotFound, PreconditionFailed
@@ -151,12 +156,17 @@ class Table(Generic[Row]):
         """
         names = _names(patch)
         if not names:
-            return self._seen(await self.read(connection, key), wanted)
+            return self._seen(await self.read(connection, key), expected)
         params = actor.params() | {"sent": _json(patch), "key": key}
-        return await self._changed(connection, self._queries.update(names), params, wanted)
+        return await self._changed(connection, self._queries.update(names), params, expected)
 
     async def delete(
-        self, connection: Connection, actor: Actor, key: UUID, reason: str | None, wanted: Wanted | None = None
+        self,
+        connection: Connection,
+        actor: Actor,
+        key: UUID,
+        reason: str | None,
+        expected: ExpectedVersions | None = None,
     ) -> None:
         """Put the row in the trash.
 
@@ -164,30 +174,32 @@ class Table(Generic[Row]):
             NotFound, PreconditionFailed
         """
         params = actor.params() | {"key": key, "reason": reason}
-        await self._changed(connection, self._queries.delete(), params, wanted)
+        await self._changed(connection, self._queries.delete(), params, expected)
 
     async def _changed(
-        self, connection: Connection, query: bytes, params: Mapping[str, Any], wanted: Wanted | None
+        self, connection: Connection, query: bytes, params: Mapping[str, Any], expected: ExpectedVersions | None
     ) -> Row:
         """What a write makes of a living row; where it finds none, the row says why, unless that has just changed."""
         for _ in range(ATTEMPTS):
-            changed = await self._alone(connection, query, {**params, "versions": listed(wanted)})
+            changed = await self._alone(connection, query, {**params, "versions": listed(expected)})
             if changed is not None:
                 return changed
-            self._seen(await self.read(connection, params["key"]), wanted)
+            self._seen(await self.read(connection, params["key"]), expected)
         raise Unavailable(f"others are changing this {self.noun} at the same time; try again")
 
-    async def restore(self, connection: Connection, actor: Actor, key: UUID, wanted: Wanted | None = None) -> Row:
+    async def restore(
+        self, connection: Connection, actor: Actor, key: UUID, expected: ExpectedVersions | None = None
+    ) -> Row:
         """Take the row out of the trash.
 
         Raises:
             NotFound: where there never was such a row.
             Conflict: where it is not deleted, or a living row took its place: it is named.
         """
-        params = actor.params() | {"key": key, "versions": listed(wanted)}
+        params = actor.params() | {"key": key, "versions": listed(expected)}
         restored = await self._alone(connection, self._queries.restore(), params)
         if restored is None:
-            self._seen(await self.read(connection, key, include_deleted=True), wanted)
+            self._seen(await self.read(connection, key, include_deleted=True), expected)
             raise Conflict(f"this {self.noun} is not deleted")
         return restored
 
@@ -204,8 +216,8 @@ class Table(Generic[Row]):
     def _adapted(self, name: str, value: Any) -> Any:
         return Jsonb(value) if name in self.documents and value is not None else value
 
-    def _seen(self, current: Row, wanted: Wanted | None) -> Row:
-        if wanted and not wanted.fits(current.version):
+    def _seen(self, current: Row, expected: ExpectedVersions | None) -> Row:
+        if expected and not expected.fits(current.version):
             raise PreconditionFailed(f"somebody changed this {self.noun}: it is at version {current.version} now")
         return current
 

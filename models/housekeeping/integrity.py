@@ -18,7 +18,7 @@ from models.catalog.references import HELD
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
-FindingKind = Literal["rot", "loss"]
+FindingKind = Literal["corrupt", "missing"]
 Sort = Literal["file", "picture", "place", "copy"]
 LIST: Final = "findings"  # the list whose cursors these are
 SORT: Final = "-found_at"  # of a list; ids are as old as their rows
@@ -41,7 +41,7 @@ class Unproved(Struct):
 
 
 class Finding(Struct):
-    """An object that was not what it should be: ``rot`` where it has another hash, ``loss`` where it is gone.
+    """An object that was not what it should be: ``corrupt`` where it has another hash, ``missing`` where it is gone.
 
     ``resolved_at`` is null while it is so; the entity is the one that shows it, of a content the one that brought it.
     ``sha256`` is the hash that it should have, where one is known.
@@ -77,8 +77,8 @@ async def summary(connection: Connection, days: int) -> Integrity:
     """How the stored files are."""
     query = """
         select count(*), count(*) filter (where coalesce(verified_at, stored_at) < now() - make_interval(days => %s)),
-               (select count(*) from integrity_findings where resolved_at is null and kind = 'rot'),
-               (select count(*) from integrity_findings where resolved_at is null and kind = 'loss'),
+               (select count(*) from integrity_findings where resolved_at is null and kind = 'corrupt'),
+               (select count(*) from integrity_findings where resolved_at is null and kind = 'missing'),
                min(coalesce(verified_at, stored_at))
         from files where stored_at is not null
     """

@@ -18,7 +18,7 @@ from models.catalog import CATALOG
 from models.catalog.references import HELD, default_role
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
-from models.search.words import forget, words_of
+from models.search.words import delete, words_of
 
 SLICE: Final = 100  # rows of one transaction
 
@@ -76,7 +76,7 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
     failed = await db.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
     await db.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
     if words:
-        await forget(connection, words)
+        await delete(connection, words)
     return Purged(len(ids), failed)
 
 

@@ -16,7 +16,7 @@ from models.db.connection import Connection
 from models.entities import EntityType, Role
 from models.errors import JobError
 from models.jobs.pauses import PAUSED
-from models.jobs.types import DuplicateOf, Kind, OnDuplicate, Outcome, Priority, Stage
+from models.jobs.types import DuplicateOf, JobKind, OnDuplicate, Outcome, Priority, Stage
 from models.media import files
 from models.media.files import Owner
 from models.media.types import Media
@@ -31,7 +31,7 @@ class Claimed(Struct):
     """A stage that is ours as long as the fence stands."""
 
     job_id: UUID
-    kind: Kind
+    kind: JobKind
     stage: Stage
     priority: Priority
     fence: int
@@ -97,11 +97,11 @@ _SUSPECT: Final = f"""
 
 
 async def pass_on(connection: Connection, job_id: UUID) -> None:
-    """Let a hint that cannot be followed here count no more, so that another is sent at once, for any process."""
+    """Let a message that cannot be followed here count no more, so that another is sent at once, for any process."""
     query = """
         with free as (
-            update ingest_jobs set hinted_at = null
-            where job_id = %s and lease_expires_at is null and hinted_at <= clock_timestamp()
+            update ingest_jobs set dispatched_at = null
+            where job_id = %s and lease_expires_at is null and dispatched_at <= clock_timestamp()
         )
         select pg_notify('jobs', '')
     """
@@ -111,25 +111,25 @@ async def pass_on(connection: Connection, job_id: UUID) -> None:
 async def reserve(connection: Connection, job_id: UUID, stage: Stage) -> bool:
     """Whether a stage that is due has to run with nothing beside it in its process, and nobody waits for that yet.
 
-    It is this process's for some seconds then, hinted at in the future: nobody is hinted at it meanwhile.
+    It is this process's for some seconds then, dispatched in the future: nobody is dispatched it meanwhile.
     """
     return await db.execute(connection, _RESERVE, {"job_id": job_id, "stage": stage, "secs": RESERVED_SECONDS}) == 1
 
 
 _RESERVE: Final = f"""
-    update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %(secs)s)
+    update ingest_jobs set dispatched_at = clock_timestamp() + make_interval(secs => %(secs)s)
     where job_id = %(job_id)s and stage = %(stage)s and status in ('queued', 'running')
       and lease_expires_at is null and run_at <= clock_timestamp()
-      and hinted_at <= clock_timestamp() and {_SUSPECT}
-      and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
+      and dispatched_at <= clock_timestamp() and {_SUSPECT}
+      and not {PAUSED.format(priority="ingest_jobs.priority", stage="ingest_jobs.stage")}
 """.encode()  # noqa: S608
 
 
 async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
     """Reserve a stage for longer; False once it is claimed, or was not reserved in time."""
     query = """
-        update ingest_jobs set hinted_at = clock_timestamp() + make_interval(secs => %s)
-        where job_id = %s and lease_expires_at is null and hinted_at > clock_timestamp()
+        update ingest_jobs set dispatched_at = clock_timestamp() + make_interval(secs => %s)
+        where job_id = %s and lease_expires_at is null and dispatched_at > clock_timestamp()
     """
     return await db.execute(connection, query, [RESERVED_SECONDS, job_id]) == 1
 
@@ -139,15 +139,15 @@ async def claim(
 ) -> list[Claimed]:
     """Take those stages that are due and no other transaction holds: count the attempt, raise the fence.
 
-    A suspect is to be had only by who has nothing else at work, and says so. Without a hint that still counts none is
-    to be had: the dispatcher, which keeps the lanes to their bounds, sends a new one.
+    A suspect is to be had only by who has nothing else at work, and says so. Without a message that counts none is
+    to be had: the dispatcher, which keeps the priorities to their bounds, sends a new one.
     """
     params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values())}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
     return await db.rows(connection, Claimed, _CLAIM_ALONE if alone else _CLAIM, params)
 
 
-# That there is a hint is said so that the way to the rows is their key, not the index of hints with all its dead ones;
+# A message is asked for so that the way to the rows is their key, not the index of messages with all its dead ones;
 # whose jobs, so that the plan does not rest on how many they are, and is made once.
 _CLAIMING: Final = f"""
     with due as (
@@ -156,12 +156,12 @@ _CLAIMING: Final = f"""
           and stage = (%(stages)s::text[])[array_position(%(jobs)s::uuid[], job_id)]
           and status in ('queued', 'running')
           and lease_expires_at is null and run_at <= clock_timestamp()
-          and coalesce(hinted_at, 'infinity') < 'infinity'
-          and not {PAUSED.format(lane="ingest_jobs.priority", stage="ingest_jobs.stage")}
+          and coalesce(dispatched_at, 'infinity') < 'infinity'
+          and not {PAUSED.format(priority="ingest_jobs.priority", stage="ingest_jobs.stage")}
           {{others}}
     ), claimed as (
         update ingest_jobs as job
-        set status = 'running', fence = fence + 1, attempts = attempts + 1, hinted_at = null,
+        set status = 'running', fence = fence + 1, attempts = attempts + 1, dispatched_at = null,
             started_at = coalesce(started_at, clock_timestamp()), error_code = null, error_message = null,
             lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
         from due where job.job_id = due.job_id
@@ -249,14 +249,14 @@ async def advance(
     None where the job is no longer ours. Where the next stage is paused, it has no attempts: it waits in the queue.
     """
     sets, params = _learnt(learnt)
-    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "lane": claimed.priority}
+    params |= {"job_id": claimed.job_id, "fence": claimed.fence, "stage": following, "priority": claimed.priority}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
     return await db.row(connection, Claimed, _ADVANCE.replace("{sets}", sets).encode(), params)
 
 
 _ADVANCE: Final = f"""
     with pause as materialized (
-        select {PAUSED.format(lane="%(lane)s", stage="%(stage)s")} as holds
+        select {PAUSED.format(priority="%(priority)s", stage="%(stage)s")} as holds
     ), claimed as (
         update ingest_jobs
         set stage = %(stage)s, fence = fence + 1, {{sets}}

@@ -22,7 +22,7 @@ from models.jobs.types import (
     Job,
     JobFailure,
     JobFilter,
-    Kind,
+    JobKind,
     OnDuplicate,
     Outcome,
     Priority,
@@ -67,7 +67,7 @@ _JOB: Final = f"""
 
 class _Row(Struct):
     job_id: UUID
-    kind: Kind
+    kind: JobKind
     batch_id: UUID | None
     entity_type: Subject
     entity_id: UUID
@@ -162,13 +162,13 @@ async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
     return convert(found, list[Attempt])
 
 
-async def page(connection: Connection, wanted: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
+async def page(connection: Connection, filter_: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
     """The newest jobs that match.
 
     Raises:
         Invalid: where the cursor is none of this list.
     """
-    where, params = wanted.conditions()
+    where, params = filter_.conditions()
     count = f"select count(*) from (select from ingest_jobs where {where} limit {COUNT_LIMIT + 1}) as counted"  # noqa: S608
     total = await db.value(connection, count.encode(), params)
     before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None

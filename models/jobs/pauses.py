@@ -1,4 +1,4 @@
-"""Lanes and stages that somebody holds back for a while: what waits there stays queued.
+"""Priorities and stages that somebody holds back for a while: what waits there stays queued.
 
 A running stage ends; the next one is not begun. A pause ends by itself, by the database's clock.
 """
@@ -15,17 +15,17 @@ from models.db.recording import Actor
 from models.errors import Invalid, NotFound
 from models.jobs.types import Priority, Stage
 
-# Lanes and stages have no name in common.
+# Priorities and stages have no name in common.
 PAUSED: Final = """
-    exists (select from ingest_pauses as pause where pause.name in ({lane}, {stage}) and until > clock_timestamp())
+    exists (select from ingest_pauses as pause where pause.name in ({priority}, {stage}) and until > clock_timestamp())
 """
 
 
 class NewPause(Struct, forbid_unknown_fields=True):
-    """Either a lane or a stage, why, and until when: an hour from now if nothing is said."""
+    """Either a priority or a stage, why, and until when: an hour from now if nothing is said."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=1000)]
-    lane: Priority | None = None
+    priority: Priority | None = None
     stage: Stage | None = None
     until: datetime | None = None
 
@@ -34,7 +34,7 @@ class Pause(Struct):
     """What is held back, by whom, why and until when."""
 
     pause_id: UUID
-    lane: Priority | None
+    priority: Priority | None
     stage: Stage | None
     reason: str
     paused_by: str
@@ -49,13 +49,13 @@ _COLUMNS: Final = """
 
 
 async def pause(connection: Connection, actor: Actor, new: NewPause) -> Pause:
-    """Hold back a lane or a stage; one that is held back already gets the new reason and end.
+    """Hold back a priority or a stage; one that is held back already gets the new reason and end.
 
     Raises:
         Invalid: where it is neither or both, or over before it begins.
     """
-    if (new.lane is None) == (new.stage is None):
-        raise Invalid("name either a lane or a stage", field="lane")
+    if (new.priority is None) == (new.stage is None):
+        raise Invalid("name either a priority or a stage", field="priority")
     query = f"""
         with paused as (
             insert into ingest_pauses (name, reason, paused_by, until)
@@ -73,7 +73,7 @@ async def pause(connection: Connection, actor: Actor, new: NewPause) -> Pause:
         )
         select {_COLUMNS} from paused
     """  # noqa: S608
-    sent = {"name": new.lane or new.stage, "reason": new.reason, "until": new.until}
+    sent = {"name": new.priority or new.stage, "reason": new.reason, "until": new.until}
     made = await db.row(connection, Pause, query.encode(), actor.params() | sent)
     if made is None:
         raise Invalid("this time is over already", field="until")
@@ -87,7 +87,7 @@ async def read_all(connection: Connection) -> list[Pause]:
 
 
 async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -> None:
-    """Let a lane or a stage go on at once: hints that were refused meanwhile are sent again.
+    """Let a priority or a stage go on at once: messages that were refused meanwhile are sent again.
 
     Raises:
         NotFound: where it is not paused.
@@ -101,10 +101,10 @@ async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -
                    jsonb_build_object('name', name, 'reason', reason, 'until', until), %(request_id)s
             from resumed
         ), forgotten as (
-            update ingest_jobs set hinted_at = null
+            update ingest_jobs set dispatched_at = null
             where job_id in (select job_id from ingest_jobs, resumed
                              where status in ('queued', 'running') and lease_expires_at is null
-                               and hinted_at is not null and resumed.name in (priority, stage)
+                               and dispatched_at is not null and resumed.name in (priority, stage)
                              order by job_id for update of ingest_jobs skip locked)
         )
         select pg_notify('jobs', '') from resumed

@@ -43,7 +43,7 @@ async def remember(connection: Connection, sha256: str, error: JobError, job_id:
     await db.execute(connection, query, [sha256, error.code, error.message, job_id])
 
 
-async def forget(connection: Connection, job_ids: list[UUID]) -> None:
+async def clear(connection: Connection, job_ids: list[UUID]) -> None:
     """Let the content of these jobs be tried again."""
     query = """
         delete from poisoned_contents where sha256 in (

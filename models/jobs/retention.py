@@ -13,7 +13,7 @@ from models.db.connection import Connection
 SLICE: Final = 1000  # jobs of one transaction
 
 
-async def forget_jobs(connection: Connection, before: datetime) -> int:
+async def expire_jobs(connection: Connection, before: datetime) -> int:
     """Remove a slice of the jobs that ended before that time; how many."""
     query = """
         delete from ingest_jobs where job_id in (

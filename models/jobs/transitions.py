@@ -14,10 +14,10 @@ from models.jobs.ledger import read
 from models.jobs.types import CHAINS, Job, NewJob
 from models.media import files
 
-SHARE_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
+OPEN_JOBS_WAIT_SECONDS: Final = 30  # for who has too many jobs under way
 
 
-async def check_share(connection: Connection, subject: str, number: int, share: int) -> None:
+async def check_open_jobs(connection: Connection, subject: str, number: int, share: int) -> None:
     """Refuse jobs that would give their poster more unfinished ones than ``share``; 0 is any number.
 
     Posts at the same time do not see each other: together they may pass the share by what they bring.
@@ -37,7 +37,9 @@ async def check_share(connection: Connection, subject: str, number: int, share: 
     """
     unfinished = await db.value(connection, query, [subject, share])
     if unfinished + number > share:
-        raise RateLimited(f"{unfinished} of your jobs have not ended, and at most {share} may wait", SHARE_WAIT_SECONDS)
+        raise RateLimited(
+            f"{unfinished} of your jobs have not ended, and at most {share} may wait", OPEN_JOBS_WAIT_SECONDS
+        )
 
 
 async def enqueue(connection: Connection, actor: Actor, new: list[NewJob], batch_id: UUID | None = None) -> list[UUID]:
@@ -83,8 +85,8 @@ async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -
         with changed as (
             update ingest_jobs
             set status = 'queued', stage = {first}, attempts = 0, error_code = null, error_message = null,
-                outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(), hinted_at = null,
-                retried_fence = fence, retried_at = clock_timestamp()
+                outcome = null, duplicate_of = null, finished_at = null, run_at = clock_timestamp(),
+                dispatched_at = null, retried_fence = fence, retried_at = clock_timestamp()
             where job_id = any(%(job_ids)s) and status in ('failed', 'cancelled') and {alone}
             returning job_id, new.status, old.status as was, old.stage, old.error_code
         ), audited as ({audited})
@@ -94,7 +96,7 @@ async def retry_all(connection: Connection, actor: Actor, job_ids: list[UUID]) -
     for name, text in (("{first}", _FIRST), ("{alone}", _ALONE), ("{audited}", _AUDITED)):
         query = query.replace(name, text)
     number: int = await db.value(connection, query.encode(), sent)
-    await poison.forget(connection, job_ids)
+    await poison.clear(connection, job_ids)
     return number
 
 

@@ -11,7 +11,7 @@ from models.db.fields import ObjectReference, Sha256
 from models.entities import EntityType, Role
 from models.errors import ErrorCode
 
-Kind = Literal["ingest", "reprocess", "housekeeping"]
+JobKind = Literal["ingest", "reprocess", "housekeeping"]
 
 
 Stage = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
@@ -39,7 +39,7 @@ STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index
 
 
 # The stages of each kind of job: what makes pictures again begins where an ingest has its file.
-CHAINS: Final[Mapping[Kind, tuple[Stage, ...]]] = {
+CHAINS: Final[Mapping[JobKind, tuple[Stage, ...]]] = {
     "ingest": STAGES,
     "reprocess": ("thumbnail", "index"),
     "housekeeping": ("housekeeping",),
@@ -115,7 +115,7 @@ class Job(Struct):
     started_at: datetime | None
     finished_at: datetime | None
     version: int
-    kind: Kind | UnsetType = UNSET
+    kind: JobKind | UnsetType = UNSET
 
 
 class Attempt(Struct):
@@ -136,7 +136,7 @@ class JobFilter(Struct, forbid_unknown_fields=True):
     Those of housekeeping count only where ``kind`` or ``stage`` asks for them.
     """
 
-    kind: Kind | None = None
+    kind: JobKind | None = None
     status: Status | None = None
     stage: Stage | None = None
     error_code: ErrorCode | None = None

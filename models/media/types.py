@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from models.entities import Kind
+from models.entities import MediaKind
 
 IMAGE_TYPES: Final = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif", "image/bmp"}
@@ -20,7 +20,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     """What a look inside a file tells: MIME type, and size, length and codec where it has them."""
 
     mime_type: str
-    kind: Kind
+    kind: MediaKind
     width: int | None = None  # pixels, upright
     height: int | None = None  # pixels, upright
     duration_seconds: float | None = None
@@ -28,9 +28,9 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     codec: str | None = None
 
 
-def kind_of(mime_type: str) -> Kind | None:
+def kind_of(mime_type: str) -> MediaKind | None:
     """The kind of a MIME type we take, or None."""
-    kinds: tuple[tuple[Kind, frozenset[str]], ...] = (
+    kinds: tuple[tuple[MediaKind, frozenset[str]], ...] = (
         ("image", IMAGE_TYPES),
         ("video", VIDEO_TYPES),
         ("audio", AUDIO_TYPES),

@@ -87,7 +87,7 @@ async def find(connection: Connection, file_reference: str) -> Announced | None:
     return await db.row(connection, Announced, query, [file_reference])
 
 
-async def forget(connection: Connection, file_reference: str) -> None:
+async def withdraw(connection: Connection, file_reference: str) -> None:
     """It was given up."""
     await db.execute(connection, "delete from uploads where file_reference = %s", [file_reference])
 

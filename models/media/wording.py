@@ -3,24 +3,29 @@
 from pathlib import PurePath
 from typing import Final
 
-from models.entities import MB, Kind
+from models.entities import MB, MediaKind
 from models.media.formats import FORMATS, NO_MEDIA, by_name, canonical
 from models.media.types import AUDIO_TYPES, DOCUMENT_TYPES, IMAGE_TYPES, VIDEO_TYPES, kind_of
 
-TYPES: Final[dict[Kind, frozenset[str]]] = {
+TYPES: Final[dict[MediaKind, frozenset[str]]] = {
     "image": IMAGE_TYPES,
     "video": VIDEO_TYPES,
     "audio": AUDIO_TYPES,
     "document": DOCUMENT_TYPES,
 }
-PLURALS: Final[dict[Kind, str]] = {"image": "pictures", "video": "videos", "audio": "sound", "document": "documents"}
-WORDS: Final[dict[Kind, str]] = {
+PLURALS: Final[dict[MediaKind, str]] = {
+    "image": "pictures",
+    "video": "videos",
+    "audio": "sound",
+    "document": "documents",
+}
+WORDS: Final[dict[MediaKind, str]] = {
     "image": "picture",
     "video": "video",
     "audio": "sound file",
     "document": "document",
 }
-SMALLER: Final[dict[Kind, str]] = {
+SMALLER: Final[dict[MediaKind, str]] = {
     "image": "Save it with fewer pixels, or as JPEG.",
     "video": "Export it with a lower bit rate, or in pieces.",
     "audio": "Export it as FLAC or MP3, or in pieces.",
@@ -28,7 +33,7 @@ SMALLER: Final[dict[Kind, str]] = {
 }
 LONGEST_ENDING: Final = 10  # characters of what may be the ending of a name
 ORDER: Final = list(FORMATS)
-EVERY: Final[frozenset[Kind]] = frozenset(TYPES)
+EVERY: Final[frozenset[MediaKind]] = frozenset(TYPES)
 
 
 def spoken(mime_type: str | None, file_name: str = "") -> str:
@@ -41,12 +46,12 @@ def spoken(mime_type: str | None, file_name: str = "") -> str:
     return f"a {suffix} file, which nobody here knows" if known else "no kind of file we know"
 
 
-def taken(kinds: frozenset[Kind]) -> str:
+def taken(kinds: frozenset[MediaKind]) -> str:
     """Which formats of some kinds are taken: "JPEG and PNG pictures, MP4 videos and WAV sound"."""
     return listed([f"{listed(names(kind))} {PLURALS[kind]}" for kind in TYPES if kind in kinds], last=", and ")
 
 
-def names(kind: Kind) -> list[str]:
+def names(kind: MediaKind) -> list[str]:
     """The names of the formats of a kind that are taken, each once."""
     types = sorted(TYPES[kind], key=ORDER.index)
     return list(dict.fromkeys(FORMATS[mime_type].name for mime_type in types))
@@ -63,7 +68,7 @@ def size_text(size: int) -> str:
     return f"{size / (1024 * MB):g} GB" if size >= 1024 * MB else f"{size / MB:g} MB"
 
 
-def takes(mime_type: str, kinds: frozenset[Kind]) -> Kind | None:
+def takes(mime_type: str, kinds: frozenset[MediaKind]) -> MediaKind | None:
     """The kind of a type where it is among those; None where it is not."""
     kind = kind_of(canonical(mime_type))
     return kind if kind in kinds else None

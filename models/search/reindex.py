@@ -20,7 +20,7 @@ START: Final = UUID(int=0)
 ORDER: Final = sorted(TYPES)
 
 
-class Walk(Struct):
+class ReindexJob(Struct):
     """How far a walk has come: ``done`` of about ``total`` documents, and what was not as it should have been.
 
     It puts that right where it is ``repairing``, and leaves time to others where it is ``gentle``; ``finished_at`` is
@@ -46,7 +46,7 @@ class _Place(Struct):
     after: UUID
 
 
-class Step(Struct):
+class ReindexBatch(Struct):
     """One slice of a walk, and which of its documents were wrong."""
 
     purpose: Purpose
@@ -56,10 +56,10 @@ class Step(Struct):
 _COLUMNS: Final = "purpose, repairing, gentle, total, done, missing, orphaned, stale, started_at, finished_at"
 
 
-async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, gentle: bool = False) -> Walk:
+async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, gentle: bool = False) -> ReindexJob:
     """Begin a walk, from the start where one of its purpose is under way."""
     query = f"""
-        insert into search_walks (purpose, repairing, gentle, entity_type, total) values (%s, %s, %s, %s, %s)
+        insert into search_reindex_jobs (purpose, repairing, gentle, entity_type, total) values (%s, %s, %s, %s, %s)
         on conflict (purpose) do update set
             repairing = excluded.repairing, gentle = excluded.gentle, entity_type = excluded.entity_type,
             after = excluded.after, total = excluded.total, done = 0, missing = 0, orphaned = 0, stale = 0,
@@ -67,21 +67,21 @@ async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, ge
         returning {_COLUMNS}
     """  # noqa: S608
     total = await documents.count(connection)
-    walk = await db.row(connection, Walk, query.encode(), [purpose, repairing, gentle, ORDER[0], total])
+    walk = await db.row(connection, ReindexJob, query.encode(), [purpose, repairing, gentle, ORDER[0], total])
     assert walk is not None  # noqa: S101
     return walk
 
 
-async def last(connection: Connection, purpose: Purpose) -> Walk | None:
+async def last(connection: Connection, purpose: Purpose) -> ReindexJob | None:
     """The walk of this purpose that is under way, else the one before; None where there was none."""
-    query = f"select {_COLUMNS} from search_walks where purpose = %s"  # noqa: S608
-    return await db.row(connection, Walk, query.encode(), [purpose])
+    query = f"select {_COLUMNS} from search_reindex_jobs where purpose = %s"  # noqa: S608
+    return await db.row(connection, ReindexJob, query.encode(), [purpose])
 
 
-async def step(connection: Connection, limit: int, *, gentle: bool) -> Step | None:
+async def next_batch(connection: Connection, limit: int, *, gentle: bool) -> ReindexBatch | None:
     """Do the next slice of a walk that is under way, a gentle one or one that somebody waits for; None without one."""
     query = """
-        select purpose, repairing, entity_type, after from search_walks where finished_at is null and gentle = %s
+        select purpose, repairing, entity_type, after from search_reindex_jobs where finished_at is null and gentle = %s
         order by started_at limit 1 for update skip locked
     """
     place = await db.row(connection, _Place, query, [gentle])
@@ -92,13 +92,13 @@ async def step(connection: Connection, limit: int, *, gentle: bool) -> Step | No
     look = documents.repair if place.repairing else documents.compare
     drift = await look(connection, place.entity_type, ids) if ids else []
     await _move(connection, place, ids, drift)
-    return Step(place.purpose, drift)
+    return ReindexBatch(place.purpose, drift)
 
 
 async def _move(connection: Connection, place: _Place, ids: list[UUID], drift: list[Drift]) -> None:
     """Count the slice; after the last of a type comes the next type, after the last type the end."""
     query = """
-        update search_walks set entity_type = %s, after = %s, done = done + %s, missing = missing + %s,
+        update search_reindex_jobs set entity_type = %s, after = %s, done = done + %s, missing = missing + %s,
             orphaned = orphaned + %s, stale = stale + %s, finished_at = case when %s then clock_timestamp() end
         where purpose = %s
     """

@@ -19,7 +19,7 @@ async def words_of(connection: Connection, entity_type: str, ids: list[UUID]) ->
     return found
 
 
-async def forget(connection: Connection, words: list[str]) -> None:
+async def delete(connection: Connection, words: list[str]) -> None:
     """Those of them that no document has; who learns words meanwhile waits, so that none is taken away from it."""
     query = """
         delete from search_words where word = any(%s)

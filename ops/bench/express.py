@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from models import dev_issuer
 from ops.bench.thumbnails import CACHE
 from ops.stack import ports
-from ops.stack.processes import Child, Program
+from ops.stack.processes import Process, Program
 from ops.stack.system import System
 
 PEER: Final = Path(__file__).parent / "peers" / "express"
@@ -32,7 +32,7 @@ def installed() -> bool:
     return subprocess.run(command, cwd=HOME, check=False, capture_output=True).returncode == 0
 
 
-def server(beside: System) -> tuple[Child, int]:
+def server(beside: System) -> tuple[Process, int]:
     """The peer on the same database, for the same tokens, and its port; not started."""
     (port,) = ports.free(1)
     environment = {
@@ -52,7 +52,7 @@ def server(beside: System) -> tuple[Child, int]:
         log=beside.home / "logs" / "express.log",
         ready=partial(_answers, port),
     )
-    return Child(program), port
+    return Process(program), port
 
 
 def _public_key(home: Path) -> Path:

@@ -123,11 +123,11 @@ async def _claims(made: System) -> tuple[float, float]:
     async with db.pool(load(made.environ), size=1) as pool, db.borrow(pool) as connection:
         while len(taken) < CLAIMS:
             started = time.perf_counter()
-            hints = (await dispatch.due(connection)).hints
+            messages = (await dispatch.due(connection)).messages
             due.append(time.perf_counter() - started)
-            for hint in hints:
+            for message in messages:
                 started = time.perf_counter()
-                await claims.claim(connection, {UUID(str(hint.job_id)): hint.stage}, holder)
+                await claims.claim(connection, {UUID(str(message.job_id)): message.stage}, holder)
                 taken.append(time.perf_counter() - started)
     return median(due) * 1000, median(taken) * 1000
 

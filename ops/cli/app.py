@@ -193,7 +193,7 @@ def reindex(*, detach: Detach = False, json: AsJson = False) -> int:
     """
     from ops.cli import reindex_actions
 
-    return _walk(reindex_actions.walk("reindex", repair=True, detach=detach, as_json=json))
+    return _walk(reindex_actions.reindex("reindex", repair=True, detach=detach, as_json=json))
 
 
 @index.command
@@ -207,7 +207,7 @@ def check(*, repair: bool = False, detach: Detach = False, json: AsJson = False)
     """
     from ops.cli import reindex_actions
 
-    return _walk(reindex_actions.walk("check", repair=repair, detach=detach, as_json=json))
+    return _walk(reindex_actions.reindex("check", repair=repair, detach=detach, as_json=json))
 
 
 def _walk(work: Coroutine[Any, Any, int]) -> int:

@@ -98,12 +98,12 @@ async def integrity(limit: int, *, as_json: bool) -> int:
         print(output.dump(found | {"findings": findings}))
     else:
         _print(found, findings)
-    return int(found["rot"] + found["loss"] > 0)
+    return int(found["corrupt"] + found["missing"] > 0)
 
 
 def _print(found: Row, findings: list[Row]) -> None:
     if findings:
         rows = [[row[name] for name in FINDING] for row in findings]
         output.console().print(output.rows(("", "entity", "id", "file", "found"), rows))
-    wrong = f"{found['rot']} rotten, {found['loss']} lost"
+    wrong = f"{found['corrupt']} rotten, {found['missing']} lost"
     print(f"{found['files']} files: {wrong}, {found['overdue']} not read in time")

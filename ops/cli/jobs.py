@@ -10,11 +10,11 @@ from ops.cli.options import AsJson, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
-Kind = Literal["ingest", "reprocess", "housekeeping"]
+JobKind = Literal["ingest", "reprocess", "housekeeping"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StageName = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
-Lane = Literal["interactive", "batch", "backfill"]
-Held = Literal[Lane, StageName]
+PriorityName = Literal["interactive", "batch", "backfill"]
+Held = Literal[PriorityName, StageName]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Filter:
         Only jobs that ended before this time.
     """
 
-    kind: Kind | None = None
+    kind: JobKind | None = None
     status: Status | None = None
     stage: StageName | None = None
     error_code: str | None = None
@@ -60,12 +60,12 @@ class Filter:
     finished_before: str | None = None
 
 
-Wanted = Annotated[Filter, Parameter(name="*")]
+Filtered = Annotated[Filter, Parameter(name="*")]
 ALL = Filter()
 
 
 @jobs.command(name="list")
-def list_jobs(*, wanted: Wanted = ALL, limit: Limit = 50, json: AsJson = False) -> None:
+def list_jobs(*, wanted: Filtered = ALL, limit: Limit = 50, json: AsJson = False) -> None:
     """List jobs, the newest first.
 
     Parameters
@@ -79,7 +79,7 @@ def list_jobs(*, wanted: Wanted = ALL, limit: Limit = 50, json: AsJson = False) 
 
 
 @jobs.command
-def stats(*, wanted: Wanted = ALL, json: AsJson = False) -> None:
+def stats(*, wanted: Filtered = ALL, json: AsJson = False) -> None:
     """Count jobs, and those that failed by reason, stage, kind of entity, batch and hour."""
     from ops.cli import jobs_actions
 
@@ -95,7 +95,7 @@ def show(job_id: str, /, *, json: AsJson = False) -> None:
 
 
 @jobs.command
-def retry(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson = False) -> None:
+def retry(job_id: str | None = None, /, *, wanted: Filtered = ALL, json: AsJson = False) -> None:
     """Run a failed or cancelled job again, or all failed jobs that match; by a filter for admins."""
     from ops.cli import jobs_actions
 
@@ -103,7 +103,7 @@ def retry(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson = 
 
 
 @jobs.command
-def cancel(job_id: str | None = None, /, *, wanted: Wanted = ALL, json: AsJson = False) -> None:
+def cancel(job_id: str | None = None, /, *, wanted: Filtered = ALL, json: AsJson = False) -> None:
     """Stop a job that is queued or running, or all of them that match; by a filter for admins."""
     from ops.cli import jobs_actions
 
@@ -139,12 +139,12 @@ def reprocess(
 
 @jobs.command
 def pause(name: Held, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
-    """Begin no more work of a lane or in a stage; for admins. What runs ends, what waits stays queued.
+    """Begin no more work of a priority or in a stage; for admins. What runs ends, what waits stays queued.
 
     Parameters
     ----------
     name
-        The lane or the stage.
+        The priority or the stage.
     reason
         Why, for those who wonder.
     until
@@ -157,7 +157,7 @@ def pause(name: Held, /, *, reason: str, until: str | None = None, json: AsJson 
 
 @jobs.command
 def resume(name: Held, /, *, json: AsJson = False) -> None:
-    """Go on with a lane or a stage; for admins."""
+    """Go on with a priority or a stage; for admins."""
     from ops.cli import jobs_actions
 
     run(jobs_actions.resume(name, as_json=json))
@@ -172,16 +172,16 @@ def pauses(*, json: AsJson = False) -> None:
 
 
 @jobs.command
-def lanes(*, json: AsJson = False) -> None:
-    """List the lanes: what runs and waits in each, its bound and its pause; for admins."""
+def priorities(*, json: AsJson = False) -> None:
+    """List the priorities: what runs and waits in each, its bound and its pause; for admins."""
     from ops.cli import jobs_actions
 
-    run(jobs_actions.list_lanes(as_json=json))
+    run(jobs_actions.list_priorities(as_json=json))
 
 
 @jobs.command
-def limit(lane: Lane, concurrency: int | None = None, /, *, json: AsJson = False) -> None:
-    """Bound how many jobs of a lane run at once, or free it; for admins. What runs goes on.
+def limit(priority: PriorityName, concurrency: int | None = None, /, *, json: AsJson = False) -> None:
+    """Bound how many jobs of a priority run at once, or free it; for admins. What runs goes on.
 
     Parameters
     ----------
@@ -190,4 +190,4 @@ def limit(lane: Lane, concurrency: int | None = None, /, *, json: AsJson = False
     """
     from ops.cli import jobs_actions
 
-    run(jobs_actions.limit(lane, concurrency, as_json=json))
+    run(jobs_actions.limit(priority, concurrency, as_json=json))

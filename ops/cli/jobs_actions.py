@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from ops.cli.actions import first
-from ops.cli.jobs import Lane
+from ops.cli.jobs import PriorityName
 from ops.client.http import Client, connected
 from ops.errors import CommandError
 from ops.ingest import output
 
-LANES: Final = get_args(Lane)
+PRIORITIES: Final = get_args(PriorityName)
 ATTEMPT: Final = ("stage", "attempt", "worker", "started_at", "finished_at", "result")
 PAUSE: Final = ("reason", "paused_by", "paused_at", "until")
-LANE: Final = ("concurrency", "running", "waiting", "paused_until")
+PRIORITY: Final = ("concurrency", "running", "waiting", "paused_until")
 JOBS: Final = "/api/v1/ingest"
 Row = dict[str, Any]
 Filters = Mapping[str, str | None]
@@ -126,15 +126,15 @@ async def reprocess(filters: Filters, *, as_json: bool) -> None:
 
 
 async def pause(name: str, reason: str, until: str | None, *, as_json: bool) -> None:
-    """Hold back a lane or a stage and print the pause."""
-    body = {"lane" if name in LANES else "stage": name, "reason": reason, "until": until}
+    """Hold back a priority or a stage and print the pause."""
+    body = {"priority" if name in PRIORITIES else "stage": name, "reason": reason, "until": until}
     async with connected("admin") as client:
         made = (await client.post(f"{JOBS}/pauses", Row, body)).data
     print(output.dump(made) if as_json else f"{name} is paused until {made['until']}")
 
 
 async def resume(name: str, *, as_json: bool) -> None:
-    """Let a lane or a stage go on."""
+    """Let a priority or a stage go on."""
     async with connected("admin") as client:
         await client.delete(f"{JOBS}/pauses/{name}")
     print(output.dump({"resumed": name}) if as_json else f"{name} goes on")
@@ -147,24 +147,24 @@ async def list_pauses(*, as_json: bool) -> None:
     if as_json:
         print(output.dump(found))
         return
-    rows = [[row["lane"] or row["stage"], *(row[name] for name in PAUSE)] for row in found]
+    rows = [[row["priority"] or row["stage"], *(row[name] for name in PAUSE)] for row in found]
     output.console().print(output.rows(("paused", "reason", "by", "since", "until"), rows))
 
 
-async def list_lanes(*, as_json: bool) -> None:
-    """Print the lanes and what they have under way."""
+async def list_priorities(*, as_json: bool) -> None:
+    """Print the priorities and what they have under way."""
     async with connected("admin") as client:
-        found = (await client.get(f"{JOBS}/lanes", list[Row])).data
+        found = (await client.get(f"{JOBS}/priorities", list[Row])).data
     if as_json:
         print(output.dump(found))
         return
-    rows = [[row["lane"], *(row[name] for name in LANE)] for row in found]
-    output.console().print(output.rows(("lane", "at most", "running", "waiting", "paused until"), rows))
+    rows = [[row["priority"], *(row[name] for name in PRIORITY)] for row in found]
+    output.console().print(output.rows(("priority", "at most", "running", "waiting", "paused until"), rows))
 
 
-async def limit(lane: str, concurrency: int | None, *, as_json: bool) -> None:
-    """Bound a lane, or free it."""
+async def limit(priority: str, concurrency: int | None, *, as_json: bool) -> None:
+    """Bound a priority, or free it."""
     async with connected("admin") as client:
-        made = (await client.put(f"{JOBS}/lanes/{lane}", Row, {"concurrency": concurrency})).data
+        made = (await client.put(f"{JOBS}/priorities/{priority}", Row, {"concurrency": concurrency})).data
     most = "as many as the workers can" if concurrency is None else f"at most {concurrency}"
-    print(output.dump(made) if as_json else f"{lane}: {most} at once")
+    print(output.dump(made) if as_json else f"{priority}: {most} at once")

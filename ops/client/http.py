@@ -58,7 +58,7 @@ class Errors(msgspec.Struct):
     errors: list[ErrorEntry]
 
 
-class Answer(msgspec.Struct, Generic[T]):
+class ApiResponse(msgspec.Struct, Generic[T]):
     """``data`` in the type that was asked for; ``replayed`` if an Idempotency-Key gave the first answer again."""
 
     data: T
@@ -93,7 +93,7 @@ class Client:
     ) -> None:
         await self._http.aclose()
 
-    async def get(self, path: str, kind: type[T], /, **params: str | int | None) -> Answer[T]:
+    async def get(self, path: str, kind: type[T], /, **params: str | int | None) -> ApiResponse[T]:
         """Read; a parameter that is None is left out.
 
         Raises:
@@ -103,7 +103,7 @@ class Client:
         asked = {name: value for name, value in params.items() if value is not None}
         return _answer(await self._call("GET", path, params=asked), kind)
 
-    async def post(self, path: str, kind: type[T], body: object = None, *, key: str | None = None) -> Answer[T]:
+    async def post(self, path: str, kind: type[T], body: object = None, *, key: str | None = None) -> ApiResponse[T]:
         """Write once: ``key`` (a new one by default) makes the repeats of a lost answer harmless.
 
         Raises:
@@ -115,7 +115,7 @@ class Client:
             return _answer(await self._call("POST", path, headers=headers), kind)
         return _answer(await self._call("POST", path, **_json(body, headers)), kind)
 
-    async def put(self, path: str, kind: type[T], body: object) -> Answer[T]:
+    async def put(self, path: str, kind: type[T], body: object) -> ApiResponse[T]:
         """Write what may be written twice.
 
         Raises:
@@ -137,7 +137,7 @@ class Client:
 
     async def pages(
         self, path: str, kind: type[list[T]], /, **params: str | int | None
-    ) -> AsyncIterator[Answer[list[T]]]:
+    ) -> AsyncIterator[ApiResponse[list[T]]]:
         """A list, page by page."""
         cursor: str | None = None
         while True:
@@ -205,7 +205,7 @@ class _Waits:
         self._pause = min(self._pause * 2, 2.0)
 
 
-def _answer(response: httpx2.Response, kind: type[T]) -> Answer[T]:
+def _answer(response: httpx2.Response, kind: type[T]) -> ApiResponse[T]:
     if response.is_error:
         raise _refusal(response)
     try:
@@ -213,7 +213,7 @@ def _answer(response: httpx2.Response, kind: type[T]) -> Answer[T]:
         data = msgspec.json.decode(envelope.data, type=kind)
     except msgspec.DecodeError as error:
         raise CommandError(f"{response.url} does not answer as this version expects: {error}") from error
-    return Answer(data, envelope.metadata.pagination, response.headers.get("Idempotency-Replayed") == "true")
+    return ApiResponse(data, envelope.metadata.pagination, response.headers.get("Idempotency-Replayed") == "true")
 
 
 def _refusal(response: httpx2.Response) -> CommandError:

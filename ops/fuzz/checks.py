@@ -33,7 +33,7 @@ BEYOND_THE_SCHEMA: Final = re.compile(
             "a reference holds no control characters",
             "only objects in",  # the buckets are settings
             "say which jobs",  # a filter of nulls says nothing
-            "name either a lane or a stage",
+            "name either a priority or a stage",
             "this time is over already",
             "this time is out of range",  # the first and last hours there are, in a zone that moves them out
         )

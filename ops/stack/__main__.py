@@ -23,7 +23,7 @@ from models import process_privacy
 from models.settings import Settings, SettingsError, load, with_dotenv
 from ops.stack import home as homes
 from ops.stack import launch, logs, ports, users
-from ops.stack.processes import Child, StartFailed, User
+from ops.stack.processes import Process, StartFailed, User
 from ops.stack.processes import Program as Command
 from ops.stack.services import Services
 from ops.stack.welcome import welcome
@@ -77,8 +77,8 @@ class Stack:
         self._console = console
         self._environment: dict[str, str] = {}
         self._user: User | None = None
-        self._programs: list[Child] = []
-        self._tasks: list[Child] = []
+        self._programs: list[Process] = []
+        self._tasks: list[Process] = []
 
     def start(self, plan: Plan) -> None:
         """Start everything; on return the API is ready, and ``server.json`` in the home says where.
@@ -146,11 +146,11 @@ class Stack:
                 child.check()
             time.sleep(0.01)
 
-    def _child(self, program: Program, *, log: bool, user: User | None) -> Child:
+    def _child(self, program: Program, *, log: bool, user: User | None) -> Process:
         file = self.home / "logs" / f"{program.name}.log" if log else None
         if file:
             logs.turn(file)
-        return Child(
+        return Process(
             Command(
                 name=program.name,
                 command=(sys.executable, "-m", program.module),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ops.stack import users
-from ops.stack.processes import Child, Program, StartFailed, User, await_leftovers
+from ops.stack.processes import Process, Program, StartFailed, User, await_leftovers
 
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -116,7 +116,7 @@ def _run(data: Path, command: tuple[str, ...], statements: str = "") -> None:
         directory=data,
         input=statements.encode(),
     )
-    Child(task).complete()
+    Process(task).complete()
 
 
 def _user(data: Path) -> User | None:

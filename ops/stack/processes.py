@@ -55,7 +55,7 @@ class Program:
     ready: Callable[[], bool] = field(default=lambda: True)
 
 
-class Child:
+class Process:
     """A program and the one process that runs it, if any."""
 
     def __init__(self, program: Program) -> None:

@@ -18,7 +18,7 @@ from models.build import PROJECT
 from ops.stack import home as homes
 from ops.stack import logs, ports, postgres, users
 from ops.stack.buckets import ensure_buckets
-from ops.stack.processes import Child, Program, StartFailed, await_leftovers
+from ops.stack.processes import Process, Program, StartFailed, await_leftovers
 
 DEFAULT_BUCKETS: Final = {"S3_PRIMARY_BUCKET": "episodes-media", "S3_THUMBNAIL_BUCKET": "episodes-thumbnails"}
 EXTERNAL: Final = {"DATABASE_URL": 5432, "REDIS_URL": 6379, "S3_ENDPOINT_URL": 443}
@@ -48,13 +48,13 @@ class Services:
     def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
         self.home = home.resolve()
         self._environ = environ
-        self.postgres: Child | None = None
-        self.redis: Child | None = None
-        self.storage: Child | None = None
+        self.postgres: Process | None = None
+        self.redis: Process | None = None
+        self.storage: Process | None = None
         self.environment: dict[str, str] = {}
 
     @property
-    def children(self) -> list[Child]:
+    def children(self) -> list[Process]:
         """The processes that are ours."""
         return [child for child in (self.storage, self.redis, self.postgres) if child is not None]
 
@@ -114,7 +114,7 @@ class Services:
         if url := self._environ.get("DATABASE_URL"):
             return {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": self._environ.get("MIGRATION_DATABASE_URL") or url}
         port, password = known["postgres_port"], known["postgres_password"]
-        self.postgres = Child(postgres.program(self.home, port, password))
+        self.postgres = Process(postgres.program(self.home, port, password))
         return {
             "DATABASE_URL": postgres.url(postgres.APPLICATION, known["postgres_application_password"], port),
             "MIGRATION_DATABASE_URL": postgres.url(postgres.OWNER, password, port),
@@ -124,14 +124,14 @@ class Services:
         if url := self._environ.get("REDIS_URL"):
             return url
         port, password = known["redis_port"], known["redis_password"]
-        self.redis = Child(_valkey(self.home, port, password))
+        self.redis = Process(_valkey(self.home, port, password))
         return f"redis://:{password}@127.0.0.1:{port}/0"
 
     def _object_storage(self, known: Mapping[str, Any], environment: Mapping[str, str]) -> str:
         if url := self._environ.get("S3_ENDPOINT_URL"):
             return url
         origins = self._environ.get("ALLOWED_ORIGINS") or "*"
-        self.storage = Child(_nanio(self.home, known["s3_port"], {**environment, "ALLOWED_ORIGINS": origins}))
+        self.storage = Process(_nanio(self.home, known["s3_port"], {**environment, "ALLOWED_ORIGINS": origins}))
         return f"http://127.0.0.1:{known['s3_port']}"
 
     def _await_all(self, environment: Mapping[str, str]) -> None:

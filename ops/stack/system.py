@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.build import PROJECT
 from ops.stack import ports
-from ops.stack.processes import Child, Program
+from ops.stack.processes import Process, Program
 
 
 class System:
@@ -59,7 +59,7 @@ class System:
         """What a program has written so far."""
         return (self.home / "logs" / f"{name}.log").read_text()
 
-    def child(self, module: str, **environ: str) -> Child:
+    def child(self, module: str, **environ: str) -> Process:
         """One more process of a program; not started."""
         name = module.rpartition(".")[2]
         program = Program(
@@ -70,7 +70,7 @@ class System:
             ready=self._ready if name == "api" else lambda: True,
             patience=15,
         )
-        return Child(program)
+        return Process(program)
 
     def _ready(self) -> bool:
         connection = http.client.HTTPConnection(ports.HOST, self.port, timeout=10)

@@ -1,6 +1,6 @@
 """The broker and its middleware, listed top to bottom.
 
-It carries hints only, each a job's id; PostgreSQL knows what is to be done. So there are no retries here, no results
+It carries messages only, each a job's id; PostgreSQL knows what is to be done. So there are no retries here, no results
 and no pipelines of Dramatiq's own: those lose messages when the broker fails at the wrong moment.
 """
 
@@ -16,7 +16,7 @@ from dramatiq.middleware.asyncio import AsyncIO
 
 from models.broker_errors import AWAY
 from models.settings import Settings
-from pipeline.engine.messages import QUEUE, HintEncoder
+from pipeline.engine.messages import QUEUE, JobEncoder
 
 log = structlog.get_logger()
 
@@ -24,8 +24,8 @@ NAMESPACE: Final = "episodes"
 TROUBLE: Final = (*AWAY, BrokerError)
 
 
-class HintBroker(RedisBroker):
-    """Redis, in which nothing stays of what was fetched and is no hint.
+class JobBroker(RedisBroker):
+    """Redis, in which nothing stays of what was fetched and names no job.
 
     Dramatiq acknowledges a message by the id that stands in it. Where it is garbage or a forgery that is none, or
     another's, and its own would stay among what is at work, to be fetched again once this worker is dead.
@@ -47,7 +47,7 @@ class HintBroker(RedisBroker):
                 self._acknowledge(queue_name, known_id)
                 dropped += 1
         if dropped:
-            log.warning("messages that were no hints are dropped", number=dropped)
+            log.warning("messages that named no job are dropped", number=dropped)
 
     def _acknowledge(self, queue_name: str, message_id: str | bytes) -> None:
         self._dispatch("ack")(queue_name, message_id)  # type: ignore[no-untyped-call]  # the package leaves it untyped
@@ -67,7 +67,7 @@ class QuorumBroker(RabbitmqBroker):
 
 def make_broker(settings: Settings, *middleware: Middleware) -> Broker:
     """The broker of ``BROKER_URL``; nothing is sent or fetched yet."""
-    set_encoder(HintEncoder())
+    set_encoder(JobEncoder())
     layers = [
         AsyncIO(),  # one event loop a process, which runs every stage
         *middleware,
@@ -76,13 +76,13 @@ def make_broker(settings: Settings, *middleware: Middleware) -> Broker:
     if settings.on_rabbitmq:
         broker = QuorumBroker(url=settings.broker, confirm_delivery=True, middleware=layers)
     else:
-        broker = HintBroker(url=settings.broker, namespace=NAMESPACE, middleware=layers)  # type: ignore[no-untyped-call]  # the package leaves its constructor untyped
+        broker = JobBroker(url=settings.broker, namespace=NAMESPACE, middleware=layers)  # type: ignore[no-untyped-call]  # the package leaves its constructor untyped
     broker.declare_queue(QUEUE)
     return broker
 
 
 def waiting(broker: Broker) -> int:
-    """How many hints wait in the broker; not those that a worker has fetched, which may be dead by now."""
+    """How many messages wait in the broker; not those that a worker has fetched, which may be dead by now."""
     if isinstance(broker, RedisBroker):
         return int(broker.client.llen(f"{NAMESPACE}:{QUEUE}"))
     assert isinstance(broker, RabbitmqBroker)  # noqa: S101  (there are these two)

@@ -19,7 +19,7 @@ from models.kernel import Walls
 from models.media.s3 import Storage
 from models.settings import Settings
 from pipeline.engine.claim_batcher import Claimer
-from pipeline.engine.exclusive import Turns
+from pipeline.engine.exclusive import SharedExclusiveLock
 from pipeline.media.sandbox import Sandbox
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class Context:
         self._root: Final = settings.episodes_home / "scratch"
         self._scratch: Final = self._root / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.sandbox: Final = Sandbox(processes=decoders(settings), cage=settings.cage, scratch=self._scratch)
-        self.turns: Final = Turns()
+        self.lock: Final = SharedExclusiveLock()
         self.reserved: Final = reserved(settings)
         self.claimer: Final = Claimer(self.pool, self.holder)
         self._running: set[asyncio.Task[None]] = set()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 
-class Turns:
+class SharedExclusiveLock:
     """Who wants a turn alone waits for those that have one to end, and lets no other begin meanwhile."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Turns:
         return not self._alone.locked()
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """A turn that others may have at the same time."""
         self._inside += 1
         try:
@@ -37,7 +37,7 @@ class Turns:
             self._ended.set()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def exclusive(self) -> AsyncIterator[None]:
         """A turn that nobody has at the same time."""
         try:
             async with self._alone:

@@ -17,7 +17,7 @@ from models import db, metrics
 from models.db.connection import Pool
 from models.errors import Problem
 from models.kernel import Walls
-from models.metrics import Truth
+from models.metrics import JobStatistics
 from models.process import NotStarted
 from models.recent import Recent
 from models.settings import Settings
@@ -106,10 +106,10 @@ class _Server(ThreadingHTTPServer):
     async def _read(self) -> bytes:
         return await asyncio.to_thread(metrics.exposition, await self._truth())
 
-    async def _truth(self) -> Truth | None:
+    async def _truth(self) -> JobStatistics | None:
         try:
             async with db.borrow(self._pool) as connection:
-                return await metrics.truth(connection)
+                return await metrics.statistics(connection)
         except (psycopg.Error, Problem):
             return None
 

@@ -1,7 +1,7 @@
 """What a worker keeps for those who have little at work, while others hold all its threads.
 
-A hint waits in the broker behind those before it, and a thread that has one works until its job ends. So a worker whose
-threads are all at work looks for itself, by the ledger, whose hint waits and who has less at work than there is left.
+A message waits in the broker behind those before it, and a thread that has one works until its job ends. So a worker
+whose threads are all at work reads in the ledger whose message waits and who has less at work than there is left.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The one wrapper of a stage: claim, keep the lease, work, then effects, state and next stage in one transaction.
 
 A stage works outside any transaction and returns how the job goes on, or, where it has effects, its ``Finish``: what
-to write first. A second delivery of the same hint claims nothing; a worker that lost its lease writes nothing.
+to write first. A second delivery of the same message claims nothing; a worker that lost its lease writes nothing.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from models.db.connection import Connection
 from models.errors import Broken, Fault, JobError, Rejected
 from models.jobs import claims, poison
 from models.jobs.claims import MAX_ATTEMPTS, RETRY_PAUSES, Claimed, Found, Holder, Verdict
-from models.jobs.types import CHAINS, Kind, Stage
+from models.jobs.types import CHAINS, JobKind, Stage
 from pipeline.engine.context import Context
 from pipeline.engine.lease import RENEWALS, LostLease, leased
 from pipeline.media.fair_semaphore import CALLER
 
 log = structlog.get_logger()
-ELSEWHERE_SECONDS: Final = 1.0  # how long a hint waits in a process that takes nothing on before another may have it
+ELSEWHERE_SECONDS: Final = 1.0  # how long a message waits in a process that takes nothing on before another may have it
 BROKEN_SECONDS: Final = 5.0  # how long a stage waits that a process could not begin
 SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # what a process may run out of
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
@@ -43,21 +43,21 @@ class Postpone(Struct):
 Step = Found | Verdict | Postpone | None
 Finish = Callable[[Connection], Awaitable[Step]]
 Work = Callable[[Context, Claimed, Path], Awaitable[Finish | Step]]
-Chains = Mapping[Kind, Mapping[Stage, Work]]
+Chains = Mapping[JobKind, Mapping[Stage, Work]]
 
 
 async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> None:
     """A stage of a job, and while all goes well those after it; nothing where the stage is not to be had.
 
     The transaction that ends a stage claims the next one for this same worker, which has the file at hand. Where the
-    worker dies between or within stages, the job goes on from the stage it was in, wherever its next hint arrives; on
-    its last attempt with nothing beside it, so that it is not blamed for what a neighbour does.
+    worker dies between or within stages, the job goes on from the stage it was in, wherever its next message arrives;
+    on its last attempt with nothing beside it, so that it is not blamed for what a neighbour does.
     """
-    if not await context.turns.open(ELSEWHERE_SECONDS):
+    if not await context.lock.open(ELSEWHERE_SECONDS):
         async with db.borrow(context.pool) as connection:
             await claims.pass_on(connection, job_id)
         return
-    with context.turns.beside():
+    with context.lock.shared():
         if claimed := await context.claimer.claim(job_id, stage):
             await _begin(context, chains, claimed)
             return
@@ -65,7 +65,7 @@ async def run(context: Context, chains: Chains, stage: Stage, job_id: UUID) -> N
         reserved = await claims.reserve(connection, job_id, stage)
     if reserved:
         with context.working():  # a process that stops does not wait for it
-            async with _reserved(context, job_id), context.turns.alone():
+            async with _reserved(context, job_id), context.lock.exclusive():
                 if claimed := await context.claimer.claim_alone(job_id, stage):
                     await _begin(context, chains, claimed)
 

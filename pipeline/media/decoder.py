@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from models.entities import Kind
+from models.entities import MediaKind
 from models.errors import ErrorCode, Fault, Rejected
 from models.kernel import Walls
 from models.media.types import Media
@@ -59,7 +59,7 @@ class Render(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     source: str
     folder: str
-    kind: Kind
+    kind: MediaKind
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Task = Inspect | Render
-Answer = Done | Refused | Failed
+Result = Done | Refused | Failed
 
 
 def perform(task: Task) -> Done:
@@ -101,7 +101,7 @@ def perform(task: Task) -> Done:
     return Done(thumbnails=render(Path(task.source), Path(task.folder), task.kind))
 
 
-def answer(task: Task, work: Callable[[Task], Done]) -> Answer:
+def answer(task: Task, work: Callable[[Task], Done]) -> Result:
     """Do a task by ``work`` and never raise: every error is an answer, and one that nobody foresaw is our fault."""
     try:
         return work(task)
@@ -133,7 +133,7 @@ def main(work: Callable[[Task], Done] = perform) -> None:
         _say(answers, answer(task, work))
 
 
-def _say(answers: BinaryIO, what: Ready | Answer) -> None:
+def _say(answers: BinaryIO, what: Ready | Result) -> None:
     answers.write(msgspec.json.encode(what) + b"\n")
     answers.flush()
 

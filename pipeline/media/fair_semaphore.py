@@ -19,7 +19,7 @@ class _Waiting(Struct, eq=False):
     granted: asyncio.Future[None]
 
 
-class Places:
+class FairSemaphore:
     """So many places, and some to spare for who has none while others hold all of them.
 
     One that is free goes to who has the fewest; of those, to who waits longest.

@@ -3,7 +3,7 @@
 from pathlib import Path, PurePath
 from typing import Final
 
-from models.entities import Kind
+from models.entities import MediaKind
 from models.errors import Rejected
 from models.media.types import Media, kind_of
 from models.media.wording import EVERY, WORDS, taken, unknown
@@ -48,7 +48,7 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _recognise(head: bytes, name: str) -> tuple[str, Kind]:
+def _recognise(head: bytes, name: str) -> tuple[str, MediaKind]:
     mime_type = media_type(head)
     kind = kind_of(mime_type) if mime_type else None
     if mime_type is None or kind is None:
@@ -73,7 +73,7 @@ def _refuse_mix_up(name: str) -> None:
         raise Rejected("UNSUPPORTED_MEDIA_TYPE", message)
 
 
-def _probe(path: Path, mime_type: str, kind: Kind) -> Media:
+def _probe(path: Path, mime_type: str, kind: MediaKind) -> Media:
     if kind == "image":
         return _probe_image(path, mime_type)
     if kind == "video":

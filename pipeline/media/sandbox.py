@@ -19,13 +19,13 @@ import msgspec
 import structlog
 
 from models.build import PROJECT
-from models.entities import MB, Kind
+from models.entities import MB, MediaKind
 from models.errors import Broken, Fault, JobError, Rejected
 from models.kernel import Walls
 from models.media.types import Media
 from models.settings import Cage
-from pipeline.media.decoder import Answer, Done, Failed, Inspect, Limits, Ready, Refused, Render, Task
-from pipeline.media.fair_semaphore import Places
+from pipeline.media.decoder import Done, Failed, Inspect, Limits, Ready, Refused, Render, Result, Task
+from pipeline.media.fair_semaphore import FairSemaphore
 from pipeline.media.isolation.cell import Cell
 from pipeline.media.thumbnails import Thumbnail
 
@@ -38,7 +38,7 @@ LONGEST_LINE: Final = MB
 LONGEST_TRACE: Final = 8000  # characters of what broke in a decoder that our log takes
 
 log = structlog.get_logger()
-_answers: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
+_answers: Final[msgspec.json.Decoder[Result]] = msgspec.json.Decoder(Result)
 
 
 class Sandbox:
@@ -75,7 +75,7 @@ class Sandbox:
         self._wall_seconds = wall_seconds
         self._program = program
         self._processes = processes or os.cpu_count() or 1
-        self._places = Places(self._processes, SPARE)
+        self._places = FairSemaphore(self._processes, SPARE)
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
 
@@ -97,7 +97,7 @@ class Sandbox:
             raise _killed("answered nonsense")
         return done.media
 
-    async def render(self, source: Path, folder: Path, kind: Kind) -> list[Thumbnail]:
+    async def render(self, source: Path, folder: Path, kind: MediaKind) -> list[Thumbnail]:
         """`pipeline.media.render.render` in a decoder; errors as `inspect`."""
         return (await self._run(Render(source=_full(source), folder=_full(folder), kind=kind))).thumbnails
 
@@ -205,14 +205,14 @@ class _Decoder:
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
             raise _not_started() from error
 
-    async def perform(self, task: Task, seconds: float) -> Answer:
+    async def perform(self, task: Task, seconds: float) -> Result:
         """Let a task's file into the cell, ask, and bring its pictures out; whatever happens, nothing is left there."""
         try:
             return self._brought_out(await self.ask(await self._admitted(task), seconds), task)
         finally:
             self._cell.clear()
 
-    async def ask(self, task: Task, seconds: float) -> Answer:
+    async def ask(self, task: Task, seconds: float) -> Result:
         self.tasks += 1
         try:
             async with asyncio.timeout(seconds):
@@ -235,7 +235,7 @@ class _Decoder:
         self._process.stdin.write(line)
         await self._process.stdin.drain()
 
-    async def _read(self) -> Answer:
+    async def _read(self) -> Result:
         return _answers.decode(await self._line())
 
     async def _line(self) -> bytes:
@@ -250,7 +250,7 @@ class _Decoder:
         source = await self._cell.admit(task.source)
         return msgspec.structs.replace(task, source=source, folder=str(self._cell.exit))
 
-    def _brought_out(self, answer: Answer, task: Task) -> Answer:
+    def _brought_out(self, answer: Result, task: Task) -> Result:
         if not (isinstance(answer, Done) and isinstance(task, Render)):
             return answer
         try:

@@ -42,7 +42,7 @@ class Run:
     @property
     def out_of_time(self) -> bool:
         """Whether it should leave the rest to the next run: it has had its time, or somebody waits to be alone."""
-        return time.monotonic() >= self._ends or self.context.turns.wanted
+        return time.monotonic() >= self._ends or self.context.lock.wanted
 
     def ago(self, *, hours: int = 0, days: int = 0) -> datetime:
         """So long before the job was posted, by the clock of the database."""

@@ -28,7 +28,7 @@ async def search_check(run: Run) -> bool:
 async def _slice(run: Run) -> bool:
     """False where the check has ended."""
     async with run.transaction() as connection:
-        step = await reindex.step(connection, SLICE, gentle=True)
+        step = await reindex.next_batch(connection, SLICE, gentle=True)
         for drift in step.drift if step else ():
             run.counts[drift.kind] += 1
     for drift in step.drift if step else ():

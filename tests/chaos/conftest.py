@@ -100,7 +100,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> MakeBroker:
-    """Makes the setting of the broker that CHAOS_BROKER asks for; nobody else's hints are in it."""
+    """Makes the setting of the broker that CHAOS_BROKER asks for; nobody else's messages are in it."""
     return lambda: {"BROKER_URL": request.getfixturevalue("rabbitmq").host()} if ON_RABBITMQ else {}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.media.fair_semaphore import CALLER, Places
+from pipeline.media.fair_semaphore import CALLER, FairSemaphore
 from tests.eventually import eventually
 from tests.stack import Stack
 
@@ -25,19 +25,19 @@ def many(stack: Stack, caller: str, count: int, priority: str = "batch") -> None
     )
 
 
-def hinted(stack: Stack) -> Counter[str]:
-    """How many hints of each caller are out."""
-    query = "select created_by, count(*) from ingest_jobs where hinted_at is not null group by created_by"
+def dispatched(stack: Stack) -> Counter[str]:
+    """How many messages of each caller are out."""
+    query = "select created_by, count(*) from ingest_jobs where dispatched_at is not null group by created_by"
     return Counter(dict(stack.sql(query)))
 
 
-def test_who_has_less_under_way_is_hinted_at_first(new_stack: Callable[..., Stack]) -> None:
+def test_who_has_less_under_way_is_dispatched_first(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     many(stack, "mallory", 100)
     many(stack, "alice", 100)
     many(stack, "bob", 3)
     stack.dispatcher.spawn()
-    assert eventually(lambda: hinted(stack).total() >= 24 and hinted(stack), within=60) == Counter(
+    assert eventually(lambda: dispatched(stack).total() >= 24 and dispatched(stack), within=60) == Counter(
         {"mallory": 11, "alice": 10, "bob": 3}
     )
 
@@ -46,11 +46,13 @@ def test_who_has_nothing_under_way_does_not_wait_for_the_window(new_stack: Calla
     stack = new_stack()
     many(stack, "mallory", 100)
     stack.dispatcher.spawn()
-    assert eventually(lambda: hinted(stack).total() >= 24 and hinted(stack), within=60) == Counter({"mallory": 24})
+    assert eventually(lambda: dispatched(stack).total() >= 24 and dispatched(stack), within=60) == Counter(
+        {"mallory": 24}
+    )
     for number in range(20):
         many(stack, f"caller {number}", 2)
     expected = Counter({"mallory": 24}) + Counter(f"caller {number}" for number in range(16))
-    assert eventually(lambda: hinted(stack).total() >= 40 and hinted(stack)) == expected
+    assert eventually(lambda: dispatched(stack).total() >= 40 and dispatched(stack)) == expected
 
 
 def test_each_of_300_callers_has_a_turn(new_stack: Callable[..., Stack]) -> None:
@@ -61,7 +63,7 @@ def test_each_of_300_callers_has_a_turn(new_stack: Callable[..., Stack]) -> None
     seen: set[str] = set()
 
     def all_seen() -> bool:
-        taken = "update ingest_jobs set status = 'succeeded', hinted_at = null where hinted_at is not null"
+        taken = "update ingest_jobs set status = 'succeeded', dispatched_at = null where dispatched_at is not null"
         seen.update(name for (name,) in stack.sql(f"{taken} returning created_by"))
         return len(seen) == 300
 
@@ -78,7 +80,7 @@ def test_places_are_shared_and_none_is_lost(callers: list[str], places: int, spa
 
 
 async def _share(callers: list[str], places: int, spare: int, rng: random.Random) -> None:
-    shared = Places(places, spare)
+    shared = FairSemaphore(places, spare)
     held: Counter[str] = Counter()
 
     async def work(caller: str) -> None:
@@ -104,7 +106,7 @@ async def _share(callers: list[str], places: int, spare: int, rng: random.Random
 
 
 async def test_a_caller_alone_has_every_place_and_another_need_not_wait() -> None:
-    shared, inside, go = Places(2, 1), Counter[str](), asyncio.Event()
+    shared, inside, go = FairSemaphore(2, 1), Counter[str](), asyncio.Event()
 
     async def work(caller: str) -> None:
         CALLER.set(caller)

@@ -16,7 +16,7 @@ from tests.work import ended, post, unique, upload
 
 PATH = "/api/v1/ingest"
 PAUSES = f"{PATH}/pauses"
-LANES = f"{PATH}/lanes"
+PRIORITIES = f"{PATH}/priorities"
 MISSING = "s3://episodes-media/clip/missing.jpg"
 LEDGER = "select job_id, status, stage, attempts, fence, version from ingest_jobs order by job_id"
 FAILED = """
@@ -222,11 +222,11 @@ def test_what_cannot_be_done_to_one_job_is_a_409_and_changes_nothing(
     assert audited(chief, job) == []
 
 
-def test_only_admins_touch_many_jobs_or_a_lane(quiet: Stack) -> None:
+def test_only_admins_touch_many_jobs_or_a_priority(quiet: Stack) -> None:
     with quiet.client("editor") as editor:
         for verb in ("retry", "cancel"):
             assert editor.post(f"{PATH}/{verb}", json={"filter": {"stage": "ingest"}}).status_code == 403
-        assert editor.post(PAUSES, json={"lane": "batch", "reason": "x"}).status_code == 403
+        assert editor.post(PAUSES, json={"priority": "batch", "reason": "x"}).status_code == 403
         assert editor.delete(f"{PAUSES}/batch").status_code == 403
         assert editor.get(PAUSES).status_code == 403
 
@@ -328,10 +328,10 @@ def paused(client: httpx2.Client, **what: Any) -> dict[str, Any]:
 
 def test_a_pause_says_who_why_and_until_when(chief: httpx2.Client) -> None:
     until = soon(60)
-    made = paused(chief, lane="backfill", until=until)
-    assert (made["lane"], made["stage"], made["reason"]) == ("backfill", None, "the storage moves")
+    made = paused(chief, priority="backfill", until=until)
+    assert (made["priority"], made["stage"], made["reason"]) == ("backfill", None, "the storage moves")
     assert (made["paused_by"], datetime.fromisoformat(made["until"])) == ("chief", datetime.fromisoformat(until))
-    again = paused(chief, lane="backfill", reason="longer")
+    again = paused(chief, priority="backfill", reason="longer")
     assert again["reason"] == "longer"
     hour = datetime.fromisoformat(again["until"]) - datetime.fromisoformat(again["paused_at"])
     assert abs(hour - timedelta(hours=1)) < timedelta(seconds=1)
@@ -345,19 +345,19 @@ def test_a_pause_says_who_why_and_until_when(chief: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"lane": "express", "reason": "x"}, "lane"),
-        ({"lane": "ingest", "reason": "x"}, "lane"),
+        ({"priority": "express", "reason": "x"}, "priority"),
+        ({"priority": "ingest", "reason": "x"}, "priority"),
         ({"stage": "backfill", "reason": "x"}, "stage"),
-        ({"reason": "x"}, "lane"),
-        ({"lane": "batch", "stage": "index", "reason": "x"}, "lane"),
-        ({"lane": "batch"}, "reason"),
-        ({"lane": "batch", "reason": ""}, "reason"),
-        ({"lane": "batch", "reason": "x" * 1001}, "reason"),
-        ({"lane": "batch", "reason": "\x00"}, "reason"),
-        ({"lane": "batch", "reason": "x", "until": "2020-01-01T00:00:00Z"}, "until"),
-        ({"lane": "batch", "reason": "x", "until": "9999-12-31T23:59:59-14:00"}, "until"),
-        ({"lane": "batch", "reason": "x", "until": "later"}, "until"),
-        ({"lane": "batch", "reason": "x", "by": "me"}, "by"),
+        ({"reason": "x"}, "priority"),
+        ({"priority": "batch", "stage": "index", "reason": "x"}, "priority"),
+        ({"priority": "batch"}, "reason"),
+        ({"priority": "batch", "reason": ""}, "reason"),
+        ({"priority": "batch", "reason": "x" * 1001}, "reason"),
+        ({"priority": "batch", "reason": "\x00"}, "reason"),
+        ({"priority": "batch", "reason": "x", "until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"priority": "batch", "reason": "x", "until": "9999-12-31T23:59:59-14:00"}, "until"),
+        ({"priority": "batch", "reason": "x", "until": "later"}, "until"),
+        ({"priority": "batch", "reason": "x", "by": "me"}, "by"),
     ],
 )
 def test_a_pause_that_cannot_be_is_a_400_that_names_why(chief: httpx2.Client, body: dict[str, Any], field: str) -> None:
@@ -366,7 +366,7 @@ def test_a_pause_that_cannot_be_is_a_400_that_names_why(chief: httpx2.Client, bo
     assert chief.get(PAUSES).json()["data"] == []
 
 
-def test_nothing_but_a_lane_or_a_stage_is_resumed(chief: httpx2.Client) -> None:
+def test_nothing_but_a_priority_or_a_stage_is_resumed(chief: httpx2.Client) -> None:
     assert chief.delete(f"{PAUSES}/express").status_code == 400
 
 
@@ -383,9 +383,9 @@ def stands(client: httpx2.Client, job: dict[str, Any]) -> tuple[str, str]:
     return now["status"], now["stage"]
 
 
-def test_a_paused_lane_waits_while_the_others_go_on(stack: Stack) -> None:
+def test_a_paused_priority_waits_while_the_others_go_on(stack: Stack) -> None:
     with stack.client("admin") as client:
-        paused(client, lane="batch")
+        paused(client, priority="batch")
         held = post(client, MISSING, priority="batch")
         assert ended(client, post(client, MISSING, priority="backfill"))["status"] == "failed"
         assert stands(client, held) == ("queued", "ingest")
@@ -416,13 +416,13 @@ def test_a_pause_ends_by_itself(stack: Stack) -> None:
         assert client.get(PAUSES).json()["data"] == []
 
 
-def test_a_hint_that_was_sent_before_a_pause_starts_nothing(stack: Stack) -> None:
+def test_a_message_that_was_sent_before_a_pause_starts_nothing(stack: Stack) -> None:
     with stack.client("admin") as client:
         stack.worker.stop()
         job = post(client, MISSING)
-        hinted = "select hinted_at is not null from ingest_jobs where job_id = %s"
-        eventually(lambda: stack.sql(hinted, job["job_id"]) == [(True,)])
-        paused(client, lane="interactive")
+        dispatched = "select dispatched_at is not null from ingest_jobs where job_id = %s"
+        eventually(lambda: stack.sql(dispatched, job["job_id"]) == [(True,)])
+        paused(client, priority="interactive")
         stack.worker.spawn()
         assert ended(client, post(client, MISSING, priority="backfill"))["status"] == "failed"
         assert stands(client, job) == ("queued", "ingest")
@@ -441,37 +441,37 @@ def test_a_job_cancelled_under_a_pause_stays_cancelled(stack: Stack) -> None:
         assert stands(client, job) == ("cancelled", "deduplicate")
 
 
-# Lanes --------------------------------------------------------------------------------------------------------------
+# Priorities ---------------------------------------------------------------------------------------------------------
 
 
-def bound(client: httpx2.Client, lane: str, concurrency: int | None) -> dict[str, Any]:
-    """A lane with this bound."""
-    answer = client.put(f"{LANES}/{lane}", json={"concurrency": concurrency})
+def bound(client: httpx2.Client, priority: str, concurrency: int | None) -> dict[str, Any]:
+    """A priority with this bound."""
+    answer = client.put(f"{PRIORITIES}/{priority}", json={"concurrency": concurrency})
     assert answer.status_code == 200, answer.text
     made: dict[str, Any] = answer.json()["data"]
     return made
 
 
-def test_a_lane_says_its_bound_what_waits_and_until_when_it_is_paused(quiet: Stack, chief: httpx2.Client) -> None:
-    before = {lane["lane"]: lane for lane in chief.get(LANES).json()["data"]}
+def test_a_priority_says_its_limit_what_waits_and_until_when_it_is_paused(quiet: Stack, chief: httpx2.Client) -> None:
+    before = {priority["priority"]: priority for priority in chief.get(PRIORITIES).json()["data"]}
     assert list(before) == ["interactive", "batch", "backfill"]
     batch(chief, 3)
     made = bound(chief, "backfill", 2)
     assert (made["concurrency"], made["running"], made["updated_by"]) == (2, 0, "chief")
-    until = paused(chief, lane="interactive")["until"]
-    now = {lane["lane"]: lane for lane in chief.get(LANES).json()["data"]}
+    until = paused(chief, priority="interactive")["until"]
+    now = {priority["priority"]: priority for priority in chief.get(PRIORITIES).json()["data"]}
     assert now["interactive"]["waiting"] == before["interactive"]["waiting"] + 3
     assert (now["interactive"]["paused_until"], now["backfill"]["concurrency"]) == (until, 2)
     assert chief.delete(f"{PAUSES}/interactive").status_code == 204
     assert bound(chief, "backfill", None)["concurrency"] is None
-    ((lane_id,),) = quiet.sql("select lane_id from ingest_lanes where lane = 'backfill'")
-    assert audited(chief, lane_id) == [("chief", "update"), ("chief", "update")]
+    ((priority_id,),) = quiet.sql("select priority_id from ingest_priorities where priority = 'backfill'")
+    assert audited(chief, priority_id) == [("chief", "update"), ("chief", "update")]
 
 
 @pytest.mark.parametrize(
-    ("lane", "body", "field"),
+    ("priority", "body", "field"),
     [
-        ("express", {"concurrency": 1}, "lane"),
+        ("express", {"concurrency": 1}, "priority"),
         ("batch", {}, "concurrency"),
         ("batch", {"concurrency": 0}, "concurrency"),
         ("batch", {"concurrency": 1001}, "concurrency"),
@@ -480,12 +480,12 @@ def test_a_lane_says_its_bound_what_waits_and_until_when_it_is_paused(quiet: Sta
     ],
 )
 def test_a_bound_that_cannot_be_is_a_400_that_names_why(
-    chief: httpx2.Client, lane: str, body: dict[str, Any], field: str
+    chief: httpx2.Client, priority: str, body: dict[str, Any], field: str
 ) -> None:
-    before = chief.get(LANES).json()["data"]
-    answer = chief.put(f"{LANES}/{lane}", json=body)
+    before = chief.get(PRIORITIES).json()["data"]
+    answer = chief.put(f"{PRIORITIES}/{priority}", json=body)
     assert (answer.status_code, errors(answer)) == (400, [("VALIDATION_ERROR", field)])
-    assert chief.get(LANES).json()["data"] == before
+    assert chief.get(PRIORITIES).json()["data"] == before
 
 
 OVERLAPS = """
@@ -495,7 +495,7 @@ OVERLAPS = """
 """
 
 
-def test_a_bounded_lane_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> None:
+def test_a_bounded_priority_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> None:
     picture = media.jpeg((1280, 720))
     with stack.client("admin") as client:
         for concurrency in (1, None):
@@ -508,14 +508,14 @@ def test_a_bounded_lane_runs_no_more_at_once_until_it_is_freed(stack: Stack) -> 
             assert (together == 0) is (concurrency == 1)
 
 
-def test_a_bound_holds_for_what_was_hinted_at_before_it(new_stack: Callable[..., Stack]) -> None:
+def test_a_limit_holds_for_what_was_dispatched_before_it(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     stack.api.start()
     stack.dispatcher.spawn()
     with stack.client("admin") as client:
         jobs = [_job(client, upload(client, unique(media.jpeg()))) for _ in range(6)]
         made = client.post(f"{PATH}/batch", json={"jobs": jobs}).json()["data"]
-        eventually(lambda: stack.sql("select count(*) from ingest_jobs where hinted_at is not null") == [(6,)])
+        eventually(lambda: stack.sql("select count(*) from ingest_jobs where dispatched_at is not null") == [(6,)])
         bound(client, "batch", 1)
         stack.worker.spawn()
         for result in made["results"]:
@@ -532,7 +532,7 @@ def _job(client: httpx2.Client, reference: str) -> dict[str, Any]:
 
 
 def test_a_caller_over_its_share_waits_and_nobody_else_does(new_stack: Callable[..., Stack]) -> None:
-    stack = new_stack(INGEST_SHARE="3")
+    stack = new_stack(MAX_OPEN_JOBS_PER_CALLER="3")
     stack.api.start()
     with stack.client("editor", "eager") as eager, stack.client("editor", "other") as other:
         item = {**_job(eager, MISSING)}
@@ -550,7 +550,7 @@ def test_a_caller_over_its_share_waits_and_nobody_else_does(new_stack: Callable[
 
 
 def test_a_batch_that_no_share_could_hold_is_told_so_instead_of_to_wait(new_stack: Callable[..., Stack]) -> None:
-    stack = new_stack(INGEST_SHARE="3")
+    stack = new_stack(MAX_OPEN_JOBS_PER_CALLER="3")
     stack.api.start()
     with stack.client("editor") as client:
         item = _job(client, MISSING)

@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier
 from api import shutdown
 from models import metrics
 from models.db import schema
-from ops.stack.processes import Child
+from ops.stack.processes import Process
 from ops.stack.services import Services
 from tests.eventually import eventually
 from tests.processes import children
@@ -87,7 +87,7 @@ def become(stack: Stack, wanted: dict[str, Any]) -> None:
 def test_a_service_that_is_down_is_named_and_only_without_a_database_it_cannot_serve(
     own: Services, alone: Stack
 ) -> None:
-    services: list[tuple[Child | None, dict[str, Any]]] = [
+    services: list[tuple[Process | None, dict[str, Any]]] = [
         (own.redis, {"broker": "down", "status": "degraded"}),
         (own.storage, {"storage": "down", "status": "degraded"}),
         (own.postgres, {"database": "down", "schema": "down", **UNABLE}),

@@ -17,7 +17,7 @@ from api.http.parameters import Reason
 from models.catalog import CATALOG
 from models.db import actions, json_bounds
 from models.db.fields import LONG
-from models.db.idempotency import Answer
+from models.db.idempotency import StoredResponse
 from models.jobs import types
 from models.media import thumbnails
 from tests.stack import own_database
@@ -31,7 +31,7 @@ PATCH = {one.table.name: one.patch for one in CATALOG.values() if one.patch}
 # Structs that are part of a table's columns, and the columns that nobody reads through them.
 PARTS: dict[str, tuple[type[msgspec.Struct], set[str]]] = {
     "thumbnails": (thumbnails.ThumbnailRow, {"sha256", "picture_sha256", "verified_at"}),
-    "idempotency_keys": (Answer, {"caller", "key", "request_hash", "created_at"}),
+    "idempotency_keys": (StoredResponse, {"caller", "key", "request_hash", "created_at"}),
 }
 TYPES: dict[Any, set[str]] = {
     str: {"text"},
@@ -47,7 +47,7 @@ TYPES: dict[Any, set[str]] = {
 }
 # The columns whose values come from a closed set, and that set.
 CLOSED: dict[tuple[str, str], Any] = {
-    ("ingest_jobs", "kind"): types.Kind,
+    ("ingest_jobs", "kind"): types.JobKind,
     ("ingest_jobs", "entity_type"): types.Subject,
     ("ingest_jobs", "status"): types.Status,
     ("ingest_jobs", "stage"): types.Stage,

@@ -69,16 +69,16 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def dispatched(self) -> None:
-        for hint in self._do(dispatch.due).hints:
-            job = self._jobs[str(hint.job_id)]
+        for message in self._do(dispatch.due).messages:
+            job = self._jobs[str(message.job_id)]
             assert self._is_due(job)
-            assert hint.stage == job["stage"]
+            assert message.stage == job["stage"]
 
     @precondition(lambda self: len(self._paused) < len(NAMES))
     @rule(data=st.data())
     def paused(self, data: st.DataObject) -> None:
         name: Any = data.draw(st.sampled_from([name for name in NAMES if name not in self._paused]), "name")
-        new = NewPause("for a while", stage=name) if name in STAGES else NewPause("for a while", lane=name)
+        new = NewPause("for a while", stage=name) if name in STAGES else NewPause("for a while", priority=name)
         self._do(lambda to: pauses.pause(to, WHO, new))
         self._paused.add(name)
 
@@ -104,15 +104,15 @@ class JobMachine(RuleBasedStateMachine):
         job = self._any(data)
         wanted = data.draw(st.sampled_from([job["stage"], job["stage"], stage]), "stage")
         free = """
-            update ingest_jobs set hinted_at = '-infinity'
-            where job_id = %s and hinted_at is not null and finished_at is null
+            update ingest_jobs set dispatched_at = '-infinity'
+            where job_id = %s and dispatched_at is not null and finished_at is null
         """
         self._do(lambda to: db.execute(to, free, [job["job_id"]]))
         suspect = self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))
         assert not self._do(lambda to: claims.reserve(to, UUID(job["job_id"]), wanted))  # one waits for it
         got = self._do(lambda to: claims.claim(to, {UUID(job["job_id"]): wanted}, worker, alone=alone))
         due = self._is_due(job) and job["stage"] == wanted
-        assert bool(got) is (due and job["hinted_at"] is not None and (alone or not suspect))
+        assert bool(got) is (due and job["dispatched_at"] is not None and (alone or not suspect))
         return multiple(*got)
 
     @precondition(lambda self: self._jobs)
@@ -124,7 +124,7 @@ class JobMachine(RuleBasedStateMachine):
             for worker in WORKERS[:2]
         )
         got = [claimed for found in self._at_once(one, other) for claimed in found]
-        assert len(got) == (self._is_due(job) and job["hinted_at"] is not None)
+        assert len(got) == (self._is_due(job) and job["dispatched_at"] is not None)
         return multiple(*got)
 
     @rule(ours=held)
@@ -183,10 +183,12 @@ class JobMachine(RuleBasedStateMachine):
     def reminded(self) -> None:
         self._do(
             lambda to: db.execute(
-                to, "update ingest_jobs set hinted_at = '-infinity' where hinted_at is not null and finished_at is null"
+                to,
+                "update ingest_jobs set dispatched_at = '-infinity'"
+                " where dispatched_at is not null and finished_at is null",
             )
         )
-        self._do(lambda to: dispatch.forget_lost_hints(to, 10))
+        self._do(lambda to: dispatch.release_lost_messages(to, 10))
 
     @precondition(lambda self: self._jobs)
     @rule(data=st.data())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.entities import EntityType, Kind, Role
+from models.entities import EntityType, MediaKind, Role
 from models.media import wording
 from models.media.formats import ALIASES, FORMATS, SUFFIXES, canonical
 from models.media.limits import PLACES, accepted, size_limit, too_large, unsupported
@@ -72,12 +72,12 @@ def test_a_type_that_nobody_knows_is_told_the_right_one_where_the_name_promises_
 
 
 @given(
-    st.sampled_from(get_args(Kind)),
+    st.sampled_from(get_args(MediaKind)),
     st.sampled_from(get_args(EntityType)),
     st.one_of(st.integers(1, 1024), st.integers(1, 2**40)),
 )
 def test_a_refusal_for_size_never_names_a_size_that_reads_like_the_limit(
-    kind: Kind, entity_type: EntityType, over: int
+    kind: MediaKind, entity_type: EntityType, over: int
 ) -> None:
     limit = size_limit(kind, entity_type)
     message = too_large(limit + over, limit, kind, entity_type)

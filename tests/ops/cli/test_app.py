@@ -192,7 +192,7 @@ def test_what_is_done_to_jobs_says_which(server: Stack) -> None:
     assert "filter.status" in nonsense.stderr
 
 
-def test_a_lane_is_paused_listed_and_resumed(new_stack: Callable[..., Stack]) -> None:
+def test_a_priority_is_paused_listed_and_resumed(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     stack.api.start()
     done = episodes(stack.environ, "jobs", "pause", "backfill", "--reason", "the storage moves")
@@ -239,7 +239,7 @@ def test_a_reindex_is_only_begun_where_nobody_wants_to_wait(server: Stack) -> No
 def test_an_interrupted_reindex_goes_on_and_the_same_command_joins_in(new_stack: Callable[..., Stack]) -> None:
     stack = new_stack()
     stack.api.start()
-    begun = "select started_at from search_walks where purpose = 'reindex'"
+    begun = "select started_at from search_reindex_jobs where purpose = 'reindex'"
     command = [sys.executable, "-c", "from ops.cli.app import main; main()", "reindex"]
     with subprocess.Popen(command, env=stack.environ, stderr=subprocess.PIPE, text=True) as waiting:
         (first,) = eventually(lambda: stack.sql(begun), within=20)

@@ -1,4 +1,4 @@
-"""RabbitMQ carries the hints as Redis does; what it forgets is sent again."""
+"""RabbitMQ carries the messages as Redis does; what it forgets is sent again."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="module")
 def stack(rabbitmq: RabbitMQ, services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose hints it carries."""
+    """A stack whose messages it carries."""
     with running(services, tmp_path_factory.mktemp("on-rabbitmq"), BROKER_URL=rabbitmq.url) as made:
         yield made
 
@@ -47,7 +47,7 @@ def _declared() -> dict[str, str]:
     }
 
 
-def test_a_job_whose_hint_was_lost_still_ends(stack: Stack, rabbitmq: RabbitMQ) -> None:
+def test_a_job_whose_message_was_lost_still_ends(stack: Stack, rabbitmq: RabbitMQ) -> None:
     with stack.client() as client:
         stack.worker.stop()
         job = work.post(client, work.upload(client, work.unique(media.jpeg())))

@@ -39,10 +39,10 @@ async def rows(pool: Pool, query: str, *params: Any) -> list[tuple[Any, ...]]:
 
 
 async def due(pool: Pool, number: int) -> list[UUID]:
-    """So many jobs that are hinted at."""
+    """So many jobs that are dispatched."""
     made = """
         insert into ingest_jobs (entity_type, entity_id, role, source_reference, on_duplicate, priority, request_id,
-                                 created_by, hinted_at)
+                                 created_by, dispatched_at)
         select 'clip', uuidv7(), 'primary', 's3://episodes-media/clip/none.jpg', 'link', 'batch', 'request', 'tester',
                now()
         from generate_series(1, %s) returning job_id
@@ -79,7 +79,7 @@ async def test_of_two_who_ask_for_one_stage_at_once_one_is_given_it(pool: Pool, 
     assert sum(found is not None for found in claimed) == 1
 
 
-async def test_a_stale_hint_beside_the_true_one_of_the_same_job_takes_nothing_from_it(
+async def test_a_stale_message_beside_the_true_one_of_the_same_job_takes_nothing_from_it(
     pool: Pool, claimer: Claimer
 ) -> None:
     (job_id,) = await due(pool, 1)

@@ -1,4 +1,4 @@
-"""What stands in the broker and is no hint is dropped by the worker that fetches it."""
+"""What stands in the broker and names no job is dropped by the worker that fetches it."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -14,7 +14,7 @@ from tests.stack import Stack
 
 
 def telling(known_id: str) -> Message:
-    """A hint that tells another id than its own."""
+    """A message that tells another id than its own."""
     return message(str(uuid4()), options={"redis_message_id": known_id})
 
 
@@ -32,4 +32,4 @@ def test_garbage_unknown_actors_and_forged_ids_do_not_stay_in_redis(new_stack: C
         with stack.client() as client:
             assert work.ended(client, work.post(client, work.upload(client, media.jpeg())))["status"] == "succeeded"
         eventually(lambda: not any(queue.keys(pattern) for pattern in left), within=20)
-    assert "messages that were no hints are dropped" in stack.log("worker")
+    assert "messages that named no job are dropped" in stack.log("worker")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from models.entities import Kind
+from models.entities import MediaKind
 from models.errors import Rejected
 from pipeline.media.render import render
 from pipeline.media.thumbnails import PRIMARY, cover, crop, thumbnails
@@ -234,6 +234,6 @@ def test_a_sound_shows_its_cover(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["document"])
-def test_a_document_has_no_thumbnails(tmp_path: Path, kind: Kind) -> None:
+def test_a_document_has_no_thumbnails(tmp_path: Path, kind: MediaKind) -> None:
     (tmp_path / "script.txt").write_text("Scene 1.")
     assert render(tmp_path / "script.txt", tmp_path, kind) == []

@@ -153,7 +153,7 @@ def test_a_filter_says_whose_and_how_old(stack: Stack, chief: httpx2.Client) -> 
 def test_an_upload_does_not_wait_for_a_remake_and_is_not_overwritten_by_it(stack: Stack, chief: httpx2.Client) -> None:
     clip = ingested(chief, coloured(RED))["entity_id"]
     path = f"{CLIP.path}/{clip}"
-    paused = chief.post(f"{PATH}/pauses", json={"lane": "backfill", "reason": "first the upload"})
+    paused = chief.post(f"{PATH}/pauses", json={"priority": "backfill", "reason": "first the upload"})
     assert paused.status_code == httpx2.codes.OK
     made = again(chief)
     newer = upload(chief, coloured(GREEN))

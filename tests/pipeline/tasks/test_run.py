@@ -636,7 +636,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp() / "services0" / "objects"
 
 
-def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
+def test_corrupt_and_missing_objects_are_found_on_the_disk_told_and_over_when_mended(
     stack: Stack, chief: httpx2.Client, disk: Path
 ) -> None:
     sound, rotten, lost, young = (ingested(chief, unique(PICTURE))["entity_id"] for _ in range(4))
@@ -649,13 +649,17 @@ def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
     flipped[len(flipped) // 2] ^= 1
     places[rotten].write_bytes(flipped)
     places[lost].unlink()
-    assert run(chief, "integrity") == {"checked": 3 + 9, "rot": 1, "loss": 1}  # with the pictures of those contents
+    assert run(chief, "integrity") == {
+        "checked": 3 + 9,
+        "corrupt": 1,
+        "missing": 1,
+    }  # with the pictures of those contents
     findings = chief.get("/api/v1/integrity/findings").json()["data"]
-    assert {(row["kind"], row["entity_id"]) for row in findings} == {("rot", rotten), ("loss", lost)}
+    assert {(row["kind"], row["entity_id"]) for row in findings} == {("corrupt", rotten), ("missing", lost)}
     summary = chief.get("/api/v1/integrity").json()["data"]
-    assert (summary["files"], summary["overdue"], summary["rot"], summary["loss"]) == (4, 0, 1, 1)
+    assert (summary["files"], summary["overdue"], summary["corrupt"], summary["missing"]) == (4, 0, 1, 1)
     metrics = httpx2.get(f"{stack.url}/metrics", trust_env=False).text
-    assert 'episodes_integrity_findings{kind="rot"} 1.0' in metrics
+    assert 'episodes_integrity_findings{kind="corrupt"} 1.0' in metrics
     told = episodes(stack, "integrity")
     assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "4 files: 1 rotten, 1 lost, 0 not read in time")
     for clip, place in places.items():
@@ -668,7 +672,7 @@ def test_rot_and_loss_are_found_on_the_disk_told_and_over_when_mended(
     assert entity(chief, CLIP, sound)["file_hash"]
 
 
-def test_a_file_that_breaks_off_and_one_that_grew_are_rotten_and_hold_up_nothing(
+def test_a_file_that_breaks_off_and_one_that_grew_are_corrupt_and_hold_up_nothing(
     stack: Stack, chief: httpx2.Client, disk: Path
 ) -> None:
     keys = [
@@ -680,8 +684,8 @@ def test_a_file_that_breaks_off_and_one_that_grew_are_rotten_and_hold_up_nothing
         Bucket=MEDIA, Key=keys[1], Body=object_path(disk, MEDIA, keys[1]).read_bytes() + b"x"
     )
     stack.sql(f"update files set stored_at = {LONG_AGO}")
-    assert run(chief, "integrity") == {"checked": 3 + 9, "rot": 2}
-    assert run(chief, "integrity") == {"checked": 2, "rot": 2}
+    assert run(chief, "integrity") == {"checked": 3 + 9, "corrupt": 2}
+    assert run(chief, "integrity") == {"checked": 2, "corrupt": 2}
     assert len(chief.get("/api/v1/integrity/findings").json()["data"]) == 2
 
 
@@ -715,7 +719,7 @@ def test_a_long_reading_gives_way_to_who_waits_to_be_alone(stack: Stack, chief: 
     with another_worker(stack, INTEGRITY_BYTES_PER_SECOND="1"):  # half an hour an object
         first = chief.post(f"{PATH}/integrity/run").json()["data"]["job_id"]
         eventually(lambda: stack.sql(reading))
-        chief.post(f"{JOBS}/pauses", json={"lane": "batch", "reason": "x"})
+        chief.post(f"{JOBS}/pauses", json={"priority": "batch", "reason": "x"})
         job = post(chief, upload(chief, unique(PICTURE)), priority="batch")
         stack.sql(SUSPECT, job["job_id"], job["job_id"])
         chief.delete(f"{JOBS}/pauses/batch")
@@ -736,7 +740,7 @@ def pictures_of(chief: httpx2.Client, clip: str) -> list[str]:
     return [row["file_reference"] for row in chief.get(f"{CLIP.path}/{clip}/thumbnails").json()["data"]]
 
 
-def test_rot_and_loss_of_pictures_second_copies_and_what_was_named_by_hand_are_found(
+def test_corrupt_and_missing_objects_of_pictures_second_copies_and_what_was_named_by_hand_are_found(
     stack: Stack, chief: httpx2.Client, disk: Path
 ) -> None:
     data = unique(PICTURE)
@@ -751,7 +755,7 @@ def test_rot_and_loss_of_pictures_second_copies_and_what_was_named_by_hand_are_f
     stack.sql(f"update files set stored_at = {LONG_AGO}")
     stack.sql(f"update thumbnails set processed_at = {LONG_AGO}")
     stack.sql(f"update held_objects set verified_at = {LONG_AGO}")
-    expected = {"checked": 4 + 6 + 3, "loss": 1}
+    expected = {"checked": 4 + 6 + 3, "missing": 1}
     assert run(chief, "integrity") == expected  # the content and its pictures, those of two clips, three copies
     (finding,) = chief.get("/api/v1/integrity/findings").json()["data"]
     assert (finding["file_reference"], finding["entity_id"], finding["sha256"]) == (never, other, None)
@@ -759,16 +763,16 @@ def test_rot_and_loss_of_pictures_second_copies_and_what_was_named_by_hand_are_f
     for table in ("files", "thumbnails", "held_objects"):
         stack.sql(due.format(table))
     older = place_of(disk, pictures_of(chief, clip)[1]).read_bytes()
-    wrong = {"rot": {copy: keeper, primary: keeper, content: clip, named: outfit}, "loss": {medium: keeper}}
+    wrong = {"corrupt": {copy: keeper, primary: keeper, content: clip, named: outfit}, "missing": {medium: keeper}}
     whole = {at: place_of(disk, at).read_bytes() for kind in wrong.values() for at in kind}
-    for at in wrong["rot"]:
+    for at in wrong["corrupt"]:
         place_of(disk, at).write_bytes(bytes(len(whole[at])))
     place_of(disk, medium).unlink()
-    assert run(chief, "integrity") == {"checked": 1 + 4 + 6 + 2, "rot": 4, "loss": 2}
+    assert run(chief, "integrity") == {"checked": 1 + 4 + 6 + 2, "corrupt": 4, "missing": 2}
     found = chief.get("/api/v1/integrity/findings").json()["data"]
     told = {(one["kind"], one["file_reference"], one["entity_id"]) for one in found}
     seen = {(kind, at, of) for kind, of_kind in wrong.items() for at, of in of_kind.items()}
-    assert told == {*seen, ("loss", never, other)}
+    assert told == {*seen, ("missing", never, other)}
     for at, before in whole.items():
         place_of(disk, at).write_bytes(before)
     chief.patch(f"{OUTFIT.path}/{other}", json={"image_reference": None})
@@ -777,7 +781,7 @@ def test_rot_and_loss_of_pictures_second_copies_and_what_was_named_by_hand_are_f
     assert older == place_of(disk, medium).read_bytes()
 
 
-def test_pictures_of_another_content_in_the_places_of_an_entity_are_rot_and_a_remake_puts_them_right(
+def test_pictures_of_another_content_in_the_places_of_an_entity_are_corrupt_and_a_remake_puts_them_right(
     stack: Stack, chief: httpx2.Client, disk: Path
 ) -> None:
     clip, other = (ingested(chief, unique(media.jpeg((320 + number, 200))))["entity_id"] for number in range(2))
@@ -787,7 +791,7 @@ def test_pictures_of_another_content_in_the_places_of_an_entity_are_rot_and_a_re
         storage(stack.environ).put_object(Bucket=PICTURES, Key=key_of(at), Body=place_of(disk, foreign).read_bytes())
     # As of rows that were written before hashes of pictures were noted.
     stack.sql(f"update thumbnails set processed_at = {LONG_AGO}, picture_sha256 = null")
-    assert run(chief, "integrity") == {"checked": 6, "rot": 3}
+    assert run(chief, "integrity") == {"checked": 6, "corrupt": 3}
     found = chief.get("/api/v1/integrity/findings").json()["data"]
     assert {(one["entity_id"], one["file_reference"]) for one in found} == {(clip, at) for at in mine}
     chief.post(f"{JOBS}/reprocess", json={"filter": {"entity_id": clip}})
