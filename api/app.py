@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
@@ -33,45 +34,16 @@ from api.openapi import page
 from api.operations.broker_check import Broker
 from api.operations.health import HealthController, Probes
 from api.operations.housekeeping import HousekeepingController, IntegrityController
+from api.resources import controllers
 from api.resources.audit import AuditController
-from api.resources.backgrounds import BackgroundController
-from api.resources.clips import ClipController
-from api.resources.components import ComponentController
-from api.resources.episode_links import (
-    BackgroundLinkController,
-    ComponentLinkController,
-    GuestLinkController,
-    OutfitLinkController,
-    UiElementLinkController,
-)
-from api.resources.episodes import EpisodeController
-from api.resources.guests import GuestController
-from api.resources.outfits import OutfitController
-from api.resources.scripts import EpisodeScriptController, ScriptController
 from api.resources.search import SearchController
-from api.resources.shows import ShowController
-from api.resources.ui_elements import UiElementController
 from models import build, db, dev_issuer, termination
 from models.media.s3 import Storage
 from models.settings import Settings
 
-CONTROLLERS = (
+CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     HealthController,
-    ShowController,
-    EpisodeController,
-    ClipController,
-    EpisodeScriptController,
-    ScriptController,
-    OutfitController,
-    UiElementController,
-    BackgroundController,
-    ComponentController,
-    GuestController,
-    OutfitLinkController,
-    UiElementLinkController,
-    BackgroundLinkController,
-    ComponentLinkController,
-    GuestLinkController,
+    *controllers(),
     UploadController,
     MultipartController,
     IngestController,

@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx2
 from msgspec import Struct
 
+from models.catalog import CATALOG
+
 
 class Resource(Struct, frozen=True):
     """A resource: its path, its id, a new one, a change, and what is wrong with a bad one (field → value)."""
@@ -16,6 +18,11 @@ class Resource(Struct, frozen=True):
     new: dict[str, Any]
     patch: dict[str, Any]
     wrong: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the catalog calls it."""
+        return self.key.removesuffix("_id")
 
     def body(self, client: httpx2.Client) -> dict[str, Any]:
         """A new one that clashes with nothing."""
@@ -113,6 +120,8 @@ GUEST = Resource(
     {"name": "", "email": "nobody", "social_links": "none", "bio": ["cuts"]},
 )
 RESOURCES = (SHOW, EPISODE, CLIP, OUTFIT, UI_ELEMENT, BACKGROUND, COMPONENT, GUEST)
+LINKED = tuple(resource for resource in RESOURCES if CATALOG[resource.name].links)
+INGESTED = tuple(resource for resource in RESOURCES if CATALOG[resource.name].files)
 
 
 def create(client: httpx2.Client, resource: Resource, **fields: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from api.dependencies import Db, Who
 from api.http.envelope import Data
 from api.http.parameters import Id
+from models.entities import EntityType
 from models.errors import ErrorCode
 from models.jobs import bulk, ledger, pauses, priorities, reprocessing
 from models.jobs.bulk import CancelFilter, Cancelled, Retried, RetryFilter, Stats
@@ -19,7 +20,6 @@ from models.jobs.pauses import NewPause, Pause
 from models.jobs.priorities import ConcurrencyLimit, PriorityState
 from models.jobs.reprocessing import Reprocessed, ReprocessFilter
 from models.jobs.types import Attempt, JobFilter, JobKind, Priority, Stage, Status
-from models.media.types import EntityType
 
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]

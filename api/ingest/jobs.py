@@ -24,6 +24,7 @@ from models.errors import Invalid
 from models.jobs import ledger, targets, transitions
 from models.jobs.types import Job, NewJob
 from models.media import references
+from models.media.limits import roles
 from models.media.s3 import Storage
 
 BATCH_LIMIT: Final = 1000
@@ -152,7 +153,7 @@ def _wrong(job: NewJob, files: Storage, alive: bool) -> ErrorEntry | None:
 
 
 def _check(job: NewJob, files: Storage, alive: bool) -> None:
-    allowed = targets.roles(job.entity_type)
+    allowed = roles(job.entity_type)
     if job.role == "primary":
         job.role = allowed[0]
     if job.role not in allowed:

@@ -17,12 +17,12 @@ from api.http.envelope import Data, ErrorBody
 from api.ingest.uploads import NewUpload, announced_duplicate, check_announced, new_target
 from models.db.connection import borrow
 from models.db.fields import ObjectReference
+from models.entities import MB
 from models.errors import Conflict, Invalid, NotFound, Rejected
 from models.jobs.types import DuplicateOf
 from models.media import references, uploads
 from models.media.references import Reference
 from models.media.s3 import PART_URL_SECONDS, Part, Storage
-from models.media.types import MB
 from models.media.uploads import Announced
 
 PART_SIZE: Final = 64 * MB  # the largest file has 80 of them

@@ -12,16 +12,17 @@ from api.dependencies import Db, Files, Who
 from api.http.envelope import Data
 from models.db.connection import Connection
 from models.db.fields import FileSize, HeaderValue, Name, Sha256
+from models.entities import EntityType
 from models.errors import TooLarge, UnsupportedMediaType
 from models.jobs import targets
 from models.jobs.types import DuplicateOf
 from models.media import files as stored_files
 from models.media import references, uploads
+from models.media.limits import accepted_in_any_role, size_limit, too_large, unsupported
 from models.media.references import Reference
 from models.media.s3 import URL_SECONDS, Storage
-from models.media.types import EntityType, size_limit
 from models.media.uploads import Announced
-from models.media.wording import takes, too_large, unsupported
+from models.media.wording import takes
 
 
 class NewUpload(Struct, forbid_unknown_fields=True):
@@ -67,7 +68,7 @@ def check_announced(new: NewUpload) -> None:
     Raises:
         UnsupportedMediaType, TooLarge
     """
-    kinds = targets.kinds(new.entity_type)
+    kinds = accepted_in_any_role(new.entity_type)
     kind = takes(new.file_type, kinds)
     if kind is None:
         message = unsupported(new.file_type, new.entity_type, kinds, name=new.file_name)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Final, get_args
 
 from litestar import Litestar
@@ -80,10 +81,15 @@ def document(app: Litestar) -> Schema:
 
 
 def _tags(found: list[Operation]) -> Iterator[Schema]:
-    """Each tag, with what its module says of itself."""
+    """Each tag, with what the module says of itself whose controller has it."""
     named = {tag: one.handler.fn for one in found for tag in one.handler.resolve_tags()}
     for tag, function in sorted(named.items(), key=lambda item: item[0].casefold()):
-        yield {"name": tag, "description": getattr(inspect.getmodule(function), "__doc__", "")}
+        yield {"name": tag, "description": getattr(_tagged(function), "__doc__", "")}
+
+
+def _tagged(function: Any) -> ModuleType | None:
+    kinds = type(getattr(function, "__self__", None)).__mro__
+    return inspect.getmodule(next((kind for kind in kinds if "tags" in vars(kind)), function))
 
 
 class _Writer:

@@ -3,13 +3,9 @@
 from typing import Any, Final
 
 from api.openapi.schemas import Schema, readable
-from models.catalog.scripts import SCRIPTS
-from models.catalog.shows import SHOWS
-from models.db.table import Table
-from models.jobs.targets import TABLES
+from models.catalog import CATALOG
 
-_TABLES: Final[tuple[Table[Any], ...]] = (SHOWS, SCRIPTS, *TABLES.values())
-SORTS: Final = {table.row: table.sorts for table in _TABLES}
+SORTS: Final = {one.table.row: one.table.sorts for one in CATALOG.values()}
 _NOISE: Final = ("deprecated", "allowEmptyValue", "allowReserved")
 
 

@@ -1,15 +1,27 @@
 """Backgrounds."""
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, Reason, TagFilter
-from api.resources.audit import history_of
+from api.resources.audit import Cursor, Limit, history_of
+from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
-from models.catalog.backgrounds import BACKGROUNDS, Background, BackgroundPatch, BackgroundType, NewBackground
+from models.catalog.backgrounds import (
+    BACKGROUNDS,
+    BACKGROUNDS_OF_EPISODES,
+    Background,
+    BackgroundLink,
+    BackgroundPatch,
+    BackgroundType,
+    LinkedBackground,
+    NewBackground,
+)
+from models.catalog.link_table import LinkedEpisode, NewLink, Pair, Window
 from models.catalog.restoring import still_deleted
 
 
@@ -65,3 +77,35 @@ class BackgroundController(Controller):
     @get("/{background_id:str}/history", summary="Who changed a background")
     async def list_background_history(self, db: Db, background_id: Id, past: History) -> Listing[AuditRow]:
         return await history_of(db, "background", background_id, past)
+
+
+class BackgroundLinkController(LinkController):
+    """The backgrounds of episodes."""
+
+    @get("/episodes/{episode_id:str}/backgrounds", summary="List the backgrounds of an episode")
+    async def list_backgrounds_of_episode(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedBackground]:
+        return page_of(await BACKGROUNDS_OF_EPISODES.page_of_episode(db, episode_id, Window(limit, cursor)))
+
+    @get("/backgrounds/{background_id:str}/episodes", summary="List the episodes of a background")
+    async def list_episodes_of_background(
+        self, db: Db, background_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedEpisode]:
+        return page_of(await BACKGROUNDS_OF_EPISODES.page_of_thing(db, background_id, Window(limit, cursor)))
+
+    @put(
+        "/episodes/{episode_id:str}/backgrounds/{background_id:str}",
+        summary="Link a background to an episode, or replace what the link says",
+        responses={201: ResponseSpec(Data[BackgroundLink], description="The link is new")},
+    )
+    async def put_background_link(
+        self, db: Db, who: Who, episode_id: Id, background_id: Id, data: JSONBody[NewLink], expected: Expected
+    ) -> Response[Data[BackgroundLink]]:
+        return linked(await BACKGROUNDS_OF_EPISODES.put(db, who, Pair(episode_id, background_id), data, expected))
+
+    @delete("/episodes/{episode_id:str}/backgrounds/{background_id:str}", summary="Unlink a background from an episode")
+    async def delete_background_link(
+        self, db: Db, who: Who, episode_id: Id, background_id: Id, expected: Expected
+    ) -> None:
+        await BACKGROUNDS_OF_EPISODES.remove(db, who, Pair(episode_id, background_id), expected)

@@ -1,15 +1,27 @@
 """Components."""
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, Reason, TagFilter
-from api.resources.audit import history_of
+from api.resources.audit import Cursor, Limit, history_of
+from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
-from models.catalog.components import COMPONENTS, Component, ComponentPatch, ComponentType, NewComponent
+from models.catalog.components import (
+    COMPONENTS,
+    COMPONENTS_OF_EPISODES,
+    Component,
+    ComponentLink,
+    ComponentPatch,
+    ComponentType,
+    LinkedComponent,
+    NewComponent,
+)
+from models.catalog.link_table import LinkedEpisode, NewLink, Pair, Window
 from models.catalog.restoring import still_deleted
 
 
@@ -65,3 +77,35 @@ class ComponentController(Controller):
     @get("/{component_id:str}/history", summary="Who changed a component")
     async def list_component_history(self, db: Db, component_id: Id, past: History) -> Listing[AuditRow]:
         return await history_of(db, "component", component_id, past)
+
+
+class ComponentLinkController(LinkController):
+    """The components of episodes."""
+
+    @get("/episodes/{episode_id:str}/components", summary="List the components of an episode")
+    async def list_components_of_episode(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedComponent]:
+        return page_of(await COMPONENTS_OF_EPISODES.page_of_episode(db, episode_id, Window(limit, cursor)))
+
+    @get("/components/{component_id:str}/episodes", summary="List the episodes of a component")
+    async def list_episodes_of_component(
+        self, db: Db, component_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedEpisode]:
+        return page_of(await COMPONENTS_OF_EPISODES.page_of_thing(db, component_id, Window(limit, cursor)))
+
+    @put(
+        "/episodes/{episode_id:str}/components/{component_id:str}",
+        summary="Link a component to an episode, or replace what the link says",
+        responses={201: ResponseSpec(Data[ComponentLink], description="The link is new")},
+    )
+    async def put_component_link(
+        self, db: Db, who: Who, episode_id: Id, component_id: Id, data: JSONBody[NewLink], expected: Expected
+    ) -> Response[Data[ComponentLink]]:
+        return linked(await COMPONENTS_OF_EPISODES.put(db, who, Pair(episode_id, component_id), data, expected))
+
+    @delete("/episodes/{episode_id:str}/components/{component_id:str}", summary="Unlink a component from an episode")
+    async def delete_component_link(
+        self, db: Db, who: Who, episode_id: Id, component_id: Id, expected: Expected
+    ) -> None:
+        await COMPONENTS_OF_EPISODES.remove(db, who, Pair(episode_id, component_id), expected)

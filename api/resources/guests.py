@@ -1,15 +1,18 @@
 """Guests: who visits an episode."""
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, Reason, TagFilter
-from api.resources.audit import history_of
+from api.resources.audit import Cursor, Limit, history_of
+from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
-from models.catalog.guests import GUESTS, Guest, GuestPatch, NewGuest
+from models.catalog.guests import GUESTS, GUESTS_OF_EPISODES, Guest, GuestLink, GuestPatch, LinkedGuest, NewGuest
+from models.catalog.link_table import LinkedEpisode, NewLink, Pair, Window
 from models.catalog.restoring import still_deleted
 
 
@@ -55,3 +58,33 @@ class GuestController(Controller):
     @get("/{guest_id:str}/history", summary="Who changed a guest")
     async def list_guest_history(self, db: Db, guest_id: Id, past: History) -> Listing[AuditRow]:
         return await history_of(db, "guest", guest_id, past)
+
+
+class GuestLinkController(LinkController):
+    """The guests of episodes."""
+
+    @get("/episodes/{episode_id:str}/guests", summary="List the guests of an episode")
+    async def list_guests_of_episode(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedGuest]:
+        return page_of(await GUESTS_OF_EPISODES.page_of_episode(db, episode_id, Window(limit, cursor)))
+
+    @get("/guests/{guest_id:str}/episodes", summary="List the episodes of a guest")
+    async def list_episodes_of_guest(
+        self, db: Db, guest_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedEpisode]:
+        return page_of(await GUESTS_OF_EPISODES.page_of_thing(db, guest_id, Window(limit, cursor)))
+
+    @put(
+        "/episodes/{episode_id:str}/guests/{guest_id:str}",
+        summary="Link a guest to an episode, or replace what the link says",
+        responses={201: ResponseSpec(Data[GuestLink], description="The link is new")},
+    )
+    async def put_guest_link(
+        self, db: Db, who: Who, episode_id: Id, guest_id: Id, data: JSONBody[NewLink], expected: Expected
+    ) -> Response[Data[GuestLink]]:
+        return linked(await GUESTS_OF_EPISODES.put(db, who, Pair(episode_id, guest_id), data, expected))
+
+    @delete("/episodes/{episode_id:str}/guests/{guest_id:str}", summary="Unlink a guest from an episode")
+    async def delete_guest_link(self, db: Db, who: Who, episode_id: Id, guest_id: Id, expected: Expected) -> None:
+        await GUESTS_OF_EPISODES.remove(db, who, Pair(episode_id, guest_id), expected)

@@ -1,15 +1,28 @@
 """Outfits: what somebody wears."""
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, JsonFilter, Reason, TagFilter, contained
-from api.resources.audit import history_of
+from api.resources.audit import Cursor, Limit, history_of
+from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
-from models.catalog.outfits import OUTFITS, NewOutfit, Outfit, OutfitPatch
+from models.catalog.link_table import Pair, Window
+from models.catalog.outfits import (
+    OUTFITS,
+    OUTFITS_OF_EPISODES,
+    EpisodeOfOutfit,
+    LinkedOutfit,
+    NewOutfit,
+    NewOutfitLink,
+    Outfit,
+    OutfitLink,
+    OutfitPatch,
+)
 from models.catalog.restoring import still_deleted
 
 
@@ -77,3 +90,33 @@ class OutfitController(Controller):
     @get("/{outfit_id:str}/history", summary="Who changed an outfit")
     async def list_outfit_history(self, db: Db, outfit_id: Id, past: History) -> Listing[AuditRow]:
         return await history_of(db, "outfit", outfit_id, past)
+
+
+class OutfitLinkController(LinkController):
+    """The outfits of episodes."""
+
+    @get("/episodes/{episode_id:str}/outfits", summary="List the outfits of an episode")
+    async def list_outfits_of_episode(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedOutfit]:
+        return page_of(await OUTFITS_OF_EPISODES.page_of_episode(db, episode_id, Window(limit, cursor)))
+
+    @get("/outfits/{outfit_id:str}/episodes", summary="List the episodes of an outfit")
+    async def list_episodes_of_outfit(
+        self, db: Db, outfit_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[EpisodeOfOutfit]:
+        return page_of(await OUTFITS_OF_EPISODES.page_of_thing(db, outfit_id, Window(limit, cursor)))
+
+    @put(
+        "/episodes/{episode_id:str}/outfits/{outfit_id:str}",
+        summary="Link an outfit to an episode, or replace what the link says",
+        responses={201: ResponseSpec(Data[OutfitLink], description="The link is new")},
+    )
+    async def put_outfit_link(
+        self, db: Db, who: Who, episode_id: Id, outfit_id: Id, data: JSONBody[NewOutfitLink], expected: Expected
+    ) -> Response[Data[OutfitLink]]:
+        return linked(await OUTFITS_OF_EPISODES.put(db, who, Pair(episode_id, outfit_id), data, expected))
+
+    @delete("/episodes/{episode_id:str}/outfits/{outfit_id:str}", summary="Unlink an outfit from an episode")
+    async def delete_outfit_link(self, db: Db, who: Who, episode_id: Id, outfit_id: Id, expected: Expected) -> None:
+        await OUTFITS_OF_EPISODES.remove(db, who, Pair(episode_id, outfit_id), expected)

@@ -1,6 +1,6 @@
 """Search over everything that can be found."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, get, post
@@ -11,13 +11,12 @@ from api.dependencies import Db, Files
 from api.http.envelope import Data, ListMetadata, Pagination
 from api.http.parameters import TagFilter
 from models.db.paging import LONGEST_CURSOR
+from models.entities import EntityName
 from models.media import references
 from models.media.s3 import Storage
 from models.search import query, reindex
 from models.search.query import Hit, SearchQuery
 from models.search.reindex import ReindexJob
-
-EntityKind = Literal["show", "episode", "script", "clip", "outfit", "ui_element", "background", "component", "guest"]
 
 
 class Found(Struct):
@@ -65,7 +64,7 @@ class SearchController(Controller):
         db: Db,
         files: Files,
         q: Annotated[str, QueryParameter(max_length=500, description='Words, "a phrase", -not, or.')] = "",
-        kinds: Annotated[list[EntityKind] | None, QueryParameter(name="type", description="Any of these.")] = None,
+        kinds: Annotated[list[EntityName] | None, QueryParameter(name="type", description="Any of these.")] = None,
         show_id: FromQuery[UUID | None] = None,
         with_tags: TagFilter = None,
         status: Annotated[str | None, QueryParameter(max_length=50)] = None,

@@ -1,16 +1,30 @@
 """UI elements."""
 
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, Reason, TagFilter
-from api.resources.audit import history_of
+from api.resources.audit import Cursor, Limit, history_of
+from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
+from models.catalog.link_table import Pair, Window
 from models.catalog.restoring import still_deleted
-from models.catalog.ui_elements import UI_ELEMENTS, ElementType, NewUiElement, UiElement, UiElementPatch
+from models.catalog.ui_elements import (
+    UI_ELEMENTS,
+    UI_ELEMENTS_OF_EPISODES,
+    ElementType,
+    EpisodeOfUiElement,
+    LinkedUiElement,
+    NewUiElement,
+    NewUiElementLink,
+    UiElement,
+    UiElementLink,
+    UiElementPatch,
+)
 
 
 class UiElementController(Controller):
@@ -61,3 +75,36 @@ class UiElementController(Controller):
     @get("/{ui_element_id:str}/history", summary="Who changed a UI element")
     async def list_ui_element_history(self, db: Db, ui_element_id: Id, past: History) -> Listing[AuditRow]:
         return await history_of(db, "ui_element", ui_element_id, past)
+
+
+class UiElementLinkController(LinkController):
+    """The UI elements of episodes."""
+
+    @get("/episodes/{episode_id:str}/ui-elements", summary="List the UI elements of an episode")
+    async def list_ui_elements_of_episode(
+        self, db: Db, episode_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[LinkedUiElement]:
+        return page_of(await UI_ELEMENTS_OF_EPISODES.page_of_episode(db, episode_id, Window(limit, cursor)))
+
+    @get("/ui-elements/{ui_element_id:str}/episodes", summary="List the episodes of a UI element")
+    async def list_episodes_of_ui_element(
+        self, db: Db, ui_element_id: Id, limit: Limit = 50, cursor: Cursor = None
+    ) -> Listing[EpisodeOfUiElement]:
+        return page_of(await UI_ELEMENTS_OF_EPISODES.page_of_thing(db, ui_element_id, Window(limit, cursor)))
+
+    @put(
+        "/episodes/{episode_id:str}/ui-elements/{ui_element_id:str}",
+        summary="Link a UI element to an episode, or replace what the link says",
+        responses={201: ResponseSpec(Data[UiElementLink], description="The link is new")},
+    )
+    async def put_ui_element_link(
+        self, db: Db, who: Who, episode_id: Id, ui_element_id: Id, data: JSONBody[NewUiElementLink], expected: Expected
+    ) -> Response[Data[UiElementLink]]:
+        data.check()
+        return linked(await UI_ELEMENTS_OF_EPISODES.put(db, who, Pair(episode_id, ui_element_id), data, expected))
+
+    @delete("/episodes/{episode_id:str}/ui-elements/{ui_element_id:str}", summary="Unlink a UI element from an episode")
+    async def delete_ui_element_link(
+        self, db: Db, who: Who, episode_id: Id, ui_element_id: Id, expected: Expected
+    ) -> None:
+        await UI_ELEMENTS_OF_EPISODES.remove(db, who, Pair(episode_id, ui_element_id), expected)

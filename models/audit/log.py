@@ -8,6 +8,7 @@ from msgspec import Struct
 from psycopg.sql import SQL, Identifier
 
 from models import db
+from models.catalog import CATALOG
 from models.db.actions import Action
 from models.db.connection import Connection
 from models.db.page_sizes import fits, size_of, told
@@ -44,10 +45,9 @@ class AuditFilter(Struct):
     living: bool | None = None  # True: no links with what is deleted
 
 
-_THINGS: Final = ("outfit", "ui_element", "background", "component", "guest")
-_LIVING: Final = " or ".join(
-    f"exists (select from {thing}s where {thing}_id = linked_thing(before, after)::uuid and deleted_at is null)"
-    for thing in _THINGS
+_LIVES: Final = SQL("exists (select from {} where {} = linked_thing(before, after)::uuid and deleted_at is null)")
+_LIVING: Final = SQL(" or ").join(
+    _LIVES.format(Identifier(one.table.name), Identifier(one.table.key)) for one in CATALOG.values() if one.links
 )
 _CONDITIONS: Final = {
     "entity_type": "entity_type = %(entity_type)s",
@@ -56,7 +56,7 @@ _CONDITIONS: Final = {
     "action": "action = %(action)s",
     "since": "at >= %(since)s",
     "until": "at <= %(until)s",
-    "living": f"(action not in ('link', 'unlink') or {_LIVING})",
+    "living": f"(action not in ('link', 'unlink') or {_LIVING.as_string()})",
 }
 _COLUMNS: Final = SQL(", ").join(
     SQL("redacted_with is not null as redacted") if name == "redacted" else Identifier(name)

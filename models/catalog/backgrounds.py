@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.resource import MOVING, File, Resource, Searched
 from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
@@ -53,4 +55,38 @@ BACKGROUNDS: Final = Table(
     key="background_id",
     title="name",
     filters={"background_type": "background_type = %(background_type)s", "tag": "tags @> %(tag)s"},
+)
+
+
+class BackgroundLink(Link):
+    """A row of ``episode_backgrounds``."""
+
+    background_id: UUID
+
+
+class LinkedBackground(Background):
+    """A background as a list of an episode's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+
+
+BACKGROUNDS_OF_EPISODES: Final = LinkTable(
+    "episode_backgrounds",
+    BackgroundLink,
+    NewLink,
+    things=BACKGROUNDS,
+    of_episode=LinkedBackground,
+    of_thing=LinkedEpisode,
+)
+RESOURCE: Final = Resource(
+    table=BACKGROUNDS,
+    new=NewBackground,
+    patch=BackgroundPatch,
+    links=BACKGROUNDS_OF_EPISODES,
+    search=Searched(rest="it.background_type"),
+    files={"primary": File("file_reference", MOVING)},
 )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from models.catalog.resource import RECORDED, File, Resource, Searched
 from models.db.fields import Json, Tagged, Tags, Text, Title
 from models.db.table import Entity, Table
 
@@ -87,4 +88,23 @@ CLIPS: Final = Table(
         "file_hash": "file_hash = %(file_hash)s",
         "duplicates": "(duplicate_of is not null) = %(duplicates)s",
     },
+)
+# What a clip says of its file, and where that is from.
+FACTS: Final = {
+    "file_hash": "sha256",
+    "duplicate_of": "duplicate_of",
+    **{name: name for name in ("file_size", "mime_type", "width", "height", "duration_seconds", "frame_rate", "codec")},
+}
+RESOURCE: Final = Resource(
+    table=CLIPS,
+    new=NewClip,
+    patch=ClipPatch,
+    parent="episode",
+    search=Searched(
+        rest="it.talent_source",
+        status="it.status",
+        show="episode.show_id",
+        language="language_of(coalesce(episode.language, 'en'))",
+    ),
+    files={"primary": File("file_reference", RECORDED, FACTS)},
 )

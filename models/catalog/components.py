@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.resource import RECORDED, File, Resource, Searched
 from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
@@ -56,4 +58,38 @@ COMPONENTS: Final = Table(
     key="component_id",
     title="name",
     filters={"component_type": "component_type = %(component_type)s", "tag": "tags @> %(tag)s"},
+)
+
+
+class ComponentLink(Link):
+    """A row of ``episode_components``."""
+
+    component_id: UUID
+
+
+class LinkedComponent(Component):
+    """A component as a list of an episode's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+
+
+COMPONENTS_OF_EPISODES: Final = LinkTable(
+    "episode_components",
+    ComponentLink,
+    NewLink,
+    things=COMPONENTS,
+    of_episode=LinkedComponent,
+    of_thing=LinkedEpisode,
+)
+RESOURCE: Final = Resource(
+    table=COMPONENTS,
+    new=NewComponent,
+    patch=ComponentPatch,
+    links=COMPONENTS_OF_EPISODES,
+    search=Searched(rest="concat_ws(' ', it.component_type, words(it.config))"),
+    files={"primary": File("file_reference", RECORDED)},
 )

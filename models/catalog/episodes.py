@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from models.catalog.resource import DOCUMENT, VIDEO, File, Resource, Searched
 from models.db.fields import (
     Json,
     Label,
@@ -21,6 +22,7 @@ from models.db.fields import (
     Title,
 )
 from models.db.table import Entity, Table
+from models.entities import MB
 
 EpisodeStatus = Literal["draft", "in_production", "ready_for_publish", "published", "archived", "on_hold", "canceled"]
 ApprovalStatus = Literal["draft", "approved", "rejected"]
@@ -127,4 +129,22 @@ EPISODES: Final = Table(
         "publish_date_from": "publish_date >= %(publish_date_from)s",
         "publish_date_to": "publish_date <= %(publish_date_to)s",
     },
+)
+RESOURCE: Final = Resource(
+    table=EPISODES,
+    new=NewEpisode,
+    patch=EpisodePatch,
+    parent="show",
+    search=Searched(
+        rest="concat_ws(' ', it.category, it.script_text)",
+        status="it.status",
+        show="it.show_id",
+        language="language_of(it.language)",
+    ),
+    files={
+        "thumbnail": File("thumbnail_reference"),
+        "trailer": File("trailer_reference", VIDEO),
+        "script": File("script_file_reference", DOCUMENT),
+    },
+    largest={"video": 500 * MB},
 )

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.resource import File, Resource, Searched
 from models.db.fields import Email, Json, Name, Reference, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
@@ -55,4 +57,39 @@ GUESTS: Final = Table(
     title="name",
     about="bio",
     filters={"tag": "tags @> %(tag)s"},
+)
+
+
+class GuestLink(Link):
+    """A row of ``episode_guests``."""
+
+    guest_id: UUID
+
+
+class LinkedGuest(Guest):
+    """A guest as a list of an episode's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+
+
+GUESTS_OF_EPISODES: Final = LinkTable(
+    "episode_guests",
+    GuestLink,
+    NewLink,
+    things=GUESTS,
+    of_episode=LinkedGuest,
+    of_thing=LinkedEpisode,
+)
+RESOURCE: Final = Resource(
+    table=GUESTS,
+    new=NewGuest,
+    patch=GuestPatch,
+    links=GUESTS_OF_EPISODES,
+    search=Searched(rest="concat_ws(' ', it.email, words(it.social_links))"),
+    files={"primary": File("photo_reference")},
+    person=True,
 )

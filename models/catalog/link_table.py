@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from models import db
-from models.catalog.episodes import EPISODES
+from models.catalog.episodes import EPISODES, Episode
 from models.db.actions import Action
 from models.db.connection import Connection
 from models.db.fields import Note, Place
@@ -59,6 +59,16 @@ class NewLink(Struct, forbid_unknown_fields=True):
     position: Place = 0
 
 
+class LinkedEpisode(Episode):
+    """An episode as a list of one thing's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+
+
 class Pair(NamedTuple):
     """The two sides of a link."""
 
@@ -97,7 +107,9 @@ class LinkTable(Generic[L, New, OfEpisode, OfThing]):
         of_episode: type[OfEpisode],
         of_thing: type[OfThing],
     ) -> None:
+        self.name: Final = name
         self.link: Final = link
+        self.new: Final = new
         self.things: Final = things
         self._texts: Final = _Texts(name, link, new, things)
         self._of_episode: Final = _List(name, of_episode, things, EPISODES.key)

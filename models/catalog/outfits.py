@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
+from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.resource import File, Resource, Searched
 from models.db.fields import Json, Label, Name, Reference, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
@@ -78,4 +80,55 @@ OUTFITS: Final = Table(
         "shoes": "shoes @> %(shoes)s",
         "accessories": "accessories @> %(accessories)s",
     },
+)
+
+
+class OutfitLink(Link):
+    """A row of ``episode_outfits``."""
+
+    outfit_id: UUID
+    worn_by: str | None
+
+
+class NewOutfitLink(NewLink):
+    """What a client says of an outfit in an episode."""
+
+    worn_by: Name | None = None
+
+
+class LinkedOutfit(Outfit):
+    """An outfit as a list of an episode's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+    worn_by: str | None
+
+
+class EpisodeOfOutfit(LinkedEpisode):
+    """An episode as a list of an outfit's shows it."""
+
+    worn_by: str | None
+
+
+OUTFITS_OF_EPISODES: Final = LinkTable(
+    "episode_outfits",
+    OutfitLink,
+    NewOutfitLink,
+    things=OUTFITS,
+    of_episode=LinkedOutfit,
+    of_thing=EpisodeOfOutfit,
+)
+RESOURCE: Final = Resource(
+    table=OUTFITS,
+    new=NewOutfit,
+    patch=OutfitPatch,
+    links=OUTFITS_OF_EPISODES,
+    search=Searched(
+        rest="concat_ws(' ', it.brand, it.season, it.occasion,"
+        " words(it.top), words(it.bottom), words(it.shoes), words(it.accessories))"
+    ),
+    files={"primary": File("image_reference")},
 )

@@ -1,33 +1,24 @@
 """What lies in the trash, and what stays there when a row comes back: none is deleted or restored with another."""
 
-from collections.abc import Mapping
-from typing import Final, LiteralString
+from collections.abc import Iterator
+from typing import Final
 from uuid import UUID
 
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
 from models import db
+from models.catalog import CATALOG
+from models.catalog.resource import Resource
 from models.db.connection import Connection
 
-# By what is restored, and by what may still be deleted beside it: where that is found.
-_BESIDE: Final[Mapping[str, Mapping[str, LiteralString]]] = {
-    "show": {"episodes": "episodes where show_id = %(key)s"},
-    "episode": {
-        "shows": "shows where show_id = (select show_id from episodes where episode_id = %(key)s)",
-        "scripts": "scripts where episode_id = %(key)s",
-        "clips": "clips where episode_id = %(key)s",
-        "outfits": "outfits join episode_outfits using (outfit_id) where episode_id = %(key)s",
-        "ui_elements": "ui_elements join episode_ui_elements using (ui_element_id) where episode_id = %(key)s",
-        "backgrounds": "backgrounds join episode_backgrounds using (background_id) where episode_id = %(key)s",
-        "components": "components join episode_components using (component_id) where episode_id = %(key)s",
-        "guests": "guests join episode_guests using (guest_id) where episode_id = %(key)s",
-    },
-    "script": {"episodes": "episodes where episode_id = (select episode_id from scripts where script_id = %(key)s)"},
-    "clip": {"episodes": "episodes where episode_id = (select episode_id from clips where clip_id = %(key)s)"},
-    "outfit": {"episodes": "episodes join episode_outfits using (episode_id) where outfit_id = %(key)s"},
-    "ui_element": {"episodes": "episodes join episode_ui_elements using (episode_id) where ui_element_id = %(key)s"},
-    "background": {"episodes": "episodes join episode_backgrounds using (episode_id) where background_id = %(key)s"},
-    "component": {"episodes": "episodes join episode_components using (episode_id) where component_id = %(key)s"},
-    "guest": {"episodes": "episodes join episode_guests using (episode_id) where guest_id = %(key)s"},
-}
+_PARENT: Final = SQL("{table} where {key} = (select {key} from {of} where {of_key} = %(key)s)")
+_CHILDREN: Final = SQL("{table} where {of_key} = %(key)s")
+_LINKED: Final = SQL("{table} join {link} using ({key}) where {of_key} = %(key)s")
+_COUNT: Final = SQL("{name}, (select nullif(count(*), 0) from {rows} and deleted_at is not null)")
+_LIVES: Final = SQL("""
+    select exists (select from {table} as it where {key} = %(key)s and it.deleted_at is null{with_parent})
+""")
+_WITH_PARENT: Final = SQL(" and exists (select from {table} where {key} = it.{key} and deleted_at is null)")
 
 
 async def living(connection: Connection, entity_type: str, key: UUID) -> bool:
@@ -42,22 +33,40 @@ async def still_deleted(connection: Connection, entity_type: str, key: UUID) -> 
     return found
 
 
-def _query(beside: Mapping[str, LiteralString]) -> bytes:
-    """One object of all counts that are not zero."""
-    counts = (
-        f"'{kind}', (select nullif(count(*), 0) from {rows} and deleted_at is not null)"  # noqa: S608
-        for kind, rows in beside.items()
+def _beside(of: Resource) -> Iterator[Composed]:
+    """How many of each table are deleted beside a row."""
+    episode = CATALOG["episode"]
+    for other in CATALOG.values():
+        if of.parent == other.name:
+            yield _counted(_PARENT, other, of)
+        if other.parent == of.name:
+            yield _counted(_CHILDREN, other, of)
+        if (links := other.links if of is episode else of.links if other is episode else None) is not None:
+            yield _counted(_LINKED, other, of, links.name)
+
+
+def _counted(where: SQL, other: Resource, of: Resource, link: str = "") -> Composed:
+    rows = where.format(
+        **_names(other), of=Identifier(of.table.name), of_key=Identifier(of.table.key), link=Identifier(link)
     )
-    return f"select jsonb_strip_nulls(jsonb_build_object({', '.join(counts)}))".encode()
+    return _COUNT.format(name=Literal(other.table.name), rows=rows)
 
 
-_QUERIES: Final = {entity_type: _query(beside) for entity_type, beside in _BESIDE.items()}
-_LIVING: Final = {
-    entity_type: f"""
-        select exists (select from {entity_type}s as it where {entity_type}_id = %(key)s and it.deleted_at is null{
-        " and exists (select from episodes where episode_id = it.episode_id and deleted_at is null)"
-        if entity_type == "script"
-        else ""
-    })""".encode()  # noqa: S608
-    for entity_type in _BESIDE
-}
+def _names(one: Resource) -> dict[str, Identifier]:
+    return {"table": Identifier(one.table.name), "key": Identifier(one.table.key)}
+
+
+def _query(of: Resource) -> bytes:
+    """One object of all counts that are not zero."""
+    counts = SQL(", ").join(_beside(of))
+    return SQL("select jsonb_strip_nulls(jsonb_build_object({}))").format(counts).as_bytes()
+
+
+def _lives(of: Resource) -> bytes:
+    parent = CATALOG[of.parent] if of.parent and of.part else None
+    with_parent = _WITH_PARENT.format(**_names(parent)) if parent else SQL("")
+    return _LIVES.format(**_names(of), with_parent=with_parent).as_bytes()
+
+
+_QUERIES: Final = {name: _query(one) for name, one in CATALOG.items()}
+_LIVING: Final = {name: _lives(one) for name, one in CATALOG.items()}

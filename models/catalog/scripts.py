@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, json, structs
 from models import db
 from models.catalog import unified_diff
 from models.catalog.episodes import EPISODES
+from models.catalog.resource import Resource, Searched
 from models.db.connection import Connection
 from models.db.fields import Json, Note, Reference, Title
 from models.db.preconditions import ExpectedVersions
@@ -69,6 +70,22 @@ SCRIPTS: Final = Table(
     about="concat_ws(' ', title, change_notes)",
     sorts=("title",),
     filters={"episode_id": "episode_id = %(episode_id)s"},
+)
+RESOURCE: Final = Resource(
+    table=SCRIPTS,
+    new=NewScript,
+    patch=None,
+    parent="episode",
+    part=True,
+    search=Searched(
+        title="coalesce(it.title, concat(episode.title, ', version ', it.version_number))",
+        about="it.change_notes",
+        rest="it.content",
+        status="case when it.is_active then 'active' else 'inactive' end",
+        show="episode.show_id",
+        language="language_of(episode.language)",
+    ),
+    lends={"file_reference": "script"},
 )
 
 

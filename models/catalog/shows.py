@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from models.catalog.resource import Resource, Searched
 from models.db.fields import Json, Name, Text
 from models.db.table import Entity, Table
 
@@ -40,4 +41,7 @@ class ShowPatch(Struct, forbid_unknown_fields=True):
 
 SHOWS: Final = Table(
     "shows", Show, key="show_id", title="name", unique=("name",), filters={"status": "status = %(status)s"}
+)
+RESOURCE: Final = Resource(
+    table=SHOWS, new=NewShow, patch=ShowPatch, search=Searched(status="it.status", show="it.show_id")
 )

@@ -6,8 +6,12 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
+from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.resource import File, Resource, Searched
+from models.db.fields import Json, Moment, Name, Reference, Tagged, Tags, Text
 from models.db.table import Entity, Table
+from models.entities import MB
+from models.errors import Invalid
 
 ElementType = Literal["lower_third", "logo", "overlay", "transition", "title_card", "icon", "other"]
 
@@ -53,4 +57,66 @@ UI_ELEMENTS: Final = Table(
     key="ui_element_id",
     title="name",
     filters={"element_type": "element_type = %(element_type)s", "tag": "tags @> %(tag)s"},
+)
+
+
+class UiElementLink(Link):
+    """A row of ``episode_ui_elements``."""
+
+    ui_element_id: UUID
+    start_seconds: float | None
+    end_seconds: float | None
+
+
+class NewUiElementLink(NewLink):
+    """What a client says of a UI element in an episode."""
+
+    start_seconds: Moment | None = None
+    end_seconds: Moment | None = None
+
+    def check(self) -> None:
+        """It ends no sooner than it starts.
+
+        Raises:
+            Invalid: naming ``end_seconds``.
+        """
+        if self.start_seconds is not None and self.end_seconds is not None and self.end_seconds < self.start_seconds:
+            raise Invalid("this is before start_seconds", field="end_seconds")
+
+
+class LinkedUiElement(UiElement):
+    """A UI element as a list of an episode's shows it."""
+
+    usage_context: str | None
+    notes: str | None
+    position: int
+    linked_at: datetime
+    linked_by: str
+    start_seconds: float | None
+    end_seconds: float | None
+
+
+class EpisodeOfUiElement(LinkedEpisode):
+    """An episode as a list of a UI element's shows it."""
+
+    start_seconds: float | None
+    end_seconds: float | None
+
+
+UI_ELEMENTS_OF_EPISODES: Final = LinkTable(
+    "episode_ui_elements",
+    UiElementLink,
+    NewUiElementLink,
+    things=UI_ELEMENTS,
+    of_episode=LinkedUiElement,
+    of_thing=EpisodeOfUiElement,
+)
+RESOURCE: Final = Resource(
+    table=UI_ELEMENTS,
+    new=NewUiElement,
+    patch=UiElementPatch,
+    links=UI_ELEMENTS_OF_EPISODES,
+    search=Searched(rest="it.element_type"),
+    files={"primary": File("file_reference")},
+    largest={"image": 5 * MB},
 )

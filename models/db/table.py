@@ -79,6 +79,7 @@ class Table(Generic[Row]):
         self.row: Final = row
         self.key: Final = key
         self.title: Final = title
+        self.about: Final = about
         self.entity_type: Final = key.removesuffix("_id")
         self.unique: Final = unique
         self.sorts: Final = ("created_at", "updated_at", title, *sorts)

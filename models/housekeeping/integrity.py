@@ -11,8 +11,10 @@ from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import Struct, structs
+from psycopg.sql import SQL
 
 from models import db
+from models.catalog.references import HELD
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 
@@ -194,19 +196,30 @@ _COPIES: Final = (
 
 async def note_copies(connection: Connection, buckets: list[str]) -> None:
     """Note what rows refer to in our buckets now, and forget what they do not; a look at all of them."""
-    forget = "delete from held_objects where not exists (select from held_references where reference = file_reference)"
-    await db.execute(connection, forget)
-    note = """
-        insert into held_objects as known (file_reference, entity_type, entity_id, sha256, file_size)
-        select distinct on (reference) reference, held.entity_type, held.entity_id, file_hash, clips.file_size
-        from held_references as held left join clips on held.entity_type = 'clip' and clip_id = held.entity_id
-        where split_part(reference, '/', 3) = any(%s)
-          and not exists (select from files where files.file_reference = reference)
-        order by reference, held.entity_id
-        on conflict (file_reference) do update set entity_type = excluded.entity_type, entity_id = excluded.entity_id
-        where known.entity_id is distinct from excluded.entity_id
-    """
-    await db.execute(connection, note, [buckets])
+    await db.execute(connection, _FORGET)
+    await db.execute(connection, _NOTE, [buckets])
+
+
+_FORGET: Final = (
+    SQL("""
+    delete from held_objects where not exists (select from {held} as held where reference = file_reference)
+""")
+    .format(held=HELD)
+    .as_bytes()
+)
+_NOTE: Final = (
+    SQL("""
+    insert into held_objects as known (file_reference, entity_type, entity_id, sha256, file_size)
+    select distinct on (reference) reference, entity_type, entity_id, sha256, file_size from {held} as held
+    where split_part(reference, '/', 3) = any(%s)
+      and not exists (select from files where files.file_reference = reference)
+    order by reference, entity_id
+    on conflict (file_reference) do update set entity_type = excluded.entity_type, entity_id = excluded.entity_id
+    where known.entity_id is distinct from excluded.entity_id
+""")
+    .format(held=HELD)
+    .as_bytes()
+)
 
 
 async def sound(connection: Connection, read: Unproved, sha256: str, file_size: int) -> None:
@@ -269,7 +282,7 @@ _STILL: Final[Mapping[Sort, str]] = {
                           and file_reference = %(file_reference)s and processed_at = %(since)s)
         and not exists (select from ingest_jobs where entity_id = %(entity_id)s and entity_type = %(entity_type)s
                           and stage = 'index' and status in ('queued', 'running'))""",
-    "copy": "exists (select from held_references where reference = %(file_reference)s)",
+    "copy": f"exists (select from {HELD.as_string()} as held where reference = %(file_reference)s)",
 }
 _BROKEN: Final = {
     sort: f"""

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
+from psycopg.sql import SQL
 
 from models import db
+from models.catalog.references import HELD, MENTIONED
 from models.db.connection import Connection
 from models.media.references import OURS, Reference
 from models.media.s3 import Stored
@@ -73,18 +75,22 @@ _UNKNOWN: Final = b"""
           and entity_type = left(split_part(key, '/', 1), -1) and status in ('queued', 'running'))
 """
 # And of those that are left, few where this is done from time to time: whether anything at all names them.
-_UNMENTIONED: Final = b"""
+_UNMENTIONED: Final = (
+    SQL("""
     with looked as materialized (
         select key, concat('s3://', %(bucket)s::text, '/', key) as reference from unnest(%(keys)s::text[]) as key
     ), named as materialized (
-        select reference from held_references where reference = any(select reference from looked)
-        union select reference from mentioned_references where reference = any(select reference from looked)
+        select reference from {held} as held where reference = any(select reference from looked)
+        union select reference from {mentioned} as mentioned where reference = any(select reference from looked)
         union select source_reference from ingest_jobs
               where status in ('queued', 'running', 'failed', 'cancelled') and kind = 'ingest'
                 and source_reference = any(select reference from looked)
     )
-    select coalesce(array_agg(key), '{}') from looked where reference not in (select reference from named)
-"""
+    select coalesce(array_agg(key), '{{}}') from looked where reference not in (select reference from named)
+""")
+    .format(held=HELD, mentioned=MENTIONED)
+    .as_bytes()
+)
 
 
 async def mark(connection: Connection, page: Page, orphans: set[str]) -> int:

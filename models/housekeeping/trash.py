@@ -6,22 +6,21 @@ did what to it when; what might tell of a person is redacted. Its files go with 
 their objects are orphans then. So do its jobs that failed.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Final, LiteralString, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from psycopg.sql import SQL, Identifier, Literal
 
 from models import db
+from models.catalog import CATALOG
+from models.catalog.references import HELD, default_role
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
 from models.search.words import delete, words_of
 
 SLICE: Final = 100  # rows of one transaction
-PERSONS: Final = ("guest",)  # of these, not even a word is kept that nothing else has
-LINKED: Final = ("outfit", "ui_element", "background", "component", "guest")
 
 
 class Purged(NamedTuple):
@@ -31,36 +30,20 @@ class Purged(NamedTuple):
     failed_jobs: int
 
 
-class Kind(NamedTuple):
-    """A table with a trash, and what must not be there any more when a row of it goes."""
-
-    table: LiteralString
-    key: LiteralString
-    children: LiteralString | None = None
-
-
-# What belongs to others goes before them.
-KINDS: Final[Mapping[str, Kind]] = {
-    "clip": Kind("clips", "clip_id"),
-    "outfit": Kind("outfits", "outfit_id"),
-    "ui_element": Kind("ui_elements", "ui_element_id"),
-    "background": Kind("backgrounds", "background_id"),
-    "component": Kind("components", "component_id"),
-    "guest": Kind("guests", "guest_id"),
-    "script": Kind("scripts", "script_id"),
-    "episode": Kind("episodes", "episode_id", "clips"),
-    "show": Kind("shows", "show_id", "episodes"),
-}
-# A version's number stays taken as long as its episode is there: scripts go with it, never alone.
-WALKED: Final = tuple(kind for kind in KINDS if kind != "script")
-_DUE: Final = """
-    from {table} as old where deleted_at < %(before)s
+# What belongs to others goes before them. A part goes with what it is a part of, never alone: as the number of a script
+# stays taken as long as its episode is there.
+WALKED: Final = tuple(one.name for one in [*CATALOG.values()][::-1] if not one.part)
+_DUE: Final = SQL("""
+    select {key} from {table} as old where deleted_at < %(before)s
       and not exists (select from files join ingest_jobs as job using (sha256)
                       where files.entity_id = old.{key} and job.status in ('queued', 'running'))
       and not exists (select from ingest_jobs where entity_id = old.{key} and status in ('queued', 'running'))
-"""
-_CHILDLESS: Final = " and not exists (select from {children} as child where child.{key} = old.{key})"
-_DELETE: Final = """
+      {childless}
+    order by {key} limit %(limit)s for update
+""")
+_CHILDLESS: Final = SQL("and not exists (select from {child} as child where child.{key} = old.{key})")
+_PARTS: Final = SQL("select {key} from {table} where {parent} = any(%(ids)s) for update")
+_DELETE: Final = SQL("""
     with gone as (
         delete from {table} where {key} = any(%(ids)s) returning {key} as id, jsonb_strip_nulls(to_jsonb(old)) as was
     ), audited as (
@@ -71,7 +54,14 @@ _DELETE: Final = """
         insert into outbox (entity_type, entity_id) select {type}, id from gone
     )
     select count(*) from gone
-"""
+""")
+_UNLINK: Final = SQL("""
+    with gone as (
+        delete from {link} where {key} = any(%(ids)s) returning episode_id, link_said(to_jsonb(old)) as was
+    )
+    insert into audit_log (actor, action, entity_type, entity_id, before, request_id, job_id)
+    select %(actor)s, 'unlink', 'episode', episode_id, was, %(request_id)s, %(job_id)s from gone
+""")
 
 
 async def purge(connection: Connection, actor: Actor, entity_type: str, before: datetime) -> Purged:
@@ -79,10 +69,9 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
     ids = await _due(connection, entity_type, before)
     if not ids:
         return Purged(0, 0)
-    words = await words_of(connection, entity_type, ids) if entity_type in PERSONS else []
+    words = await words_of(connection, entity_type, ids) if CATALOG[entity_type].person else []
     await _unlink(connection, actor, entity_type, ids)
-    if entity_type == "episode":
-        await _scripts(connection, actor, ids)
+    await _parts(connection, actor, entity_type, ids)
     await _files(connection, actor, entity_type, ids)
     failed = await db.execute(connection, _FAILED, {"entity_type": entity_type, "ids": ids})
     await db.execute(connection, _deleting(entity_type), actor.params() | {"ids": ids})
@@ -93,7 +82,7 @@ async def purge(connection: Connection, actor: Actor, entity_type: str, before: 
 
 async def kept(connection: Connection, entity_type: str, before: datetime) -> int:
     """How many of a kind were deleted before that time, and are here still."""
-    query = SQL("select count(*) from {} where deleted_at < %s").format(Identifier(KINDS[entity_type].table))
+    query = SQL("select count(*) from {} where deleted_at < %s").format(Identifier(CATALOG[entity_type].table.name))
     number: int = await db.value(connection, query.as_bytes(), [before])
     return number
 
@@ -106,45 +95,36 @@ async def _due(connection: Connection, entity_type: str, before: datetime) -> li
 
 @cache
 def _locking(entity_type: str) -> bytes:
-    kind = KINDS[entity_type]
-    query = "select {key} " + _DUE + (_CHILDLESS if kind.children else "")
-    query += " order by {key} limit %(limit)s for update"
-    names = {"table": kind.table, "key": kind.key, "children": kind.children or ""}
-    return SQL(query).format(**{name: Identifier(value) for name, value in names.items()}).as_bytes()
+    children = [one.table for one in CATALOG.values() if one.parent == entity_type and not one.part]
+    childless = [_CHILDLESS.format(child=Identifier(child.name), **_names(entity_type)) for child in children]
+    return _DUE.format(**_names(entity_type), childless=SQL(" ").join(childless)).as_bytes()
 
 
 @cache
 def _deleting(entity_type: str) -> bytes:
-    kind = KINDS[entity_type]
-    text = SQL(_DELETE).format(table=Identifier(kind.table), key=Identifier(kind.key), type=Literal(entity_type))
-    return text.as_bytes()
+    return _DELETE.format(**_names(entity_type), type=Literal(entity_type)).as_bytes()
 
 
-@cache
-def _unlinking(thing: str, key: str) -> bytes:
-    return SQL(_UNLINK).format(link=Identifier(f"episode_{KINDS[thing].table}"), key=Identifier(key)).as_bytes()
-
-
-_UNLINK: Final = """
-    with gone as (
-        delete from {link} where {key} = any(%(ids)s) returning episode_id, link_said(to_jsonb(old)) as was
-    )
-    insert into audit_log (actor, action, entity_type, entity_id, before, request_id, job_id)
-    select %(actor)s, 'unlink', 'episode', episode_id, was, %(request_id)s, %(job_id)s from gone
-"""
+def _names(entity_type: str) -> dict[str, Identifier]:
+    table = CATALOG[entity_type].table
+    return {"table": Identifier(table.name), "key": Identifier(table.key)}
 
 
 async def _unlink(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:
     """Take the links away on either side."""
-    for thing in LINKED if entity_type == "episode" else (entity_type,) if entity_type in LINKED else ():
-        query = _unlinking(thing, KINDS[entity_type].key)
+    linked = CATALOG.values() if entity_type == "episode" else [CATALOG[entity_type]]
+    key = Identifier(CATALOG[entity_type].table.key)
+    for links in [one.links for one in linked if one.links]:
+        query = _UNLINK.format(link=Identifier(links.name), key=key).as_bytes()
         await db.execute(connection, query, actor.params() | {"ids": ids})
 
 
-async def _scripts(connection: Connection, actor: Actor, episode_ids: list[UUID]) -> None:
-    query = "select script_id from scripts where episode_id = any(%s) for update"
-    ids = [key for (key,) in await db.tuples(connection, query, [episode_ids])]
-    await db.execute(connection, _deleting("script"), actor.params() | {"ids": ids})
+async def _parts(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:
+    """What is a part of them goes with them."""
+    parent = Identifier(CATALOG[entity_type].table.key)
+    for name in [one.name for one in CATALOG.values() if one.parent == entity_type and one.part]:
+        found = await db.tuples(connection, _PARTS.format(**_names(name), parent=parent).as_bytes(), {"ids": ids})
+        await db.execute(connection, _deleting(name), actor.params() | {"ids": [key for (key,) in found]})
 
 
 async def _files(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:
@@ -171,23 +151,25 @@ _ORIGINAL: Final = recorded(
     columns=Identifier("clip_id"),
 ).as_bytes()
 _THUMBNAILS: Final = "delete from thumbnails where entity_type = %(entity_type)s and entity_id = any(%(ids)s)"
-_INHERIT: Final = """
+_INHERIT: Final = (
+    SQL("""
     with theirs as (
         select sha256, file_reference from files where entity_type = %(entity_type)s and entity_id = any(%(ids)s)
     ), shown as (
-        select sha256, other.entity_type, other.entity_id, other.role
-        from theirs join held_references as other on reference = file_reference
+        select theirs.sha256, other.entity_type, other.entity_id, other.role
+        from theirs join {held} as other on reference = file_reference
         where other.entity_type <> %(entity_type)s or other.entity_id <> all (%(ids)s)
         union all
-        select sha256, other.entity_type, other.entity_id, case other.entity_type when 'episode' then 'thumbnail'
-                                                                                  else 'primary' end
-        from theirs join thumbnails as other using (sha256)
+        select sha256, other.entity_type, other.entity_id, {role} from theirs join thumbnails as other using (sha256)
     ), heir as (
         select distinct on (sha256) * from shown order by sha256, entity_id
     )
     update files set entity_type = heir.entity_type, entity_id = heir.entity_id, role = heir.role, displaced_at = null
     from heir where files.sha256 = heir.sha256
-"""
+""")
+    .format(held=HELD, role=default_role("other.entity_type"))
+    .as_bytes()
+)
 _FORGET: Final = """
     delete from files where entity_type = %(entity_type)s and entity_id = any(%(ids)s) and stored_at is not null
 """

@@ -55,7 +55,7 @@ TRANSITIONS: Final = (
     _when("lost",         "running",          "queued failed",  "dispatcher",   "jobs.expired_leases.give_back"),
 
     _when("cancelled",    "queued running",   "cancelled",      "editor",       "jobs.transitions.cancel_all"),
-    _when("retried",      "failed cancelled", "queued",         "editor",       "jobs.transitions.retry_all"), 
+    _when("retried",      "failed cancelled", "queued",         "editor",       "jobs.transitions.retry_all"),
 
     _when("expired",      "succeeded cancelled", "",            "housekeeping", "jobs.retention.expire_jobs"),
     _when("purged",       "failed",           "",               "housekeeping", "housekeeping.trash.purge"),

@@ -13,11 +13,12 @@ from msgspec import Struct, convert
 
 from models import db
 from models.db.connection import Connection
+from models.entities import EntityType, Role
 from models.jobs.pauses import PAUSED
 from models.jobs.predicates import MINE, SUSPECT, WAITING
 from models.jobs.types import JobKind, OnDuplicate, Outcome, Priority, Stage
 from models.media.files import Owner
-from models.media.types import EntityType, Media, Role
+from models.media.types import Media
 
 RESERVED_SECONDS: Final = 3.0  # seconds for which a process that has just said so waits to run a suspect
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, convert
 from models import db
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
+from models.entities import Role
 from models.errors import ErrorCode, NotFound
 from models.jobs.types import (
     CHAINS,
@@ -31,7 +32,6 @@ from models.jobs.types import (
     Status,
     Subject,
 )
-from models.media.types import Role
 
 LIST: Final = "ingest_jobs"
 

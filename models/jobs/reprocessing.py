@@ -5,11 +5,13 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from psycopg.sql import SQL
 
 from models import db
+from models.catalog.references import default_role
 from models.db.connection import Connection
 from models.db.recording import Actor
-from models.media.types import EntityType
+from models.entities import EntityType
 
 
 class ReprocessFilter(Struct, forbid_unknown_fields=True):
@@ -29,7 +31,8 @@ class Reprocessed(Struct):
 
 
 # The index of what an entity has once decides who is skipped; in one order, so that no two of these block each other.
-_REPROCESS: Final = """
+_REPROCESS: Final = (
+    SQL("""
     with batch as materialized (
         select uuidv7() as batch_id
     ), pictured as (
@@ -48,9 +51,8 @@ _REPROCESS: Final = """
     ), made as (
         insert into ingest_jobs (kind, batch_id, entity_type, entity_id, role, source_reference, on_duplicate,
                                  priority, stage, request_id, created_by)
-        select 'reprocess', batch_id, entity_type, entity_id,
-               case entity_type when 'episode' then 'thumbnail' else 'primary' end, file_reference, 'link',
-               'backfill', 'thumbnail', %(request_id)s, %(actor)s
+        select 'reprocess', batch_id, entity_type, entity_id, {role}, file_reference, 'link', 'backfill',
+               'thumbnail', %(request_id)s, %(actor)s
         from wanted, batch order by entity_type, entity_id
         on conflict (kind, entity_type, entity_id) where kind <> 'ingest' and status in ('queued', 'running') do nothing
         returning job_id
@@ -66,7 +68,10 @@ _REPROCESS: Final = """
         select pg_notify('jobs', '')
     )
     select batch_id, queued, found - queued from batch, counted, woken
-"""
+""")
+    .format(role=default_role("entity_type"))
+    .as_bytes()
+)
 
 
 async def reprocess(connection: Connection, actor: Actor, wanted: ReprocessFilter) -> Reprocessed:

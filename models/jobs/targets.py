@@ -1,89 +1,29 @@
-"""The things that take files: which table each is, and where it keeps what the pipeline finds."""
+"""What jobs are for: entities that take files, who of them shows a content, and what a stored file sets on one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final, LiteralString
+from typing import Final
 from uuid import UUID
 
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal, Placeholder
 
 from models import db
-from models.catalog.backgrounds import BACKGROUNDS
-from models.catalog.clips import CLIPS
-from models.catalog.components import COMPONENTS
-from models.catalog.episodes import EPISODES
-from models.catalog.guests import GUESTS
-from models.catalog.outfits import OUTFITS
-from models.catalog.ui_elements import UI_ELEMENTS
+from models.catalog import CATALOG
+from models.catalog.references import HELD
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
-from models.db.table import Table
+from models.entities import EntityType, Role
 from models.errors import Rejected
 from models.jobs.claims import Claimed
 from models.jobs.types import DuplicateOf
 from models.media.files import StoredFile
-from models.media.types import EntityType, Media, MediaKind, Role, accepted
-
-TABLES: Final[Mapping[str, Table[Any]]] = {
-    "episode": EPISODES,
-    "clip": CLIPS,
-    "outfit": OUTFITS,
-    "ui_element": UI_ELEMENTS,
-    "background": BACKGROUNDS,
-    "component": COMPONENTS,
-    "guest": GUESTS,
-}
-ROLES: Final[Mapping[str, tuple[Role, ...]]] = {"episode": ("thumbnail", "trailer", "script")}
-
-# What a stored file sets on its entity, by entity type and role. A column that is sent by nobody is not touched.
-_ATTACH: Final[Mapping[tuple[str, Role], LiteralString]] = {
-    ("clip", "primary"): """
-        update clips set file_reference = %(file_reference)s, file_hash = %(sha256)s, file_size = %(file_size)s,
-               mime_type = %(mime_type)s, width = %(width)s, height = %(height)s,
-               duration_seconds = %(duration_seconds)s, frame_rate = %(frame_rate)s, codec = %(codec)s,
-               duplicate_of = %(duplicate_of)s, updated_by = %(actor)s
-        where clip_id = %(entity_id)s""",
-    ("outfit", "primary"): """
-        update outfits set image_reference = %(file_reference)s, updated_by = %(actor)s
-        where outfit_id = %(entity_id)s""",
-    ("ui_element", "primary"): """
-        update ui_elements set file_reference = %(file_reference)s, updated_by = %(actor)s
-        where ui_element_id = %(entity_id)s""",
-    ("background", "primary"): """
-        update backgrounds set file_reference = %(file_reference)s, updated_by = %(actor)s
-        where background_id = %(entity_id)s""",
-    ("component", "primary"): """
-        update components set file_reference = %(file_reference)s, updated_by = %(actor)s
-        where component_id = %(entity_id)s""",
-    ("guest", "primary"): """
-        update guests set photo_reference = %(file_reference)s, updated_by = %(actor)s
-        where guest_id = %(entity_id)s""",
-    ("episode", "thumbnail"): """
-        update episodes set thumbnail_reference = %(file_reference)s, updated_by = %(actor)s
-        where episode_id = %(entity_id)s""",
-    ("episode", "trailer"): """
-        update episodes set trailer_reference = %(file_reference)s, updated_by = %(actor)s
-        where episode_id = %(entity_id)s""",
-    ("episode", "script"): """
-        update episodes set script_file_reference = %(file_reference)s, updated_by = %(actor)s
-        where episode_id = %(entity_id)s""",
-}
-
-
-def roles(entity_type: EntityType) -> tuple[Role, ...]:
-    """The roles a file may have for an entity; the first is the default."""
-    return ROLES.get(entity_type, ("primary",))
-
-
-def kinds(entity_type: EntityType) -> frozenset[MediaKind]:
-    """The kinds of file that an entity takes in any role."""
-    return frozenset().union(*(accepted(entity_type, role) for role in roles(entity_type)))
+from models.media.types import Media
 
 
 async def living(connection: Connection, entity_type: str, ids: Iterable[UUID]) -> frozenset[UUID]:
     """Those of ``ids`` that exist and are not deleted."""
-    table = TABLES.get(entity_type)
-    return await table.living(connection, list(ids)) if table else frozenset()
+    resource = CATALOG.get(entity_type)
+    return await resource.table.living(connection, list(ids)) if resource else frozenset()
 
 
 async def duplicate_of(connection: Connection, file: StoredFile) -> DuplicateOf:
@@ -99,12 +39,28 @@ async def duplicate_of(connection: Connection, file: StoredFile) -> DuplicateOf:
     return DuplicateOf(file.entity_type, file.entity_id, file.file_reference, deleted=True)
 
 
-# The clips by an index of their own; of the others there are fewer.
-_SHOWN: Final = """
-    select 'clip' as entity_type, clip_id from clips where file_hash = %(sha256)s and deleted_at is null
-    union all
-    select entity_type, entity_id from held_references where reference = %(reference)s and entity_type <> 'clip'
-"""
+_BY_HASH: Final = SQL("""
+    select {type} as entity_type, {key} from {table} where {column} = %(sha256)s and deleted_at is null
+""")
+_BY_REFERENCE: Final = SQL("""
+    select entity_type, entity_id from {held} as held where reference = %(reference)s and entity_type <> all({hashed})
+""")
+
+
+def _shown() -> bytes:
+    """Who shows a content: by its hash where a table keeps that, for which it has an index, else by its reference."""
+    hashed = {one.name: (one.table, one.hashed) for one in CATALOG.values() if one.hashed}
+    queries = [
+        _BY_HASH.format(
+            type=Literal(name), key=Identifier(table.key), table=Identifier(table.name), column=Identifier(column)
+        )
+        for name, (table, column) in hashed.items()
+    ]
+    queries.append(_BY_REFERENCE.format(held=HELD, hashed=Literal(list(hashed))))
+    return SQL(" union all ").join(queries).as_bytes()
+
+
+_SHOWN: Final = _shown()
 
 
 async def has_chosen_picture(connection: Connection, episode_id: UUID) -> bool:
@@ -140,8 +96,15 @@ async def attach(connection: Connection, claimed: Claimed, file: StoredFile, med
         raise Rejected("SOURCE_MISSING", f"there is no {claimed.entity_type} {claimed.entity_id} any more")
 
 
+_ATTACH: Final = SQL("update {table} set {set}, updated_by = %(actor)s where {key} = %(entity_id)s")
+
+
 @cache
 def _attaching(entity_type: EntityType, role: Role) -> bytes:
-    key = f"{entity_type}_id"
-    write = SQL(_ATTACH[entity_type, role])
-    return recorded(write, action="ingest", entity_type=entity_type, key=key, columns=Identifier(key)).as_bytes()
+    """What a stored file sets on its entity. A column that is not named is not touched."""
+    table, file = CATALOG[entity_type].table, CATALOG[entity_type].files[role]
+    facts = {file.column: "file_reference"} | dict(file.facts)
+    sets = [SQL("{} = {}").format(Identifier(column), Placeholder(fact)) for column, fact in facts.items()]
+    key = Identifier(table.key)
+    write = _ATTACH.format(table=Identifier(table.name), set=SQL(", ").join(sets), key=key)
+    return recorded(write, action="ingest", entity_type=entity_type, key=table.key, columns=key).as_bytes()

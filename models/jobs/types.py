@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 from models.db.fields import ObjectReference, Sha256
+from models.entities import EntityType, Role
 from models.errors import ErrorCode
-from models.media.types import EntityType, Role
 
 JobKind = Literal["ingest", "reprocess", "housekeeping"]
 

@@ -5,10 +5,12 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from psycopg.sql import SQL
 
 from models import db
+from models.catalog.references import HELD
 from models.db.connection import Connection
-from models.media.types import EntityType, Role
+from models.entities import EntityType, Role
 
 
 class StoredFile(msgspec.Struct):
@@ -149,34 +151,40 @@ async def release(connection: Connection, *job_ids: UUID) -> None:
     What they stored and nobody came to show belongs to nobody: the next who brings it takes it over. What they may have
     put into the places of an entity that shows something else is put right by a job of its own.
     """
-    query = """
-        with released as (
-            delete from files where job_id = any(%(ids)s) and stored_at is null returning sha256
-        ), displaced as (
-            update files set displaced_at = clock_timestamp()
-            where job_id = any(%(ids)s) and stored_at is not null and displaced_at is null
-              and not exists (select from held_references where reference = file_reference)
-        ), woken as (
-            update ingest_jobs set run_at = clock_timestamp() where job_id in (
-                select waiting.job_id from ingest_jobs as waiting join released using (sha256)
-                where stage = 'deduplicate' and status = 'queued' and run_at > clock_timestamp()
-                order by waiting.job_id for update of waiting skip locked)
-            returning job_id
-        ), put_right as (
-            insert into ingest_jobs (kind, stage, entity_type, entity_id, role, source_reference, on_duplicate,
-                                     priority, request_id, created_by)
-            select distinct on (entity_type, entity_id) 'reprocess', 'index', entity_type, entity_id, role,
-                   source_reference, 'link', priority, request_id, created_by
-            from ingest_jobs as ended
-            where job_id = any(%(ids)s) and kind = 'ingest' and stage = 'index'
-              and exists (select from thumbnails where thumbnails.entity_type = ended.entity_type
-                            and thumbnails.entity_id = ended.entity_id and thumbnails.sha256 <> ended.sha256)
-            order by entity_type, entity_id, job_id
-            on conflict (kind, entity_type, entity_id) where kind <> 'ingest' and status in ('queued', 'running')
-                do nothing
-            returning job_id
-        )
-        select count(pg_notify('jobs', ''))
-        from (select from woken union all select from put_right limit 1) as any_woken
-    """
-    await db.execute(connection, query, {"ids": list(job_ids)})
+    await db.execute(connection, _RELEASE, {"ids": list(job_ids)})
+
+
+_RELEASE: Final = (
+    SQL("""
+    with released as (
+        delete from files where job_id = any(%(ids)s) and stored_at is null returning sha256
+    ), displaced as (
+        update files set displaced_at = clock_timestamp()
+        where job_id = any(%(ids)s) and stored_at is not null and displaced_at is null
+          and not exists (select from {held} as held where reference = file_reference)
+    ), woken as (
+        update ingest_jobs set run_at = clock_timestamp() where job_id in (
+            select waiting.job_id from ingest_jobs as waiting join released using (sha256)
+            where stage = 'deduplicate' and status = 'queued' and run_at > clock_timestamp()
+            order by waiting.job_id for update of waiting skip locked)
+        returning job_id
+    ), put_right as (
+        insert into ingest_jobs (kind, stage, entity_type, entity_id, role, source_reference, on_duplicate,
+                                 priority, request_id, created_by)
+        select distinct on (entity_type, entity_id) 'reprocess', 'index', entity_type, entity_id, role,
+               source_reference, 'link', priority, request_id, created_by
+        from ingest_jobs as ended
+        where job_id = any(%(ids)s) and kind = 'ingest' and stage = 'index'
+          and exists (select from thumbnails where thumbnails.entity_type = ended.entity_type
+                        and thumbnails.entity_id = ended.entity_id and thumbnails.sha256 <> ended.sha256)
+        order by entity_type, entity_id, job_id
+        on conflict (kind, entity_type, entity_id) where kind <> 'ingest' and status in ('queued', 'running')
+            do nothing
+        returning job_id
+    )
+    select count(pg_notify('jobs', ''))
+    from (select from woken union all select from put_right limit 1) as any_woken
+""")
+    .format(held=HELD)
+    .as_bytes()
+)

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
-from models.media.types import MediaKind
+from models.entities import MediaKind
 
 TO_JPEG: Final = "Export it as JPEG or PNG."
 FROM_A_PHONE: Final = "Export it as JPEG; an iPhone takes JPEG with Settings → Camera → Formats → Most Compatible."

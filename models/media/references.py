@@ -3,8 +3,8 @@
 import re
 from typing import Final, NamedTuple, get_args
 
+from models.entities import EntityType
 from models.errors import Invalid
-from models.media.types import EntityType
 
 LONGEST_NAME: Final = 200
 LONGEST_ENDING: Final = 20

@@ -8,8 +8,8 @@ import msgspec
 
 from models import db
 from models.db.connection import Connection
+from models.entities import EntityType
 from models.media.references import Reference
-from models.media.types import EntityType
 
 Variant = Literal["primary", "medium", "small"]
 

@@ -1,13 +1,10 @@
-"""Media: which kinds of file each entity takes, how large they may be, and what a look inside one tells."""
+"""Media: the types of file of each kind, and what a look inside one tells."""
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-MB: Final = 1024 * 1024
-MediaKind = Literal["image", "video", "audio", "document"]
-EntityType = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
-Role = Literal["primary", "thumbnail", "trailer", "script"]
+from models.entities import MediaKind
 
 IMAGE_TYPES: Final = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/avif", "image/bmp"}
@@ -40,26 +37,3 @@ def kind_of(mime_type: str) -> MediaKind | None:
         ("document", DOCUMENT_TYPES),
     )
     return next((kind for kind, types in kinds if mime_type in types), None)
-
-
-def accepted(entity_type: EntityType, role: Role = "primary") -> frozenset[MediaKind]:
-    """The kinds of file that an entity takes in a role."""
-    if entity_type == "episode":
-        return {
-            "trailer": frozenset[MediaKind]({"video"}),
-            "script": frozenset[MediaKind]({"document"}),
-        }.get(role, frozenset[MediaKind]({"image"}))
-    if entity_type in ("clip", "component"):
-        return frozenset({"image", "video", "audio"})
-    if entity_type == "background":
-        return frozenset({"image", "video"})
-    return frozenset({"image"})
-
-
-def size_limit(kind: MediaKind, entity_type: EntityType) -> int:
-    """The largest file of a kind that an entity takes, in bytes."""
-    if kind == "image":
-        return 5 * MB if entity_type == "ui_element" else 10 * MB
-    if kind == "video":
-        return 500 * MB if entity_type == "episode" else 5 * 1024 * MB
-    return 100 * MB if kind == "audio" else 50 * MB

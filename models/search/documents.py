@@ -5,17 +5,19 @@ that filters ask for. A script is found by any of its living versions, because p
 the active one ranks first. It is hidden while its episode is deleted.
 """
 
-from collections.abc import Mapping
 from functools import cache
-from typing import Final, Literal, LiteralString
+from typing import Final
+from typing import Literal as OneOf
 from uuid import UUID
 
 import msgspec
 import psycopg
 import structlog
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from models import db
+from models.catalog import CATALOG
+from models.catalog.resource import Resource
 from models.db.connection import Connection
 
 log = structlog.get_logger()
@@ -23,51 +25,20 @@ SLICE: Final = 32  # entities locked at once: a change of one of them waits for 
 # What an entity's own text can do; anything else is the database's trouble and passes.
 _UNFIT: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
-# How each kind is found: its living rows as (id, title, description, the rest, tags, status, show, language).
+# The living rows of an entity: id, title, description, the rest, tags, status, show, language.
 # An episode's language is that of its scripts and clips, too; what belongs to no episode is taken for English.
-_SOURCES: Final[Mapping[str, LiteralString]] = {
-    "show": """
-        select show_id, name, description, null::text, '{}'::text[], status, show_id, 'english'
-        from shows where show_id = any(%(ids)s) and deleted_at is null""",
-    "episode": """
-        select episode_id, title, description, concat_ws(' ', category, script_text), tags, status, show_id,
-               language_of(language)
-        from episodes where episode_id = any(%(ids)s) and deleted_at is null""",
-    "script": """
-        select script_id, coalesce(scripts.title, concat(episodes.title, ', version ', version_number)),
-               change_notes, content, '{}'::text[], case when is_active then 'active' else 'inactive' end, show_id,
-               language_of(language)
-        from scripts join episodes using (episode_id)
-        where script_id = any(%(ids)s) and scripts.deleted_at is null and episodes.deleted_at is null""",
-    "clip": """
-        select clip_id, clips.title, clips.description, clips.talent_source, clips.tags, clips.status, episodes.show_id,
-               language_of(coalesce(language, 'en'))
-        from clips left join episodes using (episode_id)
-        where clip_id = any(%(ids)s) and clips.deleted_at is null""",
-    "outfit": """
-        select outfit_id, name, description,
-               concat_ws(' ', brand, season, occasion, words(top), words(bottom), words(shoes), words(accessories)),
-               tags, null::text, null::uuid, 'english'
-        from outfits where outfit_id = any(%(ids)s) and deleted_at is null""",
-    "ui_element": """
-        select ui_element_id, name, description, element_type, tags, null::text, null::uuid, 'english'
-        from ui_elements where ui_element_id = any(%(ids)s) and deleted_at is null""",
-    "background": """
-        select background_id, name, description, background_type, tags, null::text, null::uuid, 'english'
-        from backgrounds where background_id = any(%(ids)s) and deleted_at is null""",
-    "component": """
-        select component_id, name, description, concat_ws(' ', component_type, words(config)), tags,
-               null::text, null::uuid, 'english'
-        from components where component_id = any(%(ids)s) and deleted_at is null""",
-    "guest": """
-        select guest_id, name, bio, concat_ws(' ', email, words(social_links)), tags, null::text, null::uuid, 'english'
-        from guests where guest_id = any(%(ids)s) and deleted_at is null""",
-}
-TYPES: Final = tuple(_SOURCES)
+_SOURCE: Final = SQL("""
+    select it.{key}, {title}, {about}, {rest}, {tags}, {status}, {show}, {language} from {table} as it {episode}
+    where it.{key} = any(%(ids)s) and it.deleted_at is null""")
+_EPISODE: Final = SQL("left join episodes as episode on episode.episode_id = it.episode_id")
+_LIVING_EPISODE: Final = SQL(
+    "join episodes as episode on episode.episode_id = it.episode_id and episode.deleted_at is null"
+)
+TYPES: Final = tuple(CATALOG)
 # What says more of them than they do themselves: they change when their episode does.
-_FOLLOWERS: Final = ("script", "clip")
+_FOLLOWERS: Final = tuple(name for name, one in CATALOG.items() if one.parent == "episode")
 
-DriftKind = Literal["missing", "orphaned", "stale"]
+DriftKind = OneOf["missing", "orphaned", "stale"]
 
 
 class Drift(msgspec.Struct):
@@ -124,7 +95,7 @@ _COMPARE: Final = """
 
 async def index(connection: Connection, entity_type: str, ids: list[UUID]) -> None:
     """Make the documents of these entities say what the entities say; deleted ones go."""
-    if entity_type in _SOURCES:
+    if entity_type in CATALOG:
         await _write(connection, entity_type, ids)
         await _learn(connection, [(entity_type, entity_id) for entity_id in ids])
 
@@ -151,8 +122,28 @@ async def _write(connection: Connection, entity_type: str, ids: list[UUID]) -> l
 
 @cache
 def _query(query: str, entity_type: str) -> bytes:
-    due = _DUE.format(source=_SOURCES[entity_type])
+    due = _DUE.format(source=_source(CATALOG[entity_type]).as_string())
     return query.format(due=due, differs=_DIFFERS).encode()
+
+
+def _source(resource: Resource) -> Composed:
+    table, episode = resource.table, _LIVING_EPISODE if resource.part else _EPISODE
+    return _SOURCE.format(
+        **_names(resource.name),
+        **_said(resource),
+        tags=SQL("it.tags" if "tags" in table.row.__struct_fields__ else "'{}'::text[]"),
+        episode=episode if resource.name in _FOLLOWERS else SQL(""),
+    )
+
+
+def _said(resource: Resource) -> dict[str, SQL]:
+    """What a document says, as the resource declares it; title and description are those of its table else."""
+    table, search = resource.table, resource.search
+    said = {name: SQL(getattr(search, name)) for name in ("rest", "status", "show", "language")}
+    return said | {
+        "title": SQL(search.title or f"it.{table.title}"),
+        "about": SQL(search.about or f"it.{table.about}"),
+    }
 
 
 async def _lock(connection: Connection, entity_type: str, ids: list[UUID]) -> None:
@@ -170,7 +161,8 @@ async def _lock(connection: Connection, entity_type: str, ids: list[UUID]) -> No
 
 
 def _names(entity_type: str) -> dict[str, Identifier]:
-    return {"table": Identifier(f"{entity_type}s"), "key": Identifier(f"{entity_type}_id")}
+    table = CATALOG[entity_type].table
+    return {"table": Identifier(table.name), "key": Identifier(table.key)}
 
 
 async def _settled(connection: Connection, entity_type: str, ids: list[UUID]) -> list[UUID]:
@@ -254,24 +246,35 @@ async def in_bulk(connection: Connection) -> None:
 
 
 async def _announce_followers(connection: Connection, episode_ids: list[UUID]) -> None:
-    """Clips and scripts are found by the show and the language of their episode, and scripts while it lives."""
-    query = """
-        insert into outbox (entity_type, entity_id)
-        select 'clip', clip_id from clips join episodes using (episode_id)
-        join search_documents as said on entity_type = 'clip' and entity_id = clip_id
-        where episode_id = any(%(ids)s)
-          and (said.show_id, said.language) is distinct from (episodes.show_id, language_of(episodes.language))
-        union all
-        select 'script', script_id from scripts join episodes using (episode_id)
-        left join search_documents as said on entity_type = 'script' and entity_id = script_id
-        where episode_id = any(%(ids)s) and scripts.deleted_at is null
-          and case when episodes.deleted_at is not null then said.entity_id is not null
-              else (said.show_id, said.language, said.title) is distinct from (
-                  episodes.show_id, language_of(episodes.language),
-                  coalesce(scripts.title, concat(episodes.title, ', version ', version_number))) end
-    """
+    """What belongs to an episode is found by its show and its language, and what is a part of it while it lives."""
     if episode_ids:
-        await db.execute(connection, query, {"ids": episode_ids})
+        await db.execute(connection, _ANNOUNCE, {"ids": episode_ids})
+
+
+_FOLLOWING: Final = SQL("""
+    select {type}, it.{key} from {table} as it join episodes as episode on episode.episode_id = it.episode_id
+    left join search_documents as said on said.entity_type = {type} and said.entity_id = it.{key}
+    where it.episode_id = any(%(ids)s) and it.deleted_at is null and {changed}
+""")
+_DIFFERS_IN_SHOW: Final = "({title}, {show}, {language}) is distinct from (said.title, said.show_id, said.language)"
+# The document of a part goes with its episode and has to come back, any other is there.
+_PART_DIFFERS: Final = SQL(
+    "case when episode.deleted_at is not null then said.entity_id is not null else {differs} end"
+)
+_OTHER_DIFFERS: Final = SQL("said.entity_id is not null and {differs}")
+
+
+def _following(resource: Resource) -> Composed:
+    differs = SQL(_DIFFERS_IN_SHOW).format(**_said(resource))
+    changed = (_PART_DIFFERS if resource.part else _OTHER_DIFFERS).format(differs=differs)
+    return _FOLLOWING.format(type=Literal(resource.name), **_names(resource.name), changed=changed)
+
+
+_ANNOUNCE: Final = (
+    SQL("insert into outbox (entity_type, entity_id) {}")
+    .format(SQL(" union all ").join(_following(CATALOG[name]) for name in _FOLLOWERS))
+    .as_bytes()
+)
 
 
 async def following(connection: Connection, entity_type: str, after: UUID, limit: int) -> list[UUID]:

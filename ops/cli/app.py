@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from models.db.actions import Action
+from models.entities import EntityType
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
-from ops.cli.options import AsJson, EntityName, Limit, run
+from ops.cli.options import AsJson, Limit, run
 
 HELP = """Metadata and media ingest for makers of video series.
 
@@ -77,7 +78,7 @@ def token(*, role: Literal["admin", "editor", "viewer"], subject: str = "develop
 @app.command
 def ingest(
     *path: Paths,
-    entity_type: EntityName = "clip",
+    entity_type: EntityType = "clip",
     entity_id: str | None = None,
     create: bool = False,
     show_id: str | None = None,
@@ -135,8 +136,7 @@ def list_changes(
     Parameters
     ----------
     entity_type
-        Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest,
-        job, batch, pause, housekeeping.
+        Only changes of such things: show, clip, guest or another entity; or job, batch, pause, housekeeping.
     entity_id
         Only changes of this thing.
     actor

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from ops.cli.options import AsJson, EntityName, Limit, run
+from models.entities import EntityType
+from ops.cli.options import AsJson, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
@@ -50,7 +51,7 @@ class Filter:
     status: Status | None = None
     stage: StageName | None = None
     error_code: str | None = None
-    entity_type: EntityName | None = None
+    entity_type: EntityType | None = None
     entity_id: str | None = None
     batch_id: str | None = None
     created_after: str | None = None
@@ -112,7 +113,7 @@ def cancel(job_id: str | None = None, /, *, wanted: Filtered = ALL, json: AsJson
 @jobs.command
 def reprocess(
     *,
-    entity_type: EntityName | None = None,
+    entity_type: EntityType | None = None,
     entity_id: str | None = None,
     rendered_before: str | None = None,
     json: AsJson = False,

@@ -1,13 +1,12 @@
 """What commands share: options, and how their work is run."""
 
 from collections.abc import Coroutine
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter, validators
 
 T = TypeVar("T")
 
-EntityName = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]
 AsJson = Annotated[bool, Parameter("--json", help="JSON instead of a table.")]
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from models.entities import EntityType, Role
 from models.media.formats import UNKNOWN, by_name, canonical
-from models.media.types import EntityType, Role, accepted, kind_of, size_limit
-from models.media.wording import takes, too_large, unsupported
+from models.media.limits import accepted, size_limit, too_large, unsupported
+from models.media.types import kind_of
+from models.media.wording import takes
 from ops.errors import CommandError
 from ops.ingest import junk
 from ops.ingest.junk import Junk

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, cast
 import httpx2
 import msgspec
 
-from models.media.types import EntityType
+from models.catalog import CATALOG
 from ops.client.http import AWAY, Client
 from ops.errors import ApiError, CommandError
 from ops.ingest.episode_numbers import Numbering
@@ -31,14 +31,10 @@ AT_ONCE: Final = 4  # uploads
 LONGEST_TITLE: Final = 255  # characters
 NOT_THE_FILES_FAULT: Final = (401, 403, *AWAY)
 # Where an entity is created, what its title is called there, and its id.
-RESOURCES: Final[dict[EntityType, tuple[str, str, str]]] = {
-    "episode": ("episodes", "title", "episode_id"),
-    "clip": ("clips", "title", "clip_id"),
-    "outfit": ("outfits", "name", "outfit_id"),
-    "ui_element": ("ui-elements", "name", "ui_element_id"),
-    "background": ("backgrounds", "name", "background_id"),
-    "component": ("components", "name", "component_id"),
-    "guest": ("guests", "name", "guest_id"),
+RESOURCES: Final = {
+    name: (one.table.name.replace("_", "-"), one.table.title, one.table.key)
+    for name, one in CATALOG.items()
+    if one.files
 }
 
 OnDuplicate = Literal["link", "reject", "keep"]

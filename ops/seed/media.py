@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from models.media.types import EntityType
+from models.entities import EntityType
 from ops.ingest.plan import File, Target
 from ops.ingest.run import RESOURCES
 from ops.seed.drawing import jingle, pictures, videos

@@ -3,8 +3,9 @@
 from pathlib import Path, PurePath
 from typing import Final
 
+from models.entities import MediaKind
 from models.errors import Rejected
-from models.media.types import Media, MediaKind, kind_of
+from models.media.types import Media, kind_of
 from models.media.wording import EVERY, WORDS, taken, unknown
 from pipeline.media.audio import probe_audio
 from pipeline.media.containers import broken_off

@@ -7,9 +7,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from models.entities import MediaKind
 from models.errors import ErrorCode
 from models.kernel import Walls
-from models.media.types import Media, MediaKind
+from models.media.types import Media
 from models.settings import Cage
 
 SizeVariant = Literal["primary", "medium", "small"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.media.types import MediaKind
+from models.entities import MediaKind
 from pipeline.media.audio import audio_thumbnails
 from pipeline.media.file_types import head_of, media_type
 from pipeline.media.protocol import Thumbnail

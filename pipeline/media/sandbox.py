@@ -19,9 +19,10 @@ import msgspec
 import structlog
 
 from models.build import PROJECT
+from models.entities import MB, MediaKind
 from models.errors import Broken, Fault, JobError, Rejected
 from models.kernel import Walls
-from models.media.types import MB, Media, MediaKind
+from models.media.types import Media
 from models.settings import Cage
 from pipeline.media.fair_semaphore import FairSemaphore
 from pipeline.media.isolation.cell import Cell

@@ -5,8 +5,8 @@ from pathlib import Path
 from models.errors import Fault, Rejected
 from models.jobs.claims import Claimed
 from models.media.files import StoredFile
+from models.media.limits import accepted, size_limit
 from models.media.references import parse
-from models.media.types import accepted, size_limit
 from pipeline.engine.context import Context
 from pipeline.media.hashing import HashingWriter
 

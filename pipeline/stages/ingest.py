@@ -10,8 +10,8 @@ from models.jobs import poison
 from models.jobs.claims import Claimed
 from models.jobs.endings import Advanced, Probed
 from models.media import uploads
-from models.media.types import Media, accepted, size_limit
-from models.media.wording import too_large, unsupported
+from models.media.limits import accepted, size_limit, too_large, unsupported
+from models.media.types import Media
 from pipeline.engine.context import Context
 from pipeline.media.hashing import HashingWriter
 from pipeline.stages.download import fetch

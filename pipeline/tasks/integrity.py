@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 import structlog
 
 from models.db.connection import Connection
+from models.entities import MB
 from models.errors import Fault, Invalid, Rejected, Unavailable
 from models.housekeeping import integrity as findings
 from models.housekeeping.integrity import FindingKind, Unproved
 from models.media.references import parse
-from models.media.types import MB
 from pipeline.engine.exclusive import SharedExclusiveLock
 from pipeline.tasks.run import Run
 

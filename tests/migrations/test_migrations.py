@@ -31,6 +31,8 @@ SCHEMA = b"""
     where pronamespace = 'public'::regnamespace and prokind = 'f'
       and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
     union all
+    select 'view', viewname, definition from pg_views where schemaname = 'public'
+    union all
     select 'extension', extname, '' from pg_extension
     union all
     select 'configuration', cfgname,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from models.media.types import MB
+from models.entities import MB
 
 MAX_SCANS: Final = 100  # each goes over the whole picture; encoders write ten, or twenty where they try hard
 LOOKED_AT: Final = 64 * MB

@@ -9,16 +9,25 @@ import httpx2
 import pytest
 
 from models.db.paging import encode_cursor
-from tests.resources import BACKGROUND, COMPONENT, EPISODE, GUEST, OUTFIT, UI_ELEMENT, Resource, create
+from tests.resources import (
+    BACKGROUND,
+    COMPONENT,
+    EPISODE,
+    GUEST,
+    LINKED,
+    OUTFIT,
+    UI_ELEMENT,
+    Resource,
+    create,
+)
 from tests.stack import Stack
 
-THINGS = (OUTFIT, UI_ELEMENT, BACKGROUND, COMPONENT, GUEST)
 SAID: dict[str, Any] = {"usage_context": "opening", "notes": "with the lights low", "position": 3}
 OWN: dict[str, dict[str, Any]] = {
     "outfit_id": {"worn_by": "Lala"},
     "ui_element_id": {"start_seconds": 1.5, "end_seconds": 12.25},
 }
-every = pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.key)
+every = pytest.mark.parametrize("thing", LINKED, ids=lambda thing: thing.key)
 
 
 class Two:
@@ -41,7 +50,7 @@ def two(editor: httpx2.Client, request: pytest.FixtureRequest) -> Two:
     return Two(editor, getattr(request, "param", OUTFIT))
 
 
-each = pytest.mark.parametrize("two", THINGS, ids=lambda thing: thing.key, indirect=True)
+each = pytest.mark.parametrize("two", LINKED, ids=lambda thing: thing.key, indirect=True)
 
 
 def put(client: httpx2.Client, path: str, **said: Any) -> dict[str, Any]:

@@ -10,23 +10,18 @@ import pytest
 from tests import media
 from tests.eventually import eventually
 from tests.resources import (
-    BACKGROUND,
     CLIP,
-    COMPONENT,
     EPISODE,
-    GUEST,
-    OUTFIT,
+    INGESTED,
+    LINKED,
     RESOURCES,
     SHOW,
-    UI_ELEMENT,
     Resource,
     create,
 )
 from tests.stack import Stack
 from tests.work import ended, post, unique, upload
 
-THINGS = (OUTFIT, UI_ELEMENT, BACKGROUND, COMPONENT, GUEST)
-INGESTED = (EPISODE, CLIP, *THINGS)
 every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
 
 
@@ -137,7 +132,7 @@ def test_the_history_of_what_is_deleted_is_for_admins(
     assert [row["action"] for row in viewer.get(f"{gone.path}/history").json()["data"]][:2] == ["restore", "delete"]
 
 
-@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.key)
+@pytest.mark.parametrize("thing", LINKED, ids=lambda thing: thing.key)
 def test_the_history_of_an_episode_tells_of_links_with_what_is_deleted_to_admins(
     editor: httpx2.Client, admin: httpx2.Client, viewer: httpx2.Client, thing: Resource
 ) -> None:
@@ -332,18 +327,18 @@ def test_a_restored_episode_tells_of_all_that_stays_deleted(editor: httpx2.Clien
     episode = create(editor, EPISODE, show_id=show)["episode_id"]
     paths = [f"{CLIP.path}/{create(editor, CLIP, episode_id=episode)['clip_id']}" for _ in range(3)]
     create(editor, CLIP, episode_id=episode)
-    for thing in THINGS:
+    for thing in LINKED:
         for _ in range(2):
             key = create(editor, thing)[thing.key]
             link(editor, episode, thing, key)
         paths.append(f"{thing.path}/{key}")
     for path in (*paths, f"{SHOW.path}/{show}", f"{EPISODE.path}/{episode}"):
         delete(editor, path)
-    kinds = ("outfits", "ui_elements", "backgrounds", "components", "guests", "shows")
+    kinds = ("shows", *(f"{thing.name}s" for thing in LINKED))
     assert still_deleted(admin, f"{EPISODE.path}/{episode}") == dict.fromkeys(kinds, 1) | {"clips": 3}
 
 
-@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.key)
+@pytest.mark.parametrize("thing", LINKED, ids=lambda thing: thing.key)
 def test_a_restored_thing_tells_of_the_episodes_that_stay_deleted(
     editor: httpx2.Client, admin: httpx2.Client, thing: Resource
 ) -> None:
@@ -357,7 +352,7 @@ def test_a_restored_thing_tells_of_the_episodes_that_stay_deleted(
     assert editor.get(f"{thing.path}/{key}").json()["data"]["usage_count"] == 1
 
 
-@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.key)
+@pytest.mark.parametrize("thing", LINKED, ids=lambda thing: thing.key)
 def test_usage_is_true_after_either_side_was_deleted_and_restored(
     editor: httpx2.Client, admin: httpx2.Client, thing: Resource
 ) -> None:

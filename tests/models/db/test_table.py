@@ -14,75 +14,19 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.http.parameters import Reason
-from models.catalog.backgrounds import BACKGROUNDS, BackgroundPatch, NewBackground
-from models.catalog.clips import CLIPS, ClipPatch, NewClip
-from models.catalog.components import COMPONENTS, ComponentPatch, NewComponent
-from models.catalog.episode_links import (
-    BackgroundLink,
-    ComponentLink,
-    GuestLink,
-    NewOutfitLink,
-    NewUiElementLink,
-    OutfitLink,
-    UiElementLink,
-)
-from models.catalog.episodes import EPISODES, EpisodePatch, NewEpisode
-from models.catalog.guests import GUESTS, GuestPatch, NewGuest
-from models.catalog.link_table import NewLink
-from models.catalog.outfits import OUTFITS, NewOutfit, OutfitPatch
-from models.catalog.scripts import SCRIPTS, NewScript
-from models.catalog.shows import SHOWS, NewShow, ShowPatch
-from models.catalog.ui_elements import UI_ELEMENTS, NewUiElement, UiElementPatch
+from models.catalog import CATALOG
 from models.db import actions, json_bounds
 from models.db.fields import LONG
 from models.db.idempotency import StoredResponse
-from models.db.table import Table
 from models.jobs import types
 from models.media import thumbnails
 from tests.stack import own_database
 
-TABLES: tuple[Table[Any], ...] = (
-    SHOWS,
-    EPISODES,
-    SCRIPTS,
-    CLIPS,
-    OUTFITS,
-    UI_ELEMENTS,
-    BACKGROUNDS,
-    COMPONENTS,
-    GUESTS,
-)
-ENTITIES = {table.name: table.row for table in TABLES}
-NEW: dict[str, type[msgspec.Struct]] = {
-    "shows": NewShow,
-    "episodes": NewEpisode,
-    "scripts": NewScript,
-    "clips": NewClip,
-    "outfits": NewOutfit,
-    "ui_elements": NewUiElement,
-    "backgrounds": NewBackground,
-    "components": NewComponent,
-    "guests": NewGuest,
-}
-
-LINKS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
-    "episode_outfits": (OutfitLink, NewOutfitLink),
-    "episode_ui_elements": (UiElementLink, NewUiElementLink),
-    "episode_backgrounds": (BackgroundLink, NewLink),
-    "episode_components": (ComponentLink, NewLink),
-    "episode_guests": (GuestLink, NewLink),
-}
-PATCH: dict[str, type[msgspec.Struct]] = {
-    "shows": ShowPatch,
-    "episodes": EpisodePatch,
-    "clips": ClipPatch,
-    "outfits": OutfitPatch,
-    "ui_elements": UiElementPatch,
-    "backgrounds": BackgroundPatch,
-    "components": ComponentPatch,
-    "guests": GuestPatch,
-}
-NEW |= {table: new for table, (_, new) in LINKS.items()}
+ENTITIES = {one.table.name: one.table.row for one in CATALOG.values()}
+LINKS = {one.links.name: one.links for one in CATALOG.values() if one.links}
+NEW: dict[str, type[msgspec.Struct]] = {one.table.name: one.new for one in CATALOG.values()}
+NEW |= {name: links.new for name, links in LINKS.items()}
+PATCH = {one.table.name: one.patch for one in CATALOG.values() if one.patch}
 
 # Structs that are part of a table's columns, and the columns that nobody reads through them.
 PARTS: dict[str, tuple[type[msgspec.Struct], set[str]]] = {
@@ -192,7 +136,7 @@ def test_every_table_of_entities_has_its_struct(connection: psycopg.Connection) 
 
 @pytest.mark.parametrize("table", LINKS)
 def test_the_fields_of_a_link_are_the_columns_of_its_table(connection: psycopg.Connection, table: str) -> None:
-    assert_alike(connection, table, LINKS[table][0], set())
+    assert_alike(connection, table, LINKS[table].link, set())
 
 
 def test_a_ui_element_ends_no_sooner_than_it_starts(connection: psycopg.Connection) -> None:
@@ -228,7 +172,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "scripts": {"version_number": 1, "content": "a"},
     "clips": {"title": "a"},
 }
-NEEDS |= {table: {"name": "a"} for table in ("shows", "outfits", "ui_elements", "backgrounds", "components", "guests")}
+NEEDS |= {one.table.name: {"name": "a"} for one in CATALOG.values() if one.table.title == "name"}
 PARENTS: dict[str, tuple[str, ...]] = {"episodes": ("shows",), "scripts": ("episodes",)}
 PARENTS |= {link: ("episodes", link.removeprefix("episode_")) for link in LINKS}
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.entities import EntityType, MediaKind, Role
 from models.media import wording
 from models.media.formats import ALIASES, FORMATS, SUFFIXES, canonical
-from models.media.types import EntityType, MediaKind, Role, accepted, kind_of, size_limit
+from models.media.limits import PLACES, accepted, size_limit, too_large, unsupported
+from models.media.types import kind_of
 
 SEEN = sorted({one.MIME for one in filetype.types} - {"application/octet-stream"})
 DECLARED = ["image/x-unheard-of", "application/octet-stream", "jpeg", *ALIASES, *FORMATS]
-PLACES: list[tuple[EntityType, Role]] = list(wording.PLACES)
 HOW = re.compile(r"(Export|Save|Develop|Rewrap|Unpack|Send) .+\.$")
 
 
@@ -24,7 +25,7 @@ def test_a_refusal_says_what_it_is_what_is_taken_and_how_to_get_there(entity_typ
     for mime_type in [*DECLARED, *SEEN]:
         if wording.takes(mime_type, kinds):
             continue
-        message = wording.unsupported(mime_type, entity_type, kinds, role=role, name="take")
+        message = unsupported(mime_type, entity_type, kinds, role=role, name="take")
         what, taken, how = re.split(
             r"(?<=\.) (?=An? |The |Export|Save|Develop|Rewrap|Unpack|Send)", message, maxsplit=2
         )
@@ -60,13 +61,13 @@ def test_every_type_that_can_be_seen_or_taken_has_words() -> None:
 )
 def test_camera_files_are_called_what_people_call_them(name: str, said: str, way: str) -> None:
     for declared in (SUFFIXES[f".{name.partition('.')[2].lower()}"], "application/octet-stream", ""):
-        message = wording.unsupported(declared, "clip", accepted("clip"), name=name)
+        message = unsupported(declared, "clip", accepted("clip"), name=name)
         assert message.startswith(f"This is {said}")
         assert way in message
 
 
 def test_a_type_that_nobody_knows_is_told_the_right_one_where_the_name_promises_it() -> None:
-    message = wording.unsupported("jpeg", "clip", accepted("clip"), name="look.jpg")
+    message = unsupported("jpeg", "clip", accepted("clip"), name="look.jpg")
     assert message.endswith("A file of this name is announced as image/jpeg.")
 
 
@@ -79,7 +80,7 @@ def test_a_refusal_for_size_never_names_a_size_that_reads_like_the_limit(
     kind: MediaKind, entity_type: EntityType, over: int
 ) -> None:
     limit = size_limit(kind, entity_type)
-    message = wording.too_large(limit + over, limit, kind, entity_type)
+    message = too_large(limit + over, limit, kind, entity_type)
     found = re.search(r"has ([\d,]+) bytes; .+ ([\d,]+) bytes \(([\d.]+) (MB|GB)\)", message)
     assert found is not None
     assert (found[1], found[2]) == (f"{limit + over:,}", f"{limit:,}")

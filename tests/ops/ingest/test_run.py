@@ -20,6 +20,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from models.catalog import CATALOG
 from tests import media
 from tests.eventually import eventually
 from tests.stack import Stack, unmeasured
@@ -261,12 +262,9 @@ def test_a_clip_that_shows_another_file_by_now_is_left_as_it_is(
 
 
 SHOWN = {
-    "clip": ("clips", "file_reference"),
-    "outfit": ("outfits", "image_reference"),
-    "ui_element": ("ui-elements", "file_reference"),
-    "background": ("backgrounds", "file_reference"),
-    "component": ("components", "file_reference"),
-    "guest": ("guests", "photo_reference"),
+    name: (one.table.name.replace("_", "-"), one.files["primary"].column)
+    for name, one in CATALOG.items()
+    if "primary" in one.files
 }
 
 

@@ -14,8 +14,8 @@ from time import perf_counter
 import pytest
 from structlog.testing import capture_logs
 
+from models.entities import MB
 from models.errors import Fault, JobError, Rejected
-from models.media.types import MB
 from pipeline.media import sandbox as module
 from pipeline.media.sandbox import Sandbox
 from tests import media

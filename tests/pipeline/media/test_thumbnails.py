@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from models.entities import MediaKind
 from models.errors import Rejected
-from models.media.types import MediaKind
 from pipeline.media.render import render
 from pipeline.media.thumbnails import PRIMARY, cover, crop, thumbnails
 from tests import media

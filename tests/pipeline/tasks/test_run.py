@@ -482,13 +482,13 @@ def test_what_is_announced_lasts_longer_than_what_is_signed_whatever_the_clocks_
     assert over(chief, "orphan-objects")["result"] == {"found": 0, "removed": 1}
 
 
+# Each look at this row takes its time.
 SLOW = """
-    alter view mentioned_references rename to mentioned_quickly;
-    create view mentioned_references as
-        select reference from mentioned_quickly union all select pg_sleep(6)::text;
-    grant select on mentioned_references to public;
+    insert into guests (name, created_by, updated_by) values ('slow', 'x', 'x');
+    alter table guests enable row level security;
+    create policy slowly on guests using (pg_sleep(2)::text = '');
 """
-QUICK = "drop view mentioned_references; alter view mentioned_quickly rename to mentioned_references"
+QUICK = "drop policy slowly on guests; alter table guests disable row level security; delete from guests"
 ASLEEP = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
 
 
