@@ -38,7 +38,7 @@ bench: $(VENV)/.dev ## Measure against the peers, in one run
 	@$(BIN)/python -m ops.bench
 
 chaos: $(VENV)/.dev ## Deal every fault to real processes, check the ledger, print the table (CHAOS_BROKER=rabbitmq: on RabbitMQ)
-	@$(BIN)/python -m pytest tests/chaos tests/api/test_streams.py tests/pipeline/test_recovery.py tests/pipeline/test_dispatcher.py -m ""
+	@$(BIN)/python -m pytest tests/chaos tests/api/middleware/test_stream_limits.py tests/pipeline/test_recovery.py tests/pipeline/test_dispatcher.py -m ""
 
 soak: $(VENV)/.dev ## Send 10,000 files while faults are dealt; the report is kept in ops/soak.md (SOAK_FILES, SOAK_SEED)
 	@$(BIN)/python -m tests.soak --files $(SOAK_FILES) --seed $(SOAK_SEED) --report ops/soak.md

@@ -1,13 +1,14 @@
 """``python -m api``: serve until told to stop."""
 
 if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
-    from models import process
+    from models import termination
 
-    raise SystemExit(process.enter("api.__main__"))
+    raise SystemExit(termination.enter("api.__main__"))
 
 import structlog
 
-from models import issuer, program, schema
+from models import dev_issuer, process
+from models.db import schema
 from models.errors import Unavailable
 from models.settings import Settings
 
@@ -16,16 +17,16 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; a database that is away is waited for, and its schema is told when it is back."""
-    with program.starting():
+    with process.starting():
         _check(settings)
-    from api.server import serve  # noqa: PLC0415  (after the settings have been read)
+    from api.server.granian import serve  # noqa: PLC0415  (after the settings have been read)
 
     serve(settings)
 
 
 def _check(settings: Settings) -> None:
     if settings.embedded_issuer:
-        issuer.key(settings.episodes_home)
+        dev_issuer.key(settings.episodes_home)
     try:
         schema.require(settings.database_url)
     except Unavailable as error:
@@ -34,4 +35,4 @@ def _check(settings: Settings) -> None:
 
 def main() -> int:
     """Serve; 1 and one line where it cannot."""
-    return program.main("api", run)
+    return process.main("api", run)

@@ -7,51 +7,53 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from api import bodies, documentation, errors, stopping
-from api.answers import Answer
-from api.arrival import Arrival
-from api.audit import AuditController
-from api.auth import Authenticator
-from api.backgrounds import BackgroundController
-from api.broker import Broker
-from api.clips import ClipController
-from api.components import ComponentController
-from api.cors import CrossOrigin
-from api.departure import Departure
+from api import errors, shutdown
+from api.auth.authorize import Authenticator
 from api.dependencies import PROVIDERS, one_by_one
-from api.desk import DeskController
-from api.draining import Drained
-from api.episodes import EpisodeController
-from api.guests import GuestController
-from api.headers import Protection
-from api.heads import Heads
-from api.health import HealthController, Probes
-from api.housekeeping import HousekeepingController, IntegrityController
-from api.ingest import IngestController
-from api.limits import RateLimits
-from api.links import (
+from api.http import request_body
+from api.http.headers import Protection
+from api.http.json_response import JsonResponse
+from api.ingest.bulk import BulkController
+from api.ingest.jobs import IngestController
+from api.ingest.multipart import MultipartController
+from api.ingest.uploads import UploadController
+from api.middleware.admission import Plain, admit
+from api.middleware.cors import CrossOrigin
+from api.middleware.drain_body import Drained
+from api.middleware.gcra import Counts, Quota
+from api.middleware.head import Heads
+from api.middleware.options import Options
+from api.middleware.rate_limits import RateLimits
+from api.middleware.request_timeout import Arrival
+from api.middleware.response_timeout import Departure
+from api.middleware.stream_limits import Counted, Streams
+from api.middleware.telemetry import Telemetry
+from api.middleware.transaction import Transactions
+from api.openapi import page
+from api.operations.broker_check import Broker
+from api.operations.health import HealthController, Probes
+from api.operations.housekeeping import HousekeepingController, IntegrityController
+from api.resources.audit import AuditController
+from api.resources.backgrounds import BackgroundController
+from api.resources.clips import ClipController
+from api.resources.components import ComponentController
+from api.resources.episode_links import (
     BackgroundLinkController,
     ComponentLinkController,
     GuestLinkController,
     OutfitLinkController,
     UiElementLinkController,
 )
-from api.multipart import MultipartController
-from api.options import Options
-from api.outfits import OutfitController
-from api.quotas import Counts, Quota
-from api.requests import Plain, admit
-from api.scripts import EpisodeScriptController, ScriptController
-from api.search import SearchController
-from api.shows import ShowController
-from api.streams import Counted, Streams
-from api.telemetry import Telemetry
-from api.transaction import Transactions
-from api.ui_elements import UiElementController
-from api.uploads import UploadController
-from models import build, database, issuer, process
+from api.resources.episodes import EpisodeController
+from api.resources.guests import GuestController
+from api.resources.outfits import OutfitController
+from api.resources.scripts import EpisodeScriptController, ScriptController
+from api.resources.search import SearchController
+from api.resources.shows import ShowController
+from api.resources.ui_elements import UiElementController
+from models import build, db, dev_issuer, termination
+from models.media.s3 import Storage
 from models.settings import Settings
-from models.storage import Storage
 
 CONTROLLERS = (
     HealthController,
@@ -73,7 +75,7 @@ CONTROLLERS = (
     UploadController,
     MultipartController,
     IngestController,
-    DeskController,
+    BulkController,
     SearchController,
     AuditController,
     HousekeepingController,
@@ -83,15 +85,15 @@ CONTROLLERS = (
 
 def create_app(settings: Settings) -> Litestar:
     """The API for these settings; it connects when it starts, not when it is made."""
-    pool = database.pool(settings, limits=database.ANSWERING)
-    health = database.pool(settings, size=2, limits=database.ANSWERING)  # answers also where requests use up the other
+    pool = db.pool(settings, limits=db.ANSWERING)
+    health = db.pool(settings, size=2, limits=db.ANSWERING)  # answers also where requests use up the other
     counts = _counts(settings)
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
         request_class=Plain,
         before_request=admit,
-        response_class=Answer,
+        response_class=JsonResponse,
         exception_handlers=errors.HANDLERS,
         lifespan=[_running],
         state=State(
@@ -104,8 +106,8 @@ def create_app(settings: Settings) -> Litestar:
                 "streams": Streams(settings.streams_per_caller, settings.streams_total),
             }
         ),
-        openapi_config=documentation.config(build.VERSION),
-        request_max_body_size=bodies.SIZE,
+        openapi_config=page.config(build.VERSION),
+        request_max_body_size=request_body.SIZE,
         logging_config=None,
     )
     one_by_one(app)
@@ -129,13 +131,13 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
 async def _running(app: Litestar) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     if settings.embedded_issuer:
-        issuer.key(settings.episodes_home)
+        dev_issuer.key(settings.episodes_home)
     app.state.storage = Storage(settings)
     app.state.broker = Broker(settings)
     app.state.probes = Probes(app.state)
     async with app.state.pool, app.state.health:
-        if stopping.TOLD.is_set():  # while we started: the server hears of it only where it serves already
-            process.leave(0)
+        if shutdown.TOLD.is_set():  # while we started: the server hears of it only where it serves already
+            termination.leave(0)
         yield
     app.state.storage.close()
     for client in (app.state.broker, app.state.counts):

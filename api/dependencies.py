@@ -9,16 +9,16 @@ from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
-from api import preconditions
-from api.envelope import REQUEST_ID
-from api.transaction import Unit
-from models.changes import Actor
-from models.database import Connection
+from api.http.envelope import REQUEST_ID
+from api.http.if_match import expected_versions
+from api.middleware.transaction import RequestTransaction
+from models.db.connection import Connection
+from models.db.paging import LONGEST_CURSOR, PageQuery
+from models.db.preconditions import ExpectedVersions
+from models.db.recording import Actor
 from models.errors import Forbidden
-from models.paging import LONGEST_CURSOR, PageQuery
+from models.media.s3 import Storage
 from models.settings import Settings
-from models.storage import Storage
-from models.versions import Wanted
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -38,11 +38,11 @@ Files = NamedDependency[SkipValidation[Storage]]
 Config = NamedDependency[SkipValidation[Settings]]
 Paging = NamedDependency[SkipValidation[PageQuery]]
 History = NamedDependency[SkipValidation[Past]]
-Expected = NamedDependency[SkipValidation[Wanted | None]]
+Expected = NamedDependency[SkipValidation[ExpectedVersions | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
 _TAG: Final = '(W/)?"[0-9]{1,9}"'
-_TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``preconditions``
+_TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``api.http.if_match``
 
 
 async def database(request: AnyRequest) -> Connection:
@@ -51,8 +51,8 @@ async def database(request: AnyRequest) -> Connection:
     A route that writes by one statement says so with ``single_statement=True``: that saves it a ``begin`` and a
     ``commit``.
     """
-    unit: Unit = request.scope["state"]["unit"]
-    return await unit.connection(single="single_statement" in request.route_handler.opt)
+    transaction: RequestTransaction = request.scope["state"]["transaction"]
+    return await transaction.connection(single="single_statement" in request.route_handler.opt)
 
 
 def actor(request: AnyRequest) -> Actor:
@@ -120,7 +120,7 @@ def expected(
             schema_extra={"pattern": _TAGS},
         ),
     ] = None,
-) -> Wanted | None:
+) -> ExpectedVersions | None:
     """The versions that the caller is content with, or None where it says nothing of them.
 
     Raises:
@@ -128,7 +128,7 @@ def expected(
     """
     if if_match is None:
         return None
-    return preconditions.wanted(",".join(request.headers.getall("if-match")))
+    return expected_versions(",".join(request.headers.getall("if-match")))
 
 
 PROVIDERS: Final = {

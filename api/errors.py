@@ -11,12 +11,12 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.types import ExceptionHandlersMap, Message
 from psycopg_pool import PoolTimeout
 
-from api.answers import Answer
-from api.envelope import ErrorBody, ErrorEntry, failure
-from api.options import allow
-from api.requests import sent_name
-from api.transaction import Replay
-from api.validation import CODE, WrongFields, entry
+from api.http.envelope import ErrorBody, ErrorEntry, failure
+from api.http.json_response import JsonResponse
+from api.http.validation import CODE, WrongFields, entry
+from api.middleware.admission import sent_name
+from api.middleware.options import allow
+from api.middleware.transaction import Replay
 from models.errors import Conflict, Invalid, JobError, Problem, RateLimited, RequestTimeout, Unauthorized, Unavailable
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ def on_error(_: AnyRequest, error: Exception) -> Response[ErrorBody]:
 def on_replay(_: AnyRequest, error: Replay) -> Response[bytes]:
     """The first answer to a repeated key."""
     headers = error.answer.headers | {"Idempotency-Replayed": "true"}
-    return Answer(error.answer.body, status_code=error.answer.status, headers=headers)
+    return JsonResponse(error.answer.body, status_code=error.answer.status, headers=headers)
 
 
 def on_validation(request: AnyRequest, error: ClientException) -> Response[ErrorBody]:

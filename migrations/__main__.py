@@ -8,12 +8,12 @@ import sys
 
 from migrations.application import OwnerError
 from migrations.upgrade import upgrade
-from models import privacy
+from models import process_privacy
 
 
 def main() -> int:
     """Upgrade; 1 and one line where a setting is missing or cannot be used."""
-    privacy.conceal()
+    process_privacy.conceal()
     url = os.environ.get("DATABASE_URL")
     if not url:
         print("DATABASE_URL: this setting is required", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 
 from migrations.application import admit
-from models.schema import NEEDED
+from models.db.schema import NEEDED
 
 FOLDER: Final = Path(__file__).parent
 LOCK: Final = 6_305_217  # any number that nothing else in this database uses

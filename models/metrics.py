@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import database
-from models.database import Connection
-from models.jobs import Stage
-from models.lanes import LANES
+from models import db
+from models.db.connection import Connection
+from models.jobs.priorities import PRIORITIES
+from models.jobs.types import Stage
 
 SCRAPES: Final = 4  # of a second that find out anew; a flood of them is told what the last one found
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,7 +42,7 @@ _HISTOGRAMS: Final = {
     "stage_duration": ("episodes_stage_duration_seconds", "Time a stage worked", ("stage",)),
 }
 
-PAUSABLE: Final = (*LANES, *get_args(Stage))
+PAUSABLE: Final = (*PRIORITIES, *get_args(Stage))
 
 DECODER_CAGE: Final = Gauge(
     "episodes_decoder_cage",
@@ -53,12 +53,12 @@ DECODER_CAGE: Final = Gauge(
 SEARCH_DRIFT: Final = Counter("episodes_search_drift_total", "Documents a check found wrong", ["kind"])
 
 
-class Truth(msgspec.Struct):
+class JobStatistics(msgspec.Struct):
     """What counts jobs, as the database has it."""
 
     jobs: list[tuple[str, str, int]]  # status, stage, how many
     oldest: list[tuple[str, float]]  # priority, seconds
-    paused: list[str]  # lanes and stages
+    paused: list[str]  # priorities and stages
     outbox_pending: int
     index_lag_seconds: float
     findings: dict[str, int]  # by their kind
@@ -69,7 +69,7 @@ class Truth(msgspec.Struct):
     seconds: list[tuple[str, str, float]]  # name, label, how long all together
 
 
-async def truth(connection: Connection) -> Truth:
+async def statistics(connection: Connection) -> JobStatistics:
     """Read all of it in one statement."""
     query = """
         select
@@ -97,12 +97,12 @@ async def truth(connection: Connection) -> Truth:
           (select coalesce(jsonb_agg(jsonb_build_array(name, label, seconds)), '[]') from
              (select name, label, sum(seconds) as seconds from ingest_histograms group by name, label) as summed)
     """
-    found = await database.row(connection, Truth, query)
+    found = await db.row(connection, JobStatistics, query)
     assert found is not None  # noqa: S101
     return found
 
 
-def exposition(found: Truth | None) -> bytes:
+def exposition(found: JobStatistics | None) -> bytes:
     """Everything as Prometheus text; without what counts jobs where the database did not answer."""
     return generate_latest(_counters()) + (generate_latest(_Ledger(found)) if found else b"")
 
@@ -117,7 +117,7 @@ def _counters() -> Collector:
 
 
 class _Ledger(Collector):
-    def __init__(self, found: Truth) -> None:
+    def __init__(self, found: JobStatistics) -> None:
         self._found = found
 
     def collect(self) -> Iterator[Metric]:
@@ -132,7 +132,7 @@ class _Ledger(Collector):
         for priority in ("interactive", "batch", "backfill"):
             oldest.add_metric([priority], ages.get(priority, 0.0))
         yield oldest
-        paused = GaugeMetricFamily("episodes_paused", "Whether a lane or a stage is held back", labels=["name"])
+        paused = GaugeMetricFamily("episodes_paused", "Whether a priority or a stage is held back", labels=["name"])
         for name in PAUSABLE:
             paused.add_metric([name], name in self._found.paused)
         yield paused
@@ -140,7 +140,7 @@ class _Ledger(Collector):
         findings = GaugeMetricFamily(
             "episodes_integrity_findings", "Stored files that are rotten or lost", labels=["kind"]
         )
-        for kind in ("rot", "loss"):
+        for kind in ("corrupt", "missing"):
             findings.add_metric([kind], self._found.findings.get(kind, 0))
         yield findings
         text = "Age of the oldest proof that a stored file is what it was"

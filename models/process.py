@@ -1,43 +1,49 @@
-"""How a process of ours begins to work, and how it ends: at once while it starts, in good order from then on.
+"""How each program of ours begins."""
 
-Imports next to nothing: what it promises holds from the first moment on.
-"""
-
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
-from typing import Final, Never
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+import structlog
 
+from models import log, process_privacy, termination
+from models.settings import Settings, SettingsError, load
 
-def enter(module: str) -> int:
-    """Import a module by its own name and run its ``main``; told to stop meanwhile, the process ends at once."""
-    on_stop(lambda: leave(0))
-    code: int = import_module(module).main()
-    return code
+logger = structlog.get_logger()
 
 
-def on_stop(act: Callable[[], object]) -> None:
-    """From now on this is done where the process is told to stop; for the main thread."""
-    for number in STOPS:
-        signal.signal(number, lambda *_: act())
+class NotStarted(Exception):
+    """Something that the program needs is not to be had; the message names the setting that says which."""
 
 
-def leave(code: int) -> Never:
-    """End now, whatever runs beside: threads that wait for a service, decoders, which die with their parent."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+def main(name: str, run: Callable[[Settings], object]) -> int:
+    """Run a program with its settings and its log; 1 and one line where it cannot, or where it breaks."""
+    termination.on_stop(lambda: termination.leave(0))
+    process_privacy.conceal()
+    try:
+        settings = load()
+        log.configure(settings.log_level, name)
+        run(settings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception:
+        logger.critical("broken", exc_info=True)
+        termination.leave(1)
+    return 0
 
 
-def leave_within(seconds: float) -> None:
-    """End after so long, if some part of us has not come to its end by then: a supervisor's patience has one, too."""
-    timer = threading.Timer(seconds, leave, [0])
-    timer.daemon = True
-    timer.start()
+@contextmanager
+def starting() -> Iterator[None]:
+    """What goes wrong in here ends the process with one line and 1: a supervisor knows then, and tries again."""
+    try:
+        yield
+    except Exception as error:
+        logger.critical("not started", error=_sentence(error))
+        termination.leave(1)
+
+
+def _sentence(error: Exception) -> str:
+    """On one line; with its kind, where it was not written for people."""
+    words = " ".join(str(error).split())
+    return words if type(error).__module__.startswith("models.") else f"{type(error).__name__}: {words}"

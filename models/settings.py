@@ -1,14 +1,13 @@
 """Settings, read once from the environment; a bad one is one line that names it."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_type_hints
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
-
-from models.dotenv import with_dotenv
 
 AppEnv = Literal["development", "test", "staging", "production"]
 Cage = Literal["auto", "required", "off"]
@@ -30,6 +29,7 @@ LARGEST_PORT: Final = 65535
 RATE_LIMIT: Final = 1200  # no person's work and no script's upload comes near it, and it is a hundredth of what we can
 URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url", "s3_endpoint_url", "jwks_url")
 SECRET_URLS: Final = ("database_url", "migration_database_url", "redis_url", "broker_url")
+DOTENV_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 DEFAULT_PASSWORDS: Final = frozenset({"episodes", "postgres", "redis", "guest", "admin", "password", "changeme"})
 
 
@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 20
     streams_per_caller: Count = 32
     streams_total: Count = 400
-    ingest_share: Count = 20_000
+    max_open_jobs_per_caller: Count = 20_000
     trusted_proxies: Count = 0
     worker_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     decoders: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def on_rabbitmq(self) -> bool:
-        """Whether RabbitMQ carries the hints."""
+        """Whether RabbitMQ carries the messages."""
         return self.broker.startswith("amqp")
 
     @property
@@ -218,3 +218,20 @@ def _refuse_guessable(name: str, url: str) -> None:
     local = parts.scheme == "unix" or (name.endswith("DATABASE_URL") and not parts.hostname)  # files say who may
     if not (password or local):
         raise SettingsError(f"{name}: production needs a password in it")
+
+
+def with_dotenv(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment, completed by what a developer's ``.env`` says beyond it; production reads no file.
+
+    ``EPISODES_DOTENV`` names another file, or none where it is empty: no test depends on what a developer set.
+    """
+    file = Path(environ.get("EPISODES_DOTENV", ".env"))
+    if environ.get("APP_ENV", "development") != "development" or not file.is_file():
+        return dict(environ)
+    found = (DOTENV_LINE.match(line) for line in file.read_text().splitlines())
+    return {one[1]: _unquoted(one[2]) for one in found if one} | dict(environ)
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value.partition(" #")[0].rstrip()

@@ -1,14 +1,14 @@
-"""The dispatcher: due work becomes hints in the broker, expired leases are given back, changes reach the search,
+"""The dispatcher: due work becomes messages in the broker, expired leases are given back, changes reach the search,
 housekeeping is posted when its time has come.
 
 Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
-of hints, so it may be flushed, full or gone without loss: a hint that nobody takes is sent again.
+of messages, so it may be flushed, full or gone without loss: a message that nobody takes is sent again.
 """
 
 if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
-    from models import process
+    from models import termination
 
-    raise SystemExit(process.enter("pipeline.dispatcher"))
+    raise SystemExit(termination.enter("pipeline.dispatcher"))
 
 import asyncio
 import time
@@ -21,27 +21,21 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import (
-    database,
-    dispatch,
-    housekeeping,
-    metrics,
-    process,
-    program,
-    schema,
-    seals,
-    search_documents,
-    search_walks,
-)
-from models.database import Pool
+from models import db, metrics, process, termination
+from models.audit import seals
+from models.db import schema
+from models.db.connection import Pool
 from models.errors import Unavailable
-from models.lanes import WINDOW
+from models.housekeeping import schedule
+from models.jobs import dispatch
+from models.jobs.priorities import MAX_MESSAGES
+from models.search import documents, reindex
 from models.settings import Settings
-from pipeline import broker
-from pipeline.broker import make_broker, waiting
-from pipeline.chain import Chain
-from pipeline.context import Context
-from pipeline.exposition import serve_metrics
+from pipeline.chains import Chain
+from pipeline.engine import broker
+from pipeline.engine.broker import make_broker, waiting
+from pipeline.engine.context import Context
+from pipeline.engine.metrics_server import serve_metrics
 
 logger = structlog.get_logger()
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
@@ -60,11 +54,11 @@ class Dispatcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool = database.pool(settings, size=8)
+        self._pool = db.pool(settings, size=8)
         self._broker = make_broker(settings)
         self._chain = Chain(self._broker, _no_context)
         self._woken = asyncio.Event()
-        self._slice = search_documents.SLICE
+        self._slice = documents.SLICE
 
     @property
     def pool(self) -> Pool:
@@ -98,9 +92,9 @@ class Dispatcher:
 
     async def _dispatch(self) -> None:
         """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
-        async with database.transaction(self._pool) as connection:
+        async with db.transaction(self._pool) as connection:
             due = await dispatch.due(connection)
-        await self._chain.hint(due.hints)
+        await self._chain.message(due.messages)
         await self._wait(BUSY_SECONDS if due.full else POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
@@ -113,7 +107,7 @@ class Dispatcher:
 
     async def _recover(self) -> None:
         """Take back what stopped workers held, and what a broker forgot."""
-        async with database.transaction(self._pool) as connection:
+        async with db.transaction(self._pool) as connection:
             expired = await dispatch.give_back_expired(connection)
         for lease in expired:
             ended = "job failed" if lease.failed else "lease expired"
@@ -122,27 +116,27 @@ class Dispatcher:
         await asyncio.sleep(POLL_SECONDS)
 
     async def _remind(self) -> None:
-        """Send hints again that nobody took, unless they pile up: then it is the workers that are missing."""
-        if await asyncio.to_thread(waiting, self._broker) >= 2 * WINDOW:
+        """Send messages again that nobody took, unless they pile up: then it is the workers that are missing."""
+        if await asyncio.to_thread(waiting, self._broker) >= 2 * MAX_MESSAGES:
             return
-        async with database.transaction(self._pool) as connection:
-            lost = await dispatch.forget_lost_hints(connection, WINDOW)
+        async with db.transaction(self._pool) as connection:
+            lost = await dispatch.release_lost_messages(connection, MAX_MESSAGES)
         if lost:
-            logger.info("hints sent again", number=lost)
+            logger.info("messages sent again", number=lost)
             self._woken.set()
 
     async def _index(self) -> None:
         """Write what changed into the search."""
-        async with database.transaction(self._pool) as connection:
-            indexed = await search_documents.drain_outbox(connection)
+        async with db.transaction(self._pool) as connection:
+            indexed = await documents.drain_outbox(connection)
         if not indexed:
             await asyncio.sleep(INDEX_SECONDS)
 
     async def _walk(self) -> None:
         """Write all of it again, or check it, where somebody asked for that, beside what changes meanwhile."""
         started = time.monotonic()
-        async with database.transaction(self._pool) as connection:
-            step = await search_walks.step(connection, self._slice, gentle=False)
+        async with db.transaction(self._pool) as connection:
+            step = await reindex.next_batch(connection, self._slice, gentle=False)
         for drift in step.drift if step and step.purpose == "check" else ():
             metrics.SEARCH_DRIFT.labels(drift.kind).inc()
         if step:
@@ -152,7 +146,7 @@ class Dispatcher:
 
     async def _seal(self) -> None:
         """Make what the audit log says so far unchangeable; the seal is logged, where the database cannot reach it."""
-        async with database.transaction(self._pool) as connection:
+        async with db.transaction(self._pool) as connection:
             made = await seals.seal(connection)
         if made:
             logger.info("audit log sealed", seal=made)
@@ -160,8 +154,8 @@ class Dispatcher:
 
     async def _schedule(self) -> None:
         """Post the housekeeping that is due; of several dispatchers one does."""
-        async with database.transaction(self._pool) as connection:
-            fired = await housekeeping.fire(connection)
+        async with db.transaction(self._pool) as connection:
+            fired = await schedule.fire(connection)
         if fired:
             logger.info("housekeeping posted", tasks=fired)
         await asyncio.sleep(POLL_SECONDS)
@@ -190,13 +184,13 @@ async def run(settings: Settings) -> None:
     """Dispatch until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     with ExitStack() as opened:
-        with program.starting():
+        with process.starting():
             dispatcher = Dispatcher(settings)
             opened.enter_context(serve_metrics(settings, dispatcher.pool, loop))
-            await database.reach(settings)
+            await db.reach(settings)
             await asyncio.to_thread(schema.require, settings.database_url)
         task = asyncio.create_task(dispatcher.run())
-        for number in process.STOPS:
+        for number in termination.STOPS:
             loop.add_signal_handler(number, _stop, task)
         await asyncio.wait({task})
     if not task.cancelled():
@@ -204,10 +198,10 @@ async def run(settings: Settings) -> None:
 
 
 def _stop(task: asyncio.Task[None]) -> None:
-    process.leave_within(END_SECONDS)
+    termination.leave_within(END_SECONDS)
     task.cancel()
 
 
 def main() -> int:
     """Run; 1 and one line where it cannot."""
-    return program.main("dispatcher", lambda settings: uvloop.run(run(settings)))
+    return process.main("dispatcher", lambda settings: uvloop.run(run(settings)))

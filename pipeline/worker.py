@@ -1,9 +1,9 @@
 """The worker process: settings, log, broker, actors, metrics; ``python -m pipeline.worker``."""
 
 if __name__ == "__main__":  # told to stop while the rest is imported, it ends at once
-    from models import process
+    from models import termination
 
-    raise SystemExit(process.enter("pipeline.worker"))
+    raise SystemExit(termination.enter("pipeline.worker"))
 
 import asyncio
 from contextlib import ExitStack
@@ -15,19 +15,20 @@ import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import database, process, program, schema
+from models import db, process, termination
+from models.db import schema
 from models.settings import Settings
-from pipeline import cage
-from pipeline.broker import make_broker
-from pipeline.chain import CHAINS, Chain
-from pipeline.context import Context, threads
-from pipeline.exposition import serve_metrics
-from pipeline.reserve import Reserve
-from pipeline.stage import Chains
+from pipeline.chains import CHAINS, Chain
+from pipeline.engine.broker import make_broker
+from pipeline.engine.context import Context, threads
+from pipeline.engine.metrics_server import serve_metrics
+from pipeline.engine.reserved_threads import Reserve
+from pipeline.engine.runner import Chains
+from pipeline.media.isolation import cage
 
 logger = structlog.get_logger()
-POLL_MILLISECONDS = 100  # an idle worker sees a hint this soon
-SPARE = 2  # hints at hand beside those at work; the others wait where any worker may take them
+POLL_MILLISECONDS = 100  # an idle worker sees a message this soon
+SPARE = 2  # messages at hand beside those at work; the others wait where any worker may take them
 GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop; its supervisor waits longer
 END_SECONDS = 7.0  # whatever does not come to its end, the process does
 
@@ -52,20 +53,20 @@ class Services(Middleware):
     def await_stop(self) -> int:
         """Wait until the process is told to stop, or cannot work; with which code it is to end."""
         code = self._stops.get()
-        process.leave_within(END_SECONDS)
+        termination.leave_within(END_SECONDS)
         return code
 
     def before_worker_boot(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
-        """Start all that stages need before the first hint is fetched; what begins from then on ends in good order."""
-        with program.starting():
+        """Start all that stages need before the first message is fetched; all that begins later ends in good order."""
+        with process.starting():
             asyncio.run_coroutine_threadsafe(self._open(), _loop()).result()
-        process.on_stop(lambda: self._stops.put(0))
+        termination.on_stop(lambda: self._stops.put(0))
 
     async def _open(self) -> None:
         context = self._context = Context(self._settings, on_broken=lambda: self._stops.put(1))
         loop = asyncio.get_running_loop()
         self._metrics.enter_context(serve_metrics(self._settings, context.pool, loop, lambda: context.sandbox.walls))
-        await database.reach(self._settings)
+        await db.reach(self._settings)
         await asyncio.to_thread(schema.require, self._settings.database_url)
         await context.open()
         self._reserve = Reserve(context, self._chains)
@@ -114,9 +115,9 @@ def run(settings: Settings, chains: Chains = CHAINS) -> None:
     broker.close()
     logger.info("worker stopped")
     if code:
-        process.leave(code)  # for a supervisor to start another
+        termination.leave(code)  # for a supervisor to start another
 
 
 def main() -> int:
     """Run; 1 and one line where it cannot."""
-    return program.main("worker", run)
+    return process.main("worker", run)

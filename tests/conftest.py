@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.stack import Stack, hasten, running
 
 # Whoever runs the tests in the background may have them ignore these, and what they start with them.

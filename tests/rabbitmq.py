@@ -5,15 +5,15 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from ops import ports
-from ops.children import Child, Program
+from ops.stack import ports
+from ops.stack.processes import Process, Program
 
 # Debian's command changes to a user of its own; this is what it starts.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL = SERVER.with_name("rabbitmqctl")
 
 
-class RabbitMQ(Child):
+class RabbitMQ(Process):
     """One node with its data under ``home``; not started yet."""
 
     def __init__(self, home: Path) -> None:

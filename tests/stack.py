@@ -14,9 +14,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from migrations import upgrade
-from models import issuer
-from models.issuer import RoleName
-from ops.system import System
+from models import dev_issuer
+from models.dev_issuer import RoleName
+from ops.stack.system import System
 
 NUMBERS = count(1)
 # On the loopback interface there is no proxy, and no certificate: to load them takes longer than the request.
@@ -44,7 +44,7 @@ class Stack(System):
 
     def token(self, role: RoleName, subject: str = "tester") -> str:
         """A token of this stack's issuer."""
-        return issuer.sign(self.home, role=role, subject=subject)
+        return dev_issuer.sign(self.home, role=role, subject=subject)
 
     def client(self, role: RoleName = "editor", subject: str = "tester") -> httpx2.Client:
         """A client signed in with a role."""

@@ -6,14 +6,14 @@ from typing import Any, Final, get_args
 
 from litestar import Litestar
 
-from api.envelope import ErrorBody
+from api.http.envelope import ErrorBody
 from api.openapi import headers, parameters
+from api.openapi.error_responses import ERROR_RESPONSES, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
 from api.openapi.operations import Operation, operations
-from api.openapi.refusals import REFUSALS, refusals
 from api.openapi.schemas import REF, Schema, schemas
-from models.jobs import Status
+from models.jobs.types import Status
 
 ABOUT: Final = """
 Every answer is JSON with `data` or `errors`, and `metadata` that holds the request's id. An error names the field that
@@ -73,7 +73,7 @@ def document(app: Litestar) -> Schema:
     made["components"] = {
         "schemas": components,
         "headers": headers.HEADERS,
-        "responses": {refusal.name: writer.refusal(status) for status, refusal in REFUSALS.items()},
+        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()},
         "securitySchemes": SCHEMES,
     }
     return made
@@ -104,7 +104,7 @@ class _Writer:
 
     def refusal(self, status: int) -> Schema:
         """The answer to what is refused, in every route."""
-        refusal = REFUSALS[status]
+        refusal = ERROR_RESPONSES[status]
         schema = {"allOf": [self._named[ErrorBody], _with_code(refusal.code)]}
         shown = {"errors": [refusal.entry], "metadata": example(self._components["Metadata"], self._components)}
         content = {"application/json": {"schema": schema, "example": shown}}
@@ -165,7 +165,7 @@ def _security(one: Operation) -> list[dict[str, list[str]]]:
 
 
 def _refused(status: int) -> Schema:
-    return {"$ref": f"#/components/responses/{REFUSALS[status].name}"}
+    return {"$ref": f"#/components/responses/{ERROR_RESPONSES[status].name}"}
 
 
 def _with_code(code: str) -> Schema:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, get_origin
 
-from api.envelope import Listing
+from api.http.envelope import Listing
 from api.openapi.operations import Operation
 from api.openapi.schemas import Schema
-from models.links import Link
-from models.table import Entity
+from models.catalog.link_table import Link
+from models.db.table import Entity
 
 
 def _text(description: str, **schema: Any) -> Schema:

@@ -8,8 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.routes import HTTPRoute
 
-from api.auth import role_for
-from models.links import Link
+from api.auth.authorize import role_for
+from models.catalog.link_table import Link
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

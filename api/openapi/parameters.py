@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from api.openapi.schemas import Schema, readable
-from models.entities import TABLES
-from models.scripts import SCRIPTS
-from models.shows import SHOWS
-from models.table import Table
+from models.catalog.scripts import SCRIPTS
+from models.catalog.shows import SHOWS
+from models.db.table import Table
+from models.jobs.targets import TABLES
 
 _TABLES: Final[tuple[Table[Any], ...]] = (SHOWS, SCRIPTS, *TABLES.values())
 SORTS: Final = {table.row: table.sorts for table in _TABLES}

@@ -11,7 +11,7 @@ from typing import Any, Final, get_origin
 import msgspec
 from msgspec import inspect
 
-from models.scripts import NewScript
+from models.catalog.scripts import NewScript
 
 Schema = dict[str, Any]
 

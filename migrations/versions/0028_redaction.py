@@ -7,7 +7,7 @@ down_revision = "0027"
 branch_labels = None
 depends_on = None
 
-# What a seal is over: the same columns as in models/seals.py.
+# What a seal is over: the same columns as in models/audit/seals.py.
 SAID = "audit_id, at, actor, action, entity_type, entity_id, before, after, request_id, job_id, transaction"
 THINGS = ("outfit_id", "ui_element_id", "background_id", "component_id", "guest_id")
 KINDS = ("show", "episode", "script", "clip", "outfit", "ui_element", "background", "component", "guest")

@@ -16,12 +16,12 @@ from typing import Final
 
 import msgspec
 
-from models import issuer
+from models import dev_issuer
 from ops.bench import express, rows
 from ops.bench.load import CONNECTIONS, Order, Tally
 from ops.bench.system import on, system
-from ops.children import Child
-from ops.system import System
+from ops.stack.processes import Process
+from ops.stack.system import System
 
 CLIPS: Final = 10_000
 ROUNDS: Final = 5
@@ -88,7 +88,7 @@ def ask(order: Order, processors: set[int]) -> Tally:
     return msgspec.json.decode(done.stdout, type=Tally)
 
 
-def cpu_seconds(server: Child) -> float:
+def cpu_seconds(server: Process) -> float:
     """Processor time of a server and the processes it started, so far."""
     ticks = sum(sum(map(int, _stat(pid)[11:13])) for pid in _family(server.pid or 0))
     return ticks / os.sysconf("SC_CLK_TCK")
@@ -106,7 +106,7 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def turn(server: Child, score: Score, order: Order, processors: set[int]) -> None:
+def turn(server: Process, score: Score, order: Order, processors: set[int]) -> None:
     """One turn of a server, added to its score."""
     before = cpu_seconds(server)
     tally = ask(order, processors)
@@ -118,7 +118,7 @@ def turn(server: Child, score: Score, order: Order, processors: set[int]) -> Non
     score.tallies.append(tally)
 
 
-Servers = dict[str, tuple[Child, int]]
+Servers = dict[str, tuple[Process, int]]
 
 
 def measure(question: Question, servers: Servers, seconds: float, others: set[int]) -> dict[str, Score]:
@@ -173,7 +173,7 @@ def main() -> None:
         servers(made, own) as both,
     ):
         rows.load(made.environ["MIGRATION_DATABASE_URL"], CLIPS)
-        token = issuer.sign(made.home, role="editor", subject="bench")
+        token = dev_issuer.sign(made.home, role="editor", subject="bench")
         print(f"{CLIPS:,} clips, {CONNECTIONS} connections, {ROUNDS} turns of {seconds:.0f} s each")
         for question in questions(token):
             report(question, measure(question, both, seconds, others))

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from models import program
-from models.claims import Claimed
-from models.jobs import STAGES
-from pipeline.context import Context
-from pipeline.stage import Chains
+from models import process
+from models.jobs.claims import Claimed
+from models.jobs.types import STAGES
+from pipeline.engine.context import Context
+from pipeline.engine.runner import Chains
 from pipeline.worker import run
 
 
@@ -18,4 +18,4 @@ async def nothing(_context: Context, _claimed: Claimed, _folder: Path) -> None:
 EMPTY: Final[Chains] = {"ingest": dict.fromkeys(STAGES, nothing)}
 
 if __name__ == "__main__":
-    raise SystemExit(program.main("worker", lambda settings: run(settings, EMPTY)))
+    raise SystemExit(process.main("worker", lambda settings: run(settings, EMPTY)))

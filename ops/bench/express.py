@@ -11,11 +11,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from models import issuer
-from ops import ports
+from models import dev_issuer
 from ops.bench.thumbnails import CACHE
-from ops.children import Child, Program
-from ops.system import System
+from ops.stack import ports
+from ops.stack.processes import Process, Program
+from ops.stack.system import System
 
 PEER: Final = Path(__file__).parent / "peers" / "express"
 HOME: Final = CACHE / "express"
@@ -32,7 +32,7 @@ def installed() -> bool:
     return subprocess.run(command, cwd=HOME, check=False, capture_output=True).returncode == 0
 
 
-def server(beside: System) -> tuple[Child, int]:
+def server(beside: System) -> tuple[Process, int]:
     """The peer on the same database, for the same tokens, and its port; not started."""
     (port,) = ports.free(1)
     environment = {
@@ -42,7 +42,7 @@ def server(beside: System) -> tuple[Child, int]:
         "DATABASE_POOL_MAX": beside.environ["DATABASE_POOL_MAX"],
         "PORT": str(port),
         "PUBLIC_KEY_FILE": str(_public_key(beside.home)),
-        "JWT_ISSUER": issuer.ISSUER,
+        "JWT_ISSUER": dev_issuer.ISSUER,
         "LOG_FILE": str(beside.home / "logs" / "express-requests.log"),
     }
     program = Program(
@@ -52,12 +52,12 @@ def server(beside: System) -> tuple[Child, int]:
         log=beside.home / "logs" / "express.log",
         ready=partial(_answers, port),
     )
-    return Child(program), port
+    return Process(program), port
 
 
 def _public_key(home: Path) -> Path:
     path = home / "issuer" / "public.pem"
-    path.write_bytes(issuer.key(home).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    path.write_bytes(dev_issuer.key(home).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return path
 
 

@@ -16,12 +16,13 @@ from uuid import UUID
 import httpx2
 import psycopg
 
-from models import claims, database, dispatch, issuer
-from models.claims import Holder
+from models import db, dev_issuer
+from models.jobs import claims, dispatch
+from models.jobs.claims import Holder
 from models.settings import load
 from ops.bench.system import system
-from ops.system import System
-from pipeline.context import threads
+from ops.stack.system import System
+from pipeline.engine.context import threads
 
 JOBS: Final = 1_000
 ROUNDS: Final = 3
@@ -86,7 +87,7 @@ def overhead(made: System) -> None:
 
 def enqueue(made: System) -> None:
     """Print the jobs a second of batches posted one after the other."""
-    headers = {"Authorization": f"Bearer {issuer.sign(made.home, role='editor', subject='bench')}"}
+    headers = {"Authorization": f"Bearer {dev_issuer.sign(made.home, role='editor', subject='bench')}"}
     seconds = []
     with httpx2.Client(base_url=made.url, headers=headers, timeout=60, trust_env=False) as http:
         clip = http.post("/api/v1/clips", json={"title": "of the bench"}).raise_for_status().json()["data"]["clip_id"]
@@ -119,14 +120,14 @@ async def _claims(made: System) -> tuple[float, float]:
     holder = Holder("bench", 30.0)
     due: list[float] = []
     taken: list[float] = []
-    async with database.pool(load(made.environ), size=1) as pool, database.connection(pool) as connection:
+    async with db.pool(load(made.environ), size=1) as pool, db.borrow(pool) as connection:
         while len(taken) < CLAIMS:
             started = time.perf_counter()
-            hints = (await dispatch.due(connection)).hints
+            messages = (await dispatch.due(connection)).messages
             due.append(time.perf_counter() - started)
-            for hint in hints:
+            for message in messages:
                 started = time.perf_counter()
-                await claims.claim(connection, {UUID(str(hint.job_id)): hint.stage}, holder)
+                await claims.claim(connection, {UUID(str(message.job_id)): message.stage}, holder)
                 taken.append(time.perf_counter() - started)
     return median(due) * 1000, median(taken) * 1000
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ops import samples
 from ops.bench.system import Sender, system
+from ops.seed import drawing
 
 GIB = 1 << 30
 BOUND_MIB = 300
@@ -16,7 +16,7 @@ BOUND_MIB = 300
 
 def large_video(folder: Path) -> Path:
     """A short video made 2 GiB long by a box that players skip; its bytes are holes on the disk."""
-    (path,) = samples.videos(folder, 1, 7)
+    (path,) = drawing.videos(folder, 1, 7)
     padding = 2 * GIB
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)

@@ -11,10 +11,10 @@ from typing import Any, Final
 import httpx2
 import psycopg
 
-from models import issuer
+from models import dev_issuer
 from ops.bench import rows
 from ops.bench.system import system
-from ops.system import System
+from ops.stack.system import System
 
 COUNT: Final = 100_000
 BOUND: Final = 3_000
@@ -23,7 +23,7 @@ PATH: Final = "/api/v1/search/reindex"
 
 def reindex(made: System) -> tuple[dict[str, Any], float]:
     """Ask for it and wait; what it did, and its seconds."""
-    token = issuer.sign(made.home, role="admin", subject="bench")
+    token = dev_issuer.sign(made.home, role="admin", subject="bench")
     headers = {"Authorization": f"Bearer {token}"}
     with httpx2.Client(base_url=made.url, headers=headers, timeout=60, trust_env=False) as client:
         started = time.perf_counter()

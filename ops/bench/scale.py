@@ -19,13 +19,13 @@ import msgspec
 import psycopg
 
 from migrations import upgrade
-from models import issuer
-from ops import ports
+from models import dev_issuer
 from ops.bench import rows
 from ops.bench.api import ask
 from ops.bench.load import Order
-from ops.services import Services
-from ops.system import System
+from ops.stack import ports
+from ops.stack.services import Services
+from ops.stack.system import System
 
 FEW: Final = 10_000
 PAGES: Final = 1_000
@@ -59,7 +59,7 @@ def api(services: Services, folder: Path, count: int) -> Iterator[System]:
 
 def request(made: System, path: str) -> bytes:
     """A GET as it is sent."""
-    token = issuer.sign(made.home, role="viewer", subject="bench")
+    token = dev_issuer.sign(made.home, role="viewer", subject="bench")
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
@@ -105,7 +105,7 @@ def compare(few: System, many: System, count: int) -> None:
 def get(made: System, path: str) -> Any:
     """The answer to one request."""
     connection = http.client.HTTPConnection(ports.HOST, made.port, timeout=60)
-    token = issuer.sign(made.home, role="viewer", subject="bench")
+    token = dev_issuer.sign(made.home, role="viewer", subject="bench")
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
     answer = connection.getresponse().read()
     connection.close()

@@ -12,9 +12,9 @@ import httpx2
 import psycopg
 
 from migrations import upgrade
-from models import issuer
-from ops.services import Services
-from ops.system import System
+from models import dev_issuer
+from ops.stack.services import Services
+from ops.stack.system import System
 
 
 @contextmanager
@@ -50,7 +50,7 @@ class Sender:
     """Sends files straight to the storage and posts their jobs, as an editor."""
 
     def __init__(self, to: System) -> None:
-        token = issuer.sign(to.home, role="editor", subject="bench")
+        token = dev_issuer.sign(to.home, role="editor", subject="bench")
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx2.Client(base_url=to.url, headers=headers, timeout=60, trust_env=False)
         self._database = to.environ["DATABASE_URL"]

@@ -21,8 +21,8 @@ from typing import Final
 import msgspec
 from PIL import Image, ImageOps
 
-from ops.samples import picture
-from pipeline.thumbnails import QUALITY, VARIANTS, thumbnails
+from ops.seed.drawing import picture
+from pipeline.media.thumbnails import QUALITY, VARIANTS, thumbnails
 
 SIZES: Final = ((1632, 1224), (2048, 1365), (1536, 2048), (2592, 1944), (3264, 2448), (3000, 4000), (4000, 3000))
 SEED: Final = 2

@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from models import integrity as findings
-from models.database import Connection
+from models.db.connection import Connection
 from models.errors import Fault, Invalid, Rejected, Unavailable
-from models.integrity import FindingKind, Unproved
-from models.media import MB
-from models.references import parse
-from pipeline.run import Run
-from pipeline.turns import Turns
+from models.housekeeping import integrity as findings
+from models.housekeeping.integrity import FindingKind, Unproved
+from models.media.references import parse
+from models.media.types import MB
+from pipeline.engine.exclusive import SharedExclusiveLock
+from pipeline.tasks.run import Run
 
 log = structlog.get_logger()
 LONGEST_SECONDS: Final = 1800.0  # that one object may take, however slow the walk is: less than a stage may
@@ -104,7 +104,7 @@ async def _compare(run: Run, unproved: Unproved) -> Found:
             return await _hash(run, unproved)
         except Fault as fault:
             await _while_the_storage_answers(run, fault)
-    return Found("rot")
+    return Found("corrupt")
 
 
 async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
@@ -122,26 +122,26 @@ async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
 async def _hash(run: Run, unproved: Unproved) -> Found:
     size = LARGEST if unproved.file_size is None else unproved.file_size
     rate = max(run.settings.integrity_bytes_per_second, size / LONGEST_SECONDS)
-    reading = _Reading(rate, run.context.turns)
+    reading = _Reading(rate, run.context.lock)
     try:
         await run.storage.fetch(parse(unproved.file_reference), reading.take, limit=size)
     except Rejected as error:
-        return Found("loss" if error.code == "SOURCE_MISSING" else "rot")
+        return Found("missing" if error.code == "SOURCE_MISSING" else "corrupt")
     except Invalid:
-        return Found("loss")  # such a thing there cannot be
+        return Found("missing")  # such a thing there cannot be
     finally:
         reading.stop()
     same = unproved.sha256 in (None, reading.hexdigest()) and unproved.file_size in (None, reading.size)
-    return Found(None if same else "rot", reading.hexdigest(), reading.size)
+    return Found(None if same else "corrupt", reading.hexdigest(), reading.size)
 
 
 class _Reading:
     """A hash that takes so many bytes a second; it waits in the thread that reads."""
 
-    def __init__(self, rate: float, turns: Turns) -> None:
+    def __init__(self, rate: float, lock: SharedExclusiveLock) -> None:
         self.size = 0  # bytes
         self._rate = rate
-        self._turns = turns
+        self._lock = lock
         self._digest = hashlib.sha256()
         self._free_at = time.monotonic()
         self._stopped = threading.Event()
@@ -156,7 +156,7 @@ class _Reading:
         self.size += len(chunk)
         self._digest.update(chunk)
         self._free_at = max(self._free_at, time.monotonic()) + len(chunk) / self._rate
-        while not self._turns.wanted:
+        while not self._lock.wanted:
             left = self._free_at - time.monotonic()
             if self._stopped.wait(min(left, LOOK_SECONDS)):
                 raise asyncio.CancelledError

@@ -4,10 +4,11 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from models import database, housekeeping, orphans
-from models.orphans import Page
-from models.references import Reference
-from pipeline.run import Run
+from models import db
+from models.housekeeping import orphans, schedule
+from models.housekeeping.orphans import Page
+from models.media.references import Reference
+from pipeline.tasks.run import Run
 
 log = structlog.get_logger()
 PAGE: Final = 1000  # objects looked at at once
@@ -39,7 +40,7 @@ async def orphan_objects(run: Run) -> bool:
 async def _beginning(run: Run, buckets: list[str]) -> Place:
     """Where the last run stopped, unless that bucket is none of ours any more."""
     async with run.transaction() as connection:
-        found = await housekeeping.position(connection, run.task)
+        found = await schedule.position(connection, run.task)
     return Place(**found) if found and found["bucket"] in buckets else Place(buckets[0], "")
 
 
@@ -58,7 +59,7 @@ def _following(page: Page, buckets: list[str]) -> Place | None:
 
 async def _move(run: Run, place: Place | None) -> None:
     async with run.transaction() as connection:
-        await housekeeping.move(connection, run.task, place and place._asdict())
+        await schedule.move(connection, run.task, place and place._asdict())
 
 
 async def _look(run: Run, page: Page) -> list[str]:
@@ -69,7 +70,7 @@ async def _look(run: Run, page: Page) -> list[str]:
     """
     settled = run.ago(hours=run.settings.upload_grace_hours)
     keys = [one.key for one in page.objects if one.modified_at < settled]
-    async with database.connection(run.context.pool) as connection:
+    async with db.borrow(run.context.pool) as connection:
         found = await orphans.without_reference(connection, page.bucket, keys)
     async with run.transaction() as connection:
         run.counts["found"] += await orphans.mark(connection, page, found)

@@ -4,8 +4,9 @@ import asyncio
 import time
 from typing import Final
 
-from models import metrics, search_walks
-from pipeline.run import Run
+from models import metrics
+from models.search import reindex
+from pipeline.tasks.run import Run
 
 SLICE: Final = 128  # documents that are locked at once
 RESTS: Final = 9  # times as long as it works
@@ -14,7 +15,7 @@ RESTS: Final = 9  # times as long as it works
 async def search_check(run: Run) -> bool:
     """Go on with the gentle check that is under way, else begin one; nothing where somebody waits for another."""
     async with run.transaction() as connection:
-        if not await search_walks.begin_gently(connection):
+        if not await reindex.begin_gently(connection):
             return False
     while not run.out_of_time:
         started = time.monotonic()
@@ -27,7 +28,7 @@ async def search_check(run: Run) -> bool:
 async def _slice(run: Run) -> bool:
     """False where the check has ended."""
     async with run.transaction() as connection:
-        step = await search_walks.step(connection, SLICE, gentle=True)
+        step = await reindex.next_batch(connection, SLICE, gentle=True)
         for drift in step.drift if step else ():
             run.counts[drift.kind] += 1
     for drift in step.drift if step else ():

@@ -6,11 +6,11 @@ A URL that was never used leaves nothing behind; an object that was never ingest
 the bucket, under names that this application does not give, is theirs.
 """
 
-from models import uploads
 from models.errors import Rejected
-from models.references import UPLOADED
-from models.storage import Begun
-from pipeline.run import Run
+from models.media import uploads
+from models.media.references import UPLOADED
+from models.media.s3 import Begun
+from pipeline.tasks.run import Run
 
 
 async def expired_uploads(run: Run) -> bool:

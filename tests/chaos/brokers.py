@@ -13,7 +13,7 @@ from uuid import uuid4
 import pika
 import redis
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.rabbitmq import RabbitMQ
 
 QUEUE: Final = "episodes:pipeline"  # in Redis
@@ -21,7 +21,7 @@ Message = tuple[str, str | bytes]  # its id in Redis, and what it says
 
 
 class Broker(Protocol):
-    """What carries the hints."""
+    """What carries the messages."""
 
     def put(self, messages: Sequence[Message]) -> None:
         """Put messages into the queue."""
@@ -40,7 +40,7 @@ class Broker(Protocol):
 
 
 class Redis:
-    """The Redis of services that are ours to break; the hints are in the database that the URL names."""
+    """The Redis of services that are ours to break; the messages are in the database that the URL names."""
 
     def __init__(self, own: Services, url: str) -> None:
         assert own.redis is not None
@@ -84,7 +84,7 @@ class Redis:
 
 
 class Rabbit:
-    """A RabbitMQ server that is ours to break; the hints are in the virtual host that the URL names."""
+    """A RabbitMQ server that is ours to break; the messages are in the virtual host that the URL names."""
 
     def __init__(self, server: RabbitMQ, url: str) -> None:
         self._server = server
@@ -128,7 +128,7 @@ class Rabbit:
 
 
 def message(job_id: object, actor: str = "ingest", **more: object) -> Message:
-    """A hint as Dramatiq writes it."""
+    """A message as Dramatiq writes it."""
     redis_id = str(uuid4())
     body = {
         "queue_name": "pipeline",

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from msgspec import Struct
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos.ledger import Verdict
 from tests.chaos.world import World
 from tests.rabbitmq import SERVER, RabbitMQ
@@ -100,7 +100,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest) -> MakeBroker:
-    """Makes the setting of the broker that CHAOS_BROKER asks for; nobody else's hints are in it."""
+    """Makes the setting of the broker that CHAOS_BROKER asks for; nobody else's messages are in it."""
     return lambda: {"BROKER_URL": request.getfixturevalue("rabbitmq").host()} if ON_RABBITMQ else {}
 
 

@@ -24,9 +24,10 @@ from botocore.config import Config
 from msgspec import Struct, field
 from psycopg.rows import dict_row
 
-from models import database, search_documents
-from models.jobs import STAGES
-from pipeline.render import render
+from models import db
+from models.jobs.types import STAGES
+from models.search import documents
+from pipeline.media.render import render
 
 ENDED: Final = ("succeeded", "failed", "cancelled")
 ATTEMPTS: Final = 3
@@ -298,6 +299,6 @@ def _one_stored(verdict: Verdict, books: _Books, sent: Sequence[Sent]) -> None:
 async def _search(verdict: Verdict, database_url: str, sent: Sequence[Sent]) -> None:
     """The documents say what the clips say."""
     ids = sorted({one.entity_id for one in sent})
-    async with await database.Connection.connect(database_url, autocommit=True) as connection:
-        drift = await search_documents.compare(connection, "clip", [UUID(text) for text in ids])
+    async with await db.Connection.connect(database_url, autocommit=True) as connection:
+        drift = await documents.compare(connection, "clip", [UUID(text) for text in ids])
     verdict.wrong += [f"the search document of clip {one.entity_id} is {one.kind}" for one in drift]

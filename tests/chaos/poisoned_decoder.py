@@ -3,7 +3,7 @@
 import ctypes
 from pathlib import Path
 
-from pipeline.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import Done, Inspect, Task, main, perform
 
 POISON = b"POISON"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Literal
 
-from ops import ports
+from ops.stack import ports
 
 Direction = Literal["up", "down"]  # to the service, and back to the program
 Act = Callable[["Link", bytes], bytes | None]  # what passes on instead, or nothing

@@ -4,7 +4,7 @@ import re
 import time
 from pathlib import Path
 
-from pipeline.decoder import Done, Inspect, Task, main, perform
+from pipeline.media.decoder import Done, Inspect, Task, main, perform
 
 SLOW = re.compile(rb"SLOW(\d+)$")
 

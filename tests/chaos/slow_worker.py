@@ -3,7 +3,9 @@
 import sys
 from functools import partial
 
-from pipeline import context, sandbox, worker
+from pipeline import worker
+from pipeline.engine import context
+from pipeline.media import sandbox
 
 PROGRAM = (sys.executable, "-P", "-m", "tests.chaos.slow_decoder")
 

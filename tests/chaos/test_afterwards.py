@@ -9,7 +9,7 @@ from typing import Final
 import httpx2
 import pytest
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos import troubles
 from tests.chaos.conftest import Dealer, MakeBroker, world_of
 from tests.chaos.proxy import Hold

@@ -1,4 +1,4 @@
-"""The broker empty, away, full, frozen, and full of what nobody of us has sent: it carries hints, never the truth.
+"""The broker empty, away, full, frozen, and full of what nobody of us has sent: it carries messages, never the truth.
 
 The same on Redis and on RabbitMQ (``CHAOS_BROKER``).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos.brokers import Broker, Rabbit, Redis, forgeries, message
 from tests.chaos.conftest import ON_RABBITMQ, QUICK, Dealer, MakeBroker, world_of
 from tests.chaos.proxy import Hold
@@ -31,14 +31,14 @@ def client(fragile: World) -> Iterator[httpx2.Client]:
 
 
 def broker_of(world: World, own: Services, request: pytest.FixtureRequest) -> Broker:
-    """What carries a world's hints."""
+    """What carries a world's messages."""
     if ON_RABBITMQ:
         return Rabbit(request.getfixturevalue("rabbitmq"), world.stack.environ["BROKER_URL"])
     return Redis(own, world.stack.environ["REDIS_URL"])
 
 
 @pytest.fixture
-def hints(fragile: World, own: Services, request: pytest.FixtureRequest) -> Broker:
+def messages(fragile: World, own: Services, request: pytest.FixtureRequest) -> Broker:
     """What carries them."""
     return broker_of(fragile, own, request)
 
@@ -51,13 +51,13 @@ def started(world: World) -> int:
 
 @QUICK
 def test_garbage_and_forgeries_cost_no_job_and_no_worker(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     fragile.lone()
     since, times = time.monotonic(), 0
     for _ in range(6):
         made = forgeries()
-        hints.put(made)
+        messages.put(made)
         times += len(made)
         fragile.send(client)
     dealt(f"garbage, unknown actors, forged ids, 10 MB messages in {NAME}", fragile, since, times=times, within=40)
@@ -69,37 +69,37 @@ def test_garbage_and_forgeries_cost_no_job_and_no_worker(
 
 
 @QUICK
-def test_a_hint_delivered_fifty_times_at_once_is_one_job(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+def test_a_message_delivered_fifty_times_at_once_is_one_job(
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     for child in fragile.workers:
         child.stop()
     sent = fragile.send(client)
-    hints.put([message(sent.job_id) for _ in range(50)])
+    messages.put([message(sent.job_id) for _ in range(50)])
     since = time.monotonic()
     for _ in range(2):
         fragile.worker()
-    dealt("one hint delivered 50 times at once", fragile, since, times=50)
+    dealt("one message delivered 50 times at once", fragile, since, times=50)
     attempts = "select count(*) from ingest_attempts where job_id = %s"
     assert fragile.stack.sql(attempts, sent.job_id) == [(4,)]
 
 
 @QUICK
 def test_a_full_broker_delays_and_loses_nothing(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     fragile.lone()
     since = time.monotonic()
-    hinted = "select count(*) from ingest_jobs where job_id = any(%s) and hinted_at is not null"
-    with hints.full():
+    dispatched = "select count(*) from ingest_jobs where job_id = any(%s) and dispatched_at is not null"
+    with messages.full():
         ids = [fragile.send(client).job_id for _ in range(5)]
-        eventually(lambda: fragile.stack.sql(hinted, ids) != [(0,)], within=20)  # noted, and not to be sent
+        eventually(lambda: fragile.stack.sql(dispatched, ids) != [(0,)], within=20)  # noted, and not to be sent
     dealt(f"{NAME} full ({'memory alarm' if ON_RABBITMQ else 'maxmemory, noeviction'})", fragile, since)
 
 
 @pytest.mark.chaos
 def test_a_full_broker_while_stages_are_at_work(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     fragile.lone()
     hold = Hold()
@@ -107,9 +107,9 @@ def test_a_full_broker_while_stages_are_at_work(
     fragile.send(client)
     trap.wait()
     since = time.monotonic()
-    with hints.full():
+    with messages.full():
         hold.release()
-        fragile.settle()  # the job ends; on Redis its hint cannot be acknowledged
+        fragile.settle()  # the job ends; on Redis its message cannot be acknowledged
     fragile.calm()
     for _ in range(5):
         fragile.send(client)
@@ -124,7 +124,7 @@ def crowd(own: Services, broker: MakeBroker, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.chaos
-def test_a_thousand_queued_jobs_survive_that_all_hints_are_gone(
+def test_a_thousand_queued_jobs_survive_that_all_messages_are_gone(
     crowd: World, own: Services, request: pytest.FixtureRequest, dealt: Dealer
 ) -> None:
     with crowd.stack.client() as client:
@@ -133,23 +133,23 @@ def test_a_thousand_queued_jobs_survive_that_all_hints_are_gone(
     succeeded = "select count(*) from ingest_jobs where status = 'succeeded'"
     eventually(lambda: crowd.stack.sql(succeeded)[0][0] > 50, within=60)
     since = time.monotonic()
-    hinted = "select clock_timestamp(), array_agg(job_id) from ingest_jobs where hinted_at is not null"
-    ((flushed, lost),) = crowd.stack.sql(hinted)
+    dispatched = "select clock_timestamp(), array_agg(job_id) from ingest_jobs where dispatched_at is not null"
+    ((flushed, lost),) = crowd.stack.sql(dispatched)
     broker_of(crowd, own, request).purge()
-    again = "select count(*) from ingest_jobs where job_id = any(%s) and (hinted_at > %s or started_at is not null)"
+    again = "select count(*) from ingest_jobs where job_id = any(%s) and (dispatched_at > %s or started_at is not null)"
     eventually(lambda: crowd.stack.sql(again, lost, flushed)[0][0] == len(lost), within=SOON)
     dealt(f"{'purge' if ON_RABBITMQ else 'FLUSHALL'} with 1,000 queued", crowd, since, within=240)
 
 
 @pytest.mark.chaos
 def test_a_broker_that_is_away_for_a_minute_and_back_empty(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     fragile.lone()
     for _ in range(5):
         fragile.send(client)
     since = time.monotonic()
-    with hints.away():
+    with messages.away():
         for _ in range(5):
             fragile.send(client)
         time.sleep(60)  # there is nothing to be awaited: that is the fault
@@ -158,7 +158,7 @@ def test_a_broker_that_is_away_for_a_minute_and_back_empty(
 
 @pytest.mark.chaos
 def test_a_broker_that_is_away_while_a_stage_fails(
-    fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer
+    fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer
 ) -> None:
     fragile.lone()
     hold = Hold()
@@ -167,7 +167,7 @@ def test_a_broker_that_is_away_while_a_stage_fails(
     trap.wait()
     since = time.monotonic()
     fragile.storage.stop()
-    with hints.away():
+    with messages.away():
         hold.release()
         failed = "select 1 from ingest_attempts where job_id = %s and result = 'failed'"
         eventually(lambda: fragile.stack.sql(failed, sent.job_id), within=20)  # it has nobody to tell but the database
@@ -177,11 +177,11 @@ def test_a_broker_that_is_away_while_a_stage_fails(
 
 
 @pytest.mark.chaos
-def test_a_frozen_broker(fragile: World, client: httpx2.Client, hints: Broker, dealt: Dealer) -> None:
+def test_a_frozen_broker(fragile: World, client: httpx2.Client, messages: Broker, dealt: Dealer) -> None:
     fragile.lone()
     fragile.send(client)
     since = time.monotonic()
-    with hints.frozen():
+    with messages.frozen():
         for _ in range(5):
             fragile.send(client)
         time.sleep(20)

@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from api.keys import REFRESH_SECONDS
-from ops import ports
-from tests.api.test_auth import ISSUER, KeyServer, key_server, public, token_of
+from api.auth.jwks import REFRESH_SECONDS
+from ops.stack import ports
+from tests.api.auth.test_authorize import ISSUER, KeyServer, key_server, public, token_of
 from tests.chaos.conftest import LOOK, Dealer
 from tests.chaos.world import World
 from tests.eventually import eventually

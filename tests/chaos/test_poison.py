@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from ops.children import Child
+from ops.stack.processes import Process
 from tests import work
 from tests.chaos.conftest import Dealer
 from tests.chaos.poisoned_decoder import POISON
@@ -82,7 +82,7 @@ class Supervised:
             self.neighbours.release()
         self._child = self._start()
 
-    def _start(self) -> Child:
+    def _start(self) -> Process:
         self._name = f"killed {len(self.deaths)} times"
         return self._world.worker(WORKER_THREADS=str(NEIGHBOURS + 1), WORKER_ID=self._name)
 
@@ -145,9 +145,9 @@ def test_a_suspect_that_waits_to_run_alone_holds_up_one_worker_and_no_other(
         world.send(client)
     eventually(lambda: at_work(world) == 2 and not waiting(world), within=20)
     world.stack.sql("delete from ingest_pauses")
-    reserved = "select 1 from ingest_jobs where job_id = %s and hinted_at > clock_timestamp()"
+    reserved = "select 1 from ingest_jobs where job_id = %s and dispatched_at > clock_timestamp()"
     eventually(lambda: world.stack.sql(reserved, suspect.job_id), within=20)
-    for _ in range(8):  # longer than a hint is waited for
+    for _ in range(8):  # longer than a message is waited for
         world.send(client)
         eventually(lambda: at_work(world) == 2 and not waiting(world), within=10)
         time.sleep(1)  # there is nothing to be awaited: that nothing happens is the point

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests import work
 from tests.chaos import proxy, troubles
 from tests.chaos.conftest import QUICK, Dealer

@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from ops import ports
-from ops.children import Child
+from ops.stack import ports
+from ops.stack.processes import Process
 from tests import work
 from tests.chaos import proxy
 from tests.chaos.conftest import LEASE_SECONDS, ON_RABBITMQ, QUICK, Dealer
@@ -28,7 +28,7 @@ from tests.stack import PLAIN
 
 
 @contextmanager
-def second_api(world: World) -> Iterator[tuple[Child, httpx2.Client]]:
+def second_api(world: World) -> Iterator[tuple[Process, httpx2.Client]]:
     """An API behind the proxies, and a client of it."""
     (port,) = ports.free(1)
     api = world.program("api", PORT=str(port), METRICS_PORT="0")
@@ -125,7 +125,9 @@ def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx
     sent = world.send(client)
     dispatcher.spawn()
     trap.wait()
-    assert world.stack.sql("select hinted_at is not null from ingest_jobs where job_id = %s", sent.job_id) == [(True,)]
+    assert world.stack.sql("select dispatched_at is not null from ingest_jobs where job_id = %s", sent.job_id) == [
+        (True,)
+    ]
     since = kill(dispatcher)
     world.broker.cut()
     hold.release()
@@ -135,7 +137,7 @@ def test_the_dispatcher_killed_between_mark_and_send(world: World, client: httpx
 
 
 @contextmanager
-def at_work(world: World, client: httpx2.Client, worker: Child) -> Iterator[Child]:
+def at_work(world: World, client: httpx2.Client, worker: Process) -> Iterator[Process]:
     """A worker in the middle of a download; afterwards, when it is dead, another takes its place."""
     hold = Hold()
     trap = world.storage.trap("down", ANY, hold, skip=2)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ops.children import Child
+from ops.stack.processes import Process
 from tests import media, work
 from tests.chaos import ledger
 from tests.chaos.ledger import Sent, Verdict
@@ -30,7 +30,7 @@ class World:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.sent: list[Sent] = []
-        self.workers: list[Child] = []
+        self.workers: list[Process] = []
         direct = {"BROKER_URL": stack.environ["REDIS_URL"], **stack.environ}
         made = [Proxy(urlsplit(direct[name]).port or 0) for name in URLS]
         self.postgresql, self.broker, self.storage = made
@@ -63,14 +63,14 @@ class World:
             proxy.resume()
             proxy.delay = 0.0
 
-    def lone(self) -> Child:
+    def lone(self) -> Process:
         """The one worker that runs; where several do, the others are stopped."""
         for child in self.workers[:-1]:
             child.stop()
         alive = [child for child in self.workers[-1:] if child.alive]
         return alive[0] if alive else self.worker()
 
-    def worker(self, module: str = "pipeline.worker", **environ: str) -> Child:
+    def worker(self, module: str = "pipeline.worker", **environ: str) -> Process:
         """One more worker, behind the proxies, started."""
         name = f"worker-{len(self.workers)}"
         made = self.program(module, **{"WORKER_ID": name, "METRICS_PORT": "0", **environ})
@@ -78,7 +78,7 @@ class World:
         self.workers.append(made)
         return made
 
-    def program(self, module: str, **environ: str) -> Child:
+    def program(self, module: str, **environ: str) -> Process:
         """One more process of a program, behind the proxies; not started."""
         return self.stack.child(module, **(self.proxied | environ))
 
@@ -120,7 +120,7 @@ class World:
         return ledger.check(self.stack.database_url, self.stack.environ, self.sent)
 
 
-def kill(child: Child, number: signal.Signals = signal.SIGKILL) -> float:
+def kill(child: Process, number: signal.Signals = signal.SIGKILL) -> float:
     """Send a signal, kill -9 if nothing else is said, and see the process end; the moment of it."""
     assert child.pid is not None
     os.kill(child.pid, number)
@@ -130,7 +130,7 @@ def kill(child: Child, number: signal.Signals = signal.SIGKILL) -> float:
     return moment
 
 
-def decoders_of(worker: Child) -> list[int]:
+def decoders_of(worker: Process) -> list[int]:
     """The processes that decode files for a worker."""
     return children(worker.pid or 0)
 

@@ -24,9 +24,9 @@ class Wrong(datetime):
 def bend() -> None:
     """Before anything of the worker's is imported."""
     vars(time)["time"] = lambda: RIGHT() + OFF.total_seconds()
-    from models import signing
+    from models.media import s3_signing
 
-    vars(signing)["datetime"] = Wrong
+    vars(s3_signing)["datetime"] = Wrong
 
 
 if __name__ == "__main__":

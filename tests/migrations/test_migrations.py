@@ -125,7 +125,7 @@ def test_a_failed_step_leaves_nothing_of_itself(empty: str) -> None:
 
 
 def test_what_was_empty_becomes_null_and_a_blank_name_gets_one(empty: str) -> None:
-    step = next(path for path in STEPS_PATHS if "nothing_is_not" in path.name).name[:4]
+    step = next(path for path in STEPS_PATHS if "blank_names" in path.name).name[:4]
     upgrade(empty, f"{int(step) - 1:04}")
     with psycopg.connect(empty, autocommit=True) as connection:
         make = """

@@ -100,7 +100,7 @@ def test_the_broker_may_be_another_server() -> None:
 
 
 @pytest.mark.parametrize("url", ["amqp://queue:5672/", "amqps://u:s3cr3t@queue"])
-def test_rabbitmq_carries_the_hints_where_its_url_is_named(url: str) -> None:
+def test_rabbitmq_carries_the_messages_where_its_url_is_named(url: str) -> None:
     found = load(NEEDED | {"BROKER_URL": url})
     assert found.on_rabbitmq
     assert found.broker == url

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 from migrations import upgrade
-from models import issuer
-from ops import home as homes
-from ops.children import LAUNCH
-from ops.services import PROJECT, Services
+from models import dev_issuer
+from models.build import PROJECT
+from ops.stack import home as homes
+from ops.stack.processes import LAUNCH
+from ops.stack.services import Services
 from tests.eventually import eventually
 from tests.processes import children
 from tests.stack import Stack
@@ -29,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("roles") / "home"
     with Services(home, {}) as services:
         upgrade(services.environment["MIGRATION_DATABASE_URL"])
-    issuer.key(home)
+    dev_issuer.key(home)
     make_older(home)
     keys = homes.read(home / "services.json")
     homes.write(home / "services.json", {name: key for name, key in keys.items() if "application" not in name})
@@ -64,7 +65,7 @@ def url(home: Path) -> str:
 def programs(home: Path) -> dict[str, int]:
     """The supervisor and all that it has started, by what they are called."""
     supervisor = int(homes.read(home / "server.json")["pid"])
-    names = {"api", "pipeline.dispatcher", "pipeline.worker", "ops.object_storage", "valkey-server", "postgres"}
+    names = {"api", "pipeline.dispatcher", "pipeline.worker", "ops.s3.server", "valkey-server", "postgres"}
     found = {name: pid for pid in children(supervisor) for name in names & words(pid)}
     assert found.keys() == names
     return found | {"ops.stack": supervisor, "decoder": children(found["pipeline.worker"])[0]}
@@ -224,7 +225,7 @@ def test_it_cannot_give_itself_the_right(url: str) -> None:
 )
 def test_the_command_line_works_on_its_home(home: Path, command: tuple[str, ...]) -> None:
     environ = {"PATH": os.defpath, "EPISODES_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    arguments = (sys.executable, "-c", "from ops.cli import main; main()", *command)
+    arguments = (sys.executable, "-c", "from ops.cli.app import main; main()", *command)
     done = subprocess.run(arguments, env=environ, cwd=home, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 

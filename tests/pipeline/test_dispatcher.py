@@ -15,9 +15,9 @@ import httpx2
 import pytest
 import redis
 
-from models import search_documents
-from models.database import Connection
-from ops import ports
+from models.db.connection import Connection
+from models.search.documents import index
+from ops.stack import ports
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, SHOW, create
@@ -25,7 +25,7 @@ from tests.stack import Stack, own_database
 from tests.work import ended, post, unique, upload
 
 SOON = 2.0  # seconds; what the API promises of the search
-WAITING = "select priority, count(*) from ingest_jobs where hinted_at is not null group by priority"
+WAITING = "select priority, count(*) from ingest_jobs where dispatched_at is not null group by priority"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def found(client: httpx2.Client, q: str) -> list[str]:
 
 
 def waiting(stack: Stack) -> dict[str, int]:
-    """How many hints of each priority nobody has taken."""
+    """How many messages of each priority nobody has taken."""
     return dict(stack.sql(WAITING))
 
 
@@ -96,7 +96,7 @@ def test_each_priority_leaves_room_for_those_above_it(quiet: Stack) -> None:
     assert eventually(lambda: sum(waiting(quiet).values()) >= 32 and waiting(quiet)) == expected
 
 
-def test_the_later_lanes_get_their_turn_where_the_first_never_empties(quiet: Stack) -> None:
+def test_the_later_priorities_get_their_turn_where_the_first_never_empties(quiet: Stack) -> None:
     for priority in ("interactive", "batch", "backfill"):
         many(quiet, 100, priority)
     quiet.dispatcher.spawn()
@@ -105,7 +105,7 @@ def test_the_later_lanes_get_their_turn_where_the_first_never_empties(quiet: Sta
 
 
 @pytest.mark.chaos
-def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quiet: Stack) -> None:
+def test_messages_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quiet: Stack) -> None:
     many(quiet, 40, "backfill")
     quiet.dispatcher.spawn()
     with redis.Redis.from_url(quiet.environ["REDIS_URL"]) as broker:
@@ -115,12 +115,12 @@ def test_hints_that_the_broker_forgot_are_all_sent_again_within_ten_seconds(quie
 
 
 @pytest.mark.chaos
-def test_hints_do_not_pile_up_while_no_worker_runs(quiet: Stack) -> None:
+def test_messages_do_not_pile_up_while_no_worker_runs(quiet: Stack) -> None:
     many(quiet, 40, "interactive")
     quiet.dispatcher.spawn()
     with redis.Redis.from_url(quiet.environ["REDIS_URL"]) as broker:
         eventually(lambda: broker.llen("episodes:pipeline") == 84, within=30)  # each was sent thrice
-        old = "select 1 from ingest_jobs where hinted_at < now() - interval '8 seconds'"
+        old = "select 1 from ingest_jobs where dispatched_at < now() - interval '8 seconds'"
         eventually(lambda: quiet.sql(old), within=60)  # and not once more
         assert broker.llen("episodes:pipeline") == 84
 
@@ -138,9 +138,11 @@ def test_a_reindex_does_not_keep_new_things_from_being_found(stack: Stack) -> No
         mark = f"q{uuid4().hex}"
         show = create(client, SHOW, name=mark)["show_id"]
         eventually(lambda: found(client, mark) == [show], within=SOON)
-        assert stack.sql("select 1 from search_walks where purpose = 'reindex' and finished_at is null")
+        assert stack.sql("select 1 from search_reindex_jobs where purpose = 'reindex' and finished_at is null")
         eventually(
-            lambda: not stack.sql("select 1 from search_walks where purpose = 'reindex' and finished_at is null"),
+            lambda: (
+                not stack.sql("select 1 from search_reindex_jobs where purpose = 'reindex' and finished_at is null")
+            ),
             within=60,
         )
     assert stack.sql("select count(*) from search_documents where title = 'Filling'") == [(9999,)]
@@ -150,8 +152,8 @@ def test_a_reindex_goes_on_where_a_killed_dispatcher_was(stack: Stack) -> None:
     stack.sql(
         "insert into clips (title, created_by, updated_by) select 'Filling', 'x', 'x' from generate_series(1, 5000)"
     )
-    done = "select done from search_walks where purpose = 'reindex' and finished_at is null and done > 0"
-    ended = "select done from search_walks where purpose = 'reindex' and finished_at is not null"
+    done = "select done from search_reindex_jobs where purpose = 'reindex' and finished_at is null and done > 0"
+    ended = "select done from search_reindex_jobs where purpose = 'reindex' and finished_at is not null"
     with stack.client("admin") as client:
         assert client.get("/api/v1/search/reindex").json()["data"] is None
         assert client.post("/api/v1/search/reindex").status_code == 202
@@ -230,11 +232,11 @@ async def test_what_is_restored_while_it_is_taken_out_of_the_index_stays_in(conn
 
     async def take_out() -> None:
         async with slow.transaction():
-            await search_documents.index(slow, "clip", [gone, busy])
+            await index(slow, "clip", [gone, busy])
 
     async def restore() -> None:
         await quick.execute("update clips set deleted_at = null where clip_id = %s", [gone])
-        await search_documents.index(quick, "clip", [gone])
+        await index(quick, "clip", [gone])
 
     async with holder.transaction():
         await holder.execute("select from clips where clip_id = %s for update", [busy])

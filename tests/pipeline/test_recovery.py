@@ -12,8 +12,8 @@ import httpx2
 import pytest
 import redis
 
-from ops.children import Child
-from ops.stack import Plan
+from ops.stack.__main__ import Plan
+from ops.stack.processes import Process
 from tests import media
 from tests.chaos.world import decoders_of
 from tests.eventually import eventually
@@ -144,7 +144,7 @@ def test_a_worker_told_to_stop_gives_its_work_back_at_once(stack: Stack) -> None
 
 def test_a_stage_that_does_not_end_is_given_back_before_the_supervisor_loses_patience(stack: Stack) -> None:
     patience = next(program.patience for program in Plan().programs if program.name == "worker")
-    stack.worker = Child(replace(stack.worker.program, patience=patience))
+    stack.worker = Process(replace(stack.worker.program, patience=patience))
     with stack.client() as client:
         stack.worker.spawn()
         eventually(lambda: "worker started" in stack.log("worker"))

@@ -17,8 +17,8 @@ from typing import Final
 
 import psycopg
 
-from ops.services import Services
-from tests.api.test_auth import key_server
+from ops.stack.services import Services
+from tests.api.auth.test_authorize import key_server
 from tests.chaos.ledger import Sent
 from tests.chaos.world import World
 from tests.soak.faults import Faults

@@ -3,7 +3,7 @@
 import threading
 from random import Random
 
-from ops.services import Services
+from ops.stack.services import Services
 from tests.chaos.brokers import Redis
 from tests.chaos.world import World
 from tests.soak.keys import Keys

@@ -5,8 +5,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from models.issuer import RoleName
-from tests.api.test_auth import ISSUER, KeyServer, public, token_of
+from models.dev_issuer import RoleName
+from tests.api.auth.test_authorize import ISSUER, KeyServer, public, token_of
 from tests.stack import Stack
 
 

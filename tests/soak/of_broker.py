@@ -33,7 +33,7 @@ def redis_with_garbage_and_forgeries(ground: Ground) -> None:
     ground.broker.put(made)
 
 
-def hints_delivered_fifty_times(ground: Ground) -> None:
+def messages_delivered_fifty_times(ground: Ground) -> None:
     """Those of jobs that are due, or run, or have just ended."""
     query = "select job_id, stage from ingest_jobs order by finished_at desc nulls first, job_id limit %s"
     for job_id, stage in ground.world.stack.sql(query, FEW):
@@ -46,5 +46,5 @@ BROKER = (
     redis_frozen,
     redis_full,
     redis_with_garbage_and_forgeries,
-    hints_delivered_fifty_times,
+    messages_delivered_fifty_times,
 )

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx2
 
-from ops.children import Child
+from ops.stack.processes import Process
 from tests.chaos.world import decoders_of, kill
 from tests.eventually import eventually
 from tests.resources import CLIP
@@ -78,7 +78,7 @@ def _takes(client: httpx2.Client, header: str) -> bool:
     return False
 
 
-def _again(ground: Ground, child: Child) -> None:
+def _again(ground: Ground, child: Process) -> None:
     ground.some(0, 2)
     child.spawn()
 

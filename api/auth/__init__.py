@@ -1,0 +1,1 @@
+"""Who calls: tokens, the issuer's keys, roles."""

@@ -1,0 +1,1 @@
+"""HTTP itself: bodies, headers, parameters, the envelope of each response."""

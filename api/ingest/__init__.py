@@ -1,0 +1,1 @@
+"""Files in: uploads, jobs, their events, many jobs at once."""

@@ -1,0 +1,1 @@
+"""What each request passes on its way to a route and back."""

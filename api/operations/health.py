@@ -1,0 +1,139 @@
+"""Whether we are alive, whether what we stand on is, and the metrics."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable
+from typing import Any, Final, Literal
+
+import psycopg
+from litestar import Controller, Request, Response, get
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Struct
+
+from api import shutdown
+from api.dependencies import Config
+from api.http.envelope import Data, ErrorBody
+from models import build, db, dev_issuer, metrics
+from models.db import schema
+from models.db.connection import Pool
+from models.db.schema import SchemaError
+from models.errors import Problem, Unauthorized
+from models.metrics import JobStatistics
+from models.recent import Recent
+from models.settings import Settings
+
+PATIENCE_SECONDS: Final = 2.0
+_FAILURES: Final = (Problem, SchemaError, psycopg.Error, TimeoutError, OSError)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Alive(Struct):
+    """The process answers; what it runs, as far as it knows."""
+
+    status: Literal["ok"]
+    version: str
+    commit: str | None
+
+
+class ServiceState(Struct):
+    """A service and how long it took to answer."""
+
+    state: Literal["up", "down"]
+    latency_ms: float
+
+
+class Readiness(Struct):
+    """Whether this process can serve, and what it stands on; the schema is up where it is the one that is needed."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    database: ServiceState
+    schema: ServiceState
+    broker: ServiceState
+    storage: ServiceState
+
+
+class HealthController(Controller):
+    """For whoever watches over the processes; no token needed."""
+
+    tags = ("health",)
+
+    @get("/health", summary="Is the process alive?")
+    async def alive(self) -> Data[Alive]:
+        return Data(Alive("ok", build.VERSION, build.commit()))
+
+    @get(
+        "/health/ready",
+        summary="Can the process serve?",
+        description="For load balancers. Without broker or storage it serves all that needs neither, and is degraded.",
+        responses={503: ResponseSpec(Data[Readiness], description="No database, another schema, or it is stopping")},
+    )
+    async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
+        probes: Probes = request.app.state.probes
+        found = await probes.readiness.get()
+        if shutdown.TOLD.is_set():
+            found = Readiness("unavailable", found.database, found.schema, found.broker, found.storage)
+        down = found.status == "unavailable"
+        return Response(Data(found), status_code=503 if down else 200, headers={"Retry-After": "2"} if down else {})
+
+    @get("/metrics", summary="Prometheus metrics", media_type="text/plain", responses={401: ResponseSpec(ErrorBody)})
+    async def metrics(self, request: AnyRequest, config: Config) -> Response[bytes]:
+        _check_token(request, config)
+        probes: Probes = request.app.state.probes
+        return Response(await probes.metrics.get(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    @get("/.well-known/jwks.json", summary="The embedded issuer's public keys", include_in_schema=False)
+    async def jwks(self, config: Config) -> dict[str, Any]:
+        return dev_issuer.jwks(config.episodes_home) if config.embedded_issuer else {"keys": []}
+
+
+class Probes:
+    """Readiness and metrics of one process, looked up a few times a second, however many ask."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.readiness: Final = Recent(self._readiness)
+        self.metrics: Final = Recent(self._metrics, metrics.SCRAPES)
+
+    async def _readiness(self) -> Readiness:
+        health = self._state.health
+        checks = (db.ping(health), _schema(health), self._state.broker.ping(), self._state.storage.ping())
+        states = await asyncio.gather(*map(_timed, checks))
+        up = [one.state == "up" for one in states]
+        return Readiness("ready" if all(up) else "degraded" if all(up[:2]) else "unavailable", *states)
+
+    async def _metrics(self) -> bytes:
+        return metrics.exposition(await self._truth())
+
+    async def _truth(self) -> JobStatistics | None:
+        try:
+            async with db.borrow(self._state.health) as connection:
+                return await metrics.statistics(connection)
+        except (Problem, psycopg.Error):
+            return None
+
+
+async def _schema(pool: Pool) -> None:
+    async with db.borrow(pool) as connection:
+        await schema.check(connection)
+
+
+async def _timed(check: Awaitable[None]) -> ServiceState:
+    started = time.perf_counter()
+    try:
+        await asyncio.wait_for(check, PATIENCE_SECONDS)
+        state: Literal["up", "down"] = "up"
+    except _FAILURES:
+        state = "down"
+    return ServiceState(state, round((time.perf_counter() - started) * 1000, 2))
+
+
+def _check_token(request: AnyRequest, config: Settings) -> None:
+    if config.app_env == "development" and not config.metrics_token:
+        return
+    given = request.headers.get("authorization", "")
+    wanted = f"Bearer {config.metrics_token}"
+    if not config.metrics_token or not hmac.compare_digest(given.encode(), wanted.encode()):
+        raise Unauthorized("metrics need 'Authorization: Bearer $METRICS_TOKEN'")

@@ -1,0 +1,1 @@
+"""The routes of each resource, of search, audit and thumbnails."""

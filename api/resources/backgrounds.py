@@ -1,0 +1,67 @@
+"""Backgrounds."""
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
+from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.parameters import Id, Reason, TagFilter
+from api.resources.audit import history_of
+from api.resources.thumbnails import Thumbnail, thumbnails_of
+from models.audit.log import AuditRow
+from models.catalog.backgrounds import BACKGROUNDS, Background, BackgroundPatch, BackgroundType, NewBackground
+from models.catalog.restoring import still_deleted
+
+
+class BackgroundController(Controller):
+    """Where an episode plays."""
+
+    path = "/api/v1/backgrounds"
+    tags = ("backgrounds",)
+
+    @get("/", summary="List backgrounds")
+    async def list_backgrounds(
+        self,
+        db: Db,
+        paging: Paging,
+        background_type: FromQuery[BackgroundType | None] = None,
+        with_tags: TagFilter = None,
+    ) -> Listing[Background]:
+        return page_of(await BACKGROUNDS.page(db, paging, {"background_type": background_type, "tag": with_tags}))
+
+    @post("/", summary="Create a background", single_statement=True)
+    async def create_background(self, db: Db, who: Who, data: JSONBody[NewBackground]) -> Response[Data[Background]]:
+        background = await BACKGROUNDS.create(db, who, data)
+        return created(background, f"{self.path}/{background.background_id}")
+
+    @get("/{background_id:str}", summary="Read a background")
+    async def read_background(self, db: Db, background_id: Id, trash: Trash) -> Response[Data[Background]]:
+        return entity(await BACKGROUNDS.read(db, background_id, include_deleted=trash))
+
+    @patch("/{background_id:str}", summary="Change a background", single_statement=True)
+    async def patch_background(
+        self, db: Db, who: Who, background_id: Id, data: JSONBody[BackgroundPatch], expected: Expected
+    ) -> Response[Data[Background]]:
+        return entity(await BACKGROUNDS.patch(db, who, background_id, data, expected))
+
+    @delete("/{background_id:str}", summary="Delete a background", single_statement=True)
+    async def delete_background(
+        self, db: Db, who: Who, background_id: Id, expected: Expected, reason: Reason = None
+    ) -> None:
+        await BACKGROUNDS.delete(db, who, background_id, reason, expected)
+
+    @post("/{background_id:str}/restore", status_code=200, summary="Restore a background")
+    async def restore_background(
+        self, db: Db, who: Who, background_id: Id, expected: Expected
+    ) -> Response[Restored[Background]]:
+        row = await BACKGROUNDS.restore(db, who, background_id, expected)
+        return restored(row, await still_deleted(db, BACKGROUNDS.entity_type, background_id))
+
+    @get("/{background_id:str}/thumbnails", summary="The pictures of a background")
+    async def list_background_thumbnails(self, db: Db, files: Files, background_id: Id) -> Data[list[Thumbnail]]:
+        background = await BACKGROUNDS.read(db, background_id)
+        return await thumbnails_of(db, files, "background", background.background_id)
+
+    @get("/{background_id:str}/history", summary="Who changed a background")
+    async def list_background_history(self, db: Db, background_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "background", background_id, past)

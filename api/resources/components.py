@@ -1,0 +1,67 @@
+"""Components."""
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
+from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.parameters import Id, Reason, TagFilter
+from api.resources.audit import history_of
+from api.resources.thumbnails import Thumbnail, thumbnails_of
+from models.audit.log import AuditRow
+from models.catalog.components import COMPONENTS, Component, ComponentPatch, ComponentType, NewComponent
+from models.catalog.restoring import still_deleted
+
+
+class ComponentController(Controller):
+    """The recurring parts that episodes are built from."""
+
+    path = "/api/v1/components"
+    tags = ("components",)
+
+    @get("/", summary="List components")
+    async def list_components(
+        self,
+        db: Db,
+        paging: Paging,
+        component_type: FromQuery[ComponentType | None] = None,
+        with_tags: TagFilter = None,
+    ) -> Listing[Component]:
+        return page_of(await COMPONENTS.page(db, paging, {"component_type": component_type, "tag": with_tags}))
+
+    @post("/", summary="Create a component", single_statement=True)
+    async def create_component(self, db: Db, who: Who, data: JSONBody[NewComponent]) -> Response[Data[Component]]:
+        component = await COMPONENTS.create(db, who, data)
+        return created(component, f"{self.path}/{component.component_id}")
+
+    @get("/{component_id:str}", summary="Read a component")
+    async def read_component(self, db: Db, component_id: Id, trash: Trash) -> Response[Data[Component]]:
+        return entity(await COMPONENTS.read(db, component_id, include_deleted=trash))
+
+    @patch("/{component_id:str}", summary="Change a component", single_statement=True)
+    async def patch_component(
+        self, db: Db, who: Who, component_id: Id, data: JSONBody[ComponentPatch], expected: Expected
+    ) -> Response[Data[Component]]:
+        return entity(await COMPONENTS.patch(db, who, component_id, data, expected))
+
+    @delete("/{component_id:str}", summary="Delete a component", single_statement=True)
+    async def delete_component(
+        self, db: Db, who: Who, component_id: Id, expected: Expected, reason: Reason = None
+    ) -> None:
+        await COMPONENTS.delete(db, who, component_id, reason, expected)
+
+    @post("/{component_id:str}/restore", status_code=200, summary="Restore a component")
+    async def restore_component(
+        self, db: Db, who: Who, component_id: Id, expected: Expected
+    ) -> Response[Restored[Component]]:
+        row = await COMPONENTS.restore(db, who, component_id, expected)
+        return restored(row, await still_deleted(db, COMPONENTS.entity_type, component_id))
+
+    @get("/{component_id:str}/thumbnails", summary="The pictures of a component")
+    async def list_component_thumbnails(self, db: Db, files: Files, component_id: Id) -> Data[list[Thumbnail]]:
+        component = await COMPONENTS.read(db, component_id)
+        return await thumbnails_of(db, files, "component", component.component_id)
+
+    @get("/{component_id:str}/history", summary="Who changed a component")
+    async def list_component_history(self, db: Db, component_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "component", component_id, past)

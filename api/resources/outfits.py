@@ -1,0 +1,79 @@
+"""Outfits: what somebody wears."""
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
+from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.parameters import Id, JsonFilter, Reason, TagFilter, contained
+from api.resources.audit import history_of
+from api.resources.thumbnails import Thumbnail, thumbnails_of
+from models.audit.log import AuditRow
+from models.catalog.outfits import OUTFITS, NewOutfit, Outfit, OutfitPatch
+from models.catalog.restoring import still_deleted
+
+
+class OutfitController(Controller):
+    """What somebody wears."""
+
+    path = "/api/v1/outfits"
+    tags = ("outfits",)
+
+    @get("/", summary="List outfits")
+    async def list_outfits(
+        self,
+        db: Db,
+        paging: Paging,
+        with_tags: TagFilter = None,
+        brand: FromQuery[str | None] = None,
+        season: FromQuery[str | None] = None,
+        occasion: FromQuery[str | None] = None,
+        top: JsonFilter = None,
+        bottom: JsonFilter = None,
+        shoes: JsonFilter = None,
+        accessories: JsonFilter = None,
+    ) -> Listing[Outfit]:
+        filters = {
+            "tag": with_tags,
+            "brand": brand,
+            "season": season,
+            "occasion": occasion,
+            "top": contained(top, field="top"),
+            "bottom": contained(bottom, field="bottom"),
+            "shoes": contained(shoes, field="shoes"),
+            "accessories": contained(accessories, field="accessories"),
+        }
+        return page_of(await OUTFITS.page(db, paging, filters))
+
+    @post("/", summary="Create an outfit", single_statement=True)
+    async def create_outfit(self, db: Db, who: Who, data: JSONBody[NewOutfit]) -> Response[Data[Outfit]]:
+        outfit = await OUTFITS.create(db, who, data)
+        return created(outfit, f"{self.path}/{outfit.outfit_id}")
+
+    @get("/{outfit_id:str}", summary="Read an outfit")
+    async def read_outfit(self, db: Db, outfit_id: Id, trash: Trash) -> Response[Data[Outfit]]:
+        return entity(await OUTFITS.read(db, outfit_id, include_deleted=trash))
+
+    @patch("/{outfit_id:str}", summary="Change an outfit", single_statement=True)
+    async def patch_outfit(
+        self, db: Db, who: Who, outfit_id: Id, data: JSONBody[OutfitPatch], expected: Expected
+    ) -> Response[Data[Outfit]]:
+        return entity(await OUTFITS.patch(db, who, outfit_id, data, expected))
+
+    @delete("/{outfit_id:str}", summary="Delete an outfit", single_statement=True)
+    async def delete_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected, reason: Reason = None) -> None:
+        await OUTFITS.delete(db, who, outfit_id, reason, expected)
+
+    @post("/{outfit_id:str}/restore", status_code=200, summary="Restore an outfit")
+    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Restored[Outfit]]:
+        row = await OUTFITS.restore(db, who, outfit_id, expected)
+        return restored(row, await still_deleted(db, OUTFITS.entity_type, outfit_id))
+
+    @get("/{outfit_id:str}/thumbnails", summary="The pictures of an outfit")
+    async def list_outfit_thumbnails(self, db: Db, files: Files, outfit_id: Id) -> Data[list[Thumbnail]]:
+        outfit = await OUTFITS.read(db, outfit_id)
+        return await thumbnails_of(db, files, "outfit", outfit.outfit_id)
+
+    @get("/{outfit_id:str}/history", summary="Who changed an outfit")
+    async def list_outfit_history(self, db: Db, outfit_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "outfit", outfit_id, past)

@@ -1,0 +1,63 @@
+"""UI elements."""
+
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import FromQuery, JSONBody
+
+from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
+from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.parameters import Id, Reason, TagFilter
+from api.resources.audit import history_of
+from api.resources.thumbnails import Thumbnail, thumbnails_of
+from models.audit.log import AuditRow
+from models.catalog.restoring import still_deleted
+from models.catalog.ui_elements import UI_ELEMENTS, ElementType, NewUiElement, UiElement, UiElementPatch
+
+
+class UiElementController(Controller):
+    """What is laid over the picture."""
+
+    path = "/api/v1/ui-elements"
+    tags = ("UI elements",)
+
+    @get("/", summary="List UI elements")
+    async def list_ui_elements(
+        self, db: Db, paging: Paging, element_type: FromQuery[ElementType | None] = None, with_tags: TagFilter = None
+    ) -> Listing[UiElement]:
+        return page_of(await UI_ELEMENTS.page(db, paging, {"element_type": element_type, "tag": with_tags}))
+
+    @post("/", summary="Create a UI element", single_statement=True)
+    async def create_ui_element(self, db: Db, who: Who, data: JSONBody[NewUiElement]) -> Response[Data[UiElement]]:
+        ui_element = await UI_ELEMENTS.create(db, who, data)
+        return created(ui_element, f"{self.path}/{ui_element.ui_element_id}")
+
+    @get("/{ui_element_id:str}", summary="Read a UI element")
+    async def read_ui_element(self, db: Db, ui_element_id: Id, trash: Trash) -> Response[Data[UiElement]]:
+        return entity(await UI_ELEMENTS.read(db, ui_element_id, include_deleted=trash))
+
+    @patch("/{ui_element_id:str}", summary="Change a UI element", single_statement=True)
+    async def patch_ui_element(
+        self, db: Db, who: Who, ui_element_id: Id, data: JSONBody[UiElementPatch], expected: Expected
+    ) -> Response[Data[UiElement]]:
+        return entity(await UI_ELEMENTS.patch(db, who, ui_element_id, data, expected))
+
+    @delete("/{ui_element_id:str}", summary="Delete a UI element", single_statement=True)
+    async def delete_ui_element(
+        self, db: Db, who: Who, ui_element_id: Id, expected: Expected, reason: Reason = None
+    ) -> None:
+        await UI_ELEMENTS.delete(db, who, ui_element_id, reason, expected)
+
+    @post("/{ui_element_id:str}/restore", status_code=200, summary="Restore a UI element")
+    async def restore_ui_element(
+        self, db: Db, who: Who, ui_element_id: Id, expected: Expected
+    ) -> Response[Restored[UiElement]]:
+        row = await UI_ELEMENTS.restore(db, who, ui_element_id, expected)
+        return restored(row, await still_deleted(db, UI_ELEMENTS.entity_type, ui_element_id))
+
+    @get("/{ui_element_id:str}/thumbnails", summary="The pictures of a UI element")
+    async def list_ui_element_thumbnails(self, db: Db, files: Files, ui_element_id: Id) -> Data[list[Thumbnail]]:
+        ui_element = await UI_ELEMENTS.read(db, ui_element_id)
+        return await thumbnails_of(db, files, "ui_element", ui_element.ui_element_id)
+
+    @get("/{ui_element_id:str}/history", summary="Who changed a UI element")
+    async def list_ui_element_history(self, db: Db, ui_element_id: Id, past: History) -> Listing[AuditRow]:
+        return await history_of(db, "ui_element", ui_element_id, past)

@@ -1,0 +1,1 @@
+"""The resources: a struct and a table each, and what links them."""

@@ -1,0 +1,56 @@
+"""Backgrounds: where an episode plays."""
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
+from models.db.table import Entity, Table
+
+BackgroundType = Literal["studio", "location", "virtual", "green_screen", "graphic", "other"]
+
+
+class Background(Entity):
+    """A row of ``backgrounds``."""
+
+    background_id: UUID
+    name: str
+    description: str | None
+    background_type: BackgroundType
+    file_reference: str | None
+    tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
+
+
+class NewBackground(Tagged, forbid_unknown_fields=True):
+    """What a client says of a new background."""
+
+    name: Name
+    description: Text | None = None
+    background_type: BackgroundType = "other"
+    file_reference: Reference | None = None
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+class BackgroundPatch(Tagged, forbid_unknown_fields=True):
+    """What a client changes of a background."""
+
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    background_type: BackgroundType | UnsetType = UNSET
+    file_reference: Reference | UnsetType | None = UNSET
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+BACKGROUNDS: Final = Table(
+    "backgrounds",
+    Background,
+    key="background_id",
+    title="name",
+    filters={"background_type": "background_type = %(background_type)s", "tag": "tags @> %(tag)s"},
+)

@@ -1,0 +1,90 @@
+"""Clips: the raw footage of an episode, or of none yet."""
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+from models.db.fields import Json, Tagged, Tags, Text, Title
+from models.db.table import Entity, Table
+
+TalentSource = Literal["Lala", "JustAWomanInHerPrime", "Guest"]
+Quality = Literal["hero", "good", "maybe", "reject"]
+ClipStatus = Literal["pending_review", "approved", "rejected", "used"]
+
+
+class Clip(Entity):
+    """A row of ``clips``; what describes the file is set by the pipeline."""
+
+    clip_id: UUID
+    title: str
+    description: str | None
+    episode_id: UUID | None
+    talent_source: TalentSource | None
+    quality: Quality | None
+    status: ClipStatus
+    recorded_at: datetime | None
+    file_reference: str | None
+    file_hash: str | None
+    file_size: int | None
+    mime_type: str | None
+    width: int | None
+    height: int | None
+    duration_seconds: float | None
+    frame_rate: float | None
+    codec: str | None
+    duplicate_of: UUID | None
+    tags: list[str]
+
+
+class NewClip(Tagged, forbid_unknown_fields=True):
+    """What a client says of a new clip."""
+
+    title: Title
+    description: Text | None = None
+    episode_id: UUID | None = None
+    talent_source: TalentSource | None = None
+    quality: Quality | None = None
+    status: ClipStatus = "pending_review"
+    recorded_at: datetime | None = None
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+class ClipPatch(Tagged, forbid_unknown_fields=True):
+    """What a client changes of a clip."""
+
+    title: Title | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    episode_id: UUID | UnsetType | None = UNSET
+    talent_source: TalentSource | UnsetType | None = UNSET
+    quality: Quality | UnsetType | None = UNSET
+    status: ClipStatus | UnsetType = UNSET
+    recorded_at: datetime | UnsetType | None = UNSET
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+class Assignment(Struct, forbid_unknown_fields=True):
+    """The episode that a clip goes to."""
+
+    episode_id: UUID
+
+
+CLIPS: Final = Table(
+    "clips",
+    Clip,
+    key="clip_id",
+    title="title",
+    filters={
+        "episode_id": "episode_id = %(episode_id)s",
+        "unassigned": "(episode_id is null) = %(unassigned)s",
+        "talent_source": "talent_source = %(talent_source)s",
+        "quality": "quality = %(quality)s",
+        "status": "status = %(status)s",
+        "tag": "tags @> %(tag)s",
+        "file_hash": "file_hash = %(file_hash)s",
+        "duplicates": "(duplicate_of is not null) = %(duplicates)s",
+    },
+)

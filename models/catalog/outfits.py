@@ -1,0 +1,81 @@
+"""Outfits: what somebody wears."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from models.db.fields import Json, Label, Name, Reference, Tagged, Tags, Text
+from models.db.table import Entity, Table
+
+
+class Outfit(Entity):
+    """A row of ``outfits``."""
+
+    outfit_id: UUID
+    name: str
+    description: str | None
+    top: Json | None
+    bottom: Json | None
+    shoes: Json | None
+    accessories: list[Json]
+    brand: str | None
+    season: str | None
+    occasion: str | None
+    image_reference: str | None
+    tags: list[str]
+    usage_count: int
+    last_used_at: datetime | None
+
+
+class NewOutfit(Tagged, forbid_unknown_fields=True):
+    """What a client says of a new outfit."""
+
+    name: Name
+    description: Text | None = None
+    top: Json | None = None
+    bottom: Json | None = None
+    shoes: Json | None = None
+    accessories: list[Json] | UnsetType = UNSET
+    brand: Name | None = None
+    season: Label | None = None
+    occasion: Label | None = None
+    image_reference: Reference | None = None
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+class OutfitPatch(Tagged, forbid_unknown_fields=True):
+    """What a client changes of an outfit."""
+
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    top: Json | UnsetType | None = UNSET
+    bottom: Json | UnsetType | None = UNSET
+    shoes: Json | UnsetType | None = UNSET
+    accessories: list[Json] | UnsetType = UNSET
+    brand: Name | UnsetType | None = UNSET
+    season: Label | UnsetType | None = UNSET
+    occasion: Label | UnsetType | None = UNSET
+    image_reference: Reference | UnsetType | None = UNSET
+    tags: Tags | UnsetType = UNSET
+    metadata: Json | UnsetType = UNSET
+
+
+OUTFITS: Final = Table(
+    "outfits",
+    Outfit,
+    key="outfit_id",
+    title="name",
+    filters={
+        "tag": "tags @> %(tag)s",
+        "brand": "brand = %(brand)s",
+        "season": "season = %(season)s",
+        "occasion": "occasion = %(occasion)s",
+        "top": "top @> %(top)s",
+        "bottom": "bottom @> %(bottom)s",
+        "shoes": "shoes @> %(shoes)s",
+        "accessories": "accessories @> %(accessories)s",
+    },
+)

@@ -1,0 +1,43 @@
+"""PostgreSQL: how the project talks to it. ``db.rows(connection, Kind, query, params)`` reads as it does."""
+
+from models.db.connection import (
+    ANSWERING,
+    AWAY,
+    REFUSED,
+    Connection,
+    Pool,
+    borrow,
+    execute,
+    ping,
+    pool,
+    raw_tuples,
+    reach,
+    row,
+    rows,
+    savepoint,
+    take,
+    transaction,
+    tuples,
+    value,
+)
+
+__all__ = [
+    "ANSWERING",
+    "AWAY",
+    "REFUSED",
+    "Connection",
+    "Pool",
+    "borrow",
+    "execute",
+    "ping",
+    "pool",
+    "raw_tuples",
+    "reach",
+    "row",
+    "rows",
+    "savepoint",
+    "take",
+    "transaction",
+    "tuples",
+    "value",
+]

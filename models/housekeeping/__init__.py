@@ -1,0 +1,1 @@
+"""What the system tidies up, and when."""

@@ -1,0 +1,213 @@
+"""The failed-job desk: what failed and where, and what is done to all jobs that match a filter."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from msgspec import Struct, convert
+
+from models import db
+from models.db.connection import Connection
+from models.db.recording import Actor
+from models.errors import Conflict, ErrorCode, Invalid
+from models.jobs import ledger, targets, transitions
+from models.jobs.types import Job, JobFilter, Stage, Status, Subject
+from models.media import files
+
+SLICE: Final = 1000  # jobs changed by one statement
+
+
+class RetryFilter(JobFilter):
+    """Which jobs to start again: failed ones, unless ``status`` asks for the cancelled ones."""
+
+    status: Literal["failed", "cancelled"] | None = None
+
+
+class CancelFilter(JobFilter):
+    """Which jobs to cancel: queued and running ones, unless ``status`` asks for one of the two."""
+
+    status: Literal["queued", "running"] | None = None
+
+
+class Retried(Struct):
+    """How many jobs start again, and how many do not because what they were for is deleted."""
+
+    retried: int
+    skipped: int
+
+
+class Cancelled(Struct):
+    """How many jobs were cancelled, and how many not because their files were being put in place already."""
+
+    cancelled: int
+    skipped: int
+
+
+async def retry(connection: Connection, actor: Actor, wanted: RetryFilter) -> Retried:
+    """Start all jobs again that match.
+
+    Raises:
+        Invalid: where the filter is empty.
+    """
+    done = Retried(0, 0)
+    async for found in _slices(connection, wanted, wanted.status or "failed"):
+        alive = await _alive(connection, found)
+        retried = await transitions.retry_all(
+            connection, actor, [job.job_id for job in found if job.entity_id in alive]
+        )
+        done = Retried(done.retried + retried, done.skipped + len(found) - retried)
+    return done
+
+
+async def cancel(connection: Connection, actor: Actor, wanted: CancelFilter) -> Cancelled:
+    """Cancel all jobs that match.
+
+    Their content is released at the end, when no more locks are waited for: a worker that waits for content holds
+    the lock of its job.
+
+    Raises:
+        Invalid: where the filter is empty.
+    """
+    cancelled: list[UUID] = []
+    skipped = 0
+    async for found in _slices(connection, wanted, *([wanted.status] if wanted.status else ["queued", "running"])):
+        ended = await transitions.cancel_all(connection, actor, [job.job_id for job in found])
+        cancelled += ended
+        skipped += len(found) - len(ended)
+    await files.release(connection, *cancelled)
+    return Cancelled(len(cancelled), skipped)
+
+
+async def retry_one(connection: Connection, actor: Actor, job_id: UUID) -> Job:
+    """Start a failed or cancelled job again, from its first stage.
+
+    Raises:
+        NotFound
+        Conflict: where it has not failed, or what it was for is deleted.
+    """
+    job = await ledger.read(connection, job_id)
+    if job.entity_id not in await _alive(connection, [job]):
+        kind = job.entity_type.replace("_", " ")
+        raise Conflict(f"{kind} {job.entity_id}, which this job is for, is deleted: restore it before")
+    return await transitions.retry(connection, actor, job_id)
+
+
+class _Found(Struct):
+    job_id: UUID
+    entity_type: Subject
+    entity_id: UUID
+
+
+async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) -> AsyncIterator[list[_Found]]:
+    """The jobs that match, the oldest first, locked, a slice at a time."""
+    if not wanted.given():
+        raise Invalid("say which jobs; an empty filter would mean all of them", field="filter")
+    where, params = wanted.conditions()
+    query = f"""
+        select job_id, entity_type, entity_id from ingest_jobs
+        where {where} and status = any(%(statuses)s) and job_id > %(last)s order by job_id limit {SLICE} for update
+    """  # noqa: S608
+    params |= {"statuses": list(statuses), "last": UUID(int=0)}
+    while found := await db.rows(connection, _Found, query.encode(), params):
+        yield found
+        params["last"] = found[-1].job_id
+
+
+async def _alive(connection: Connection, found: Sequence[_Found | Job]) -> frozenset[UUID]:
+    """The entities of these jobs that are not deleted."""
+    alive: frozenset[UUID] = frozenset()
+    for entity_type in {job.entity_type for job in found}:
+        ids = {job.entity_id for job in found if job.entity_type == entity_type}
+        if entity_type == "housekeeping":
+            alive |= ids  # nobody deletes a task
+        alive |= await targets.living(connection, entity_type, ids)
+    return alive
+
+
+class StatusCount(Struct):
+    """How many jobs stand like this."""
+
+    status: Status
+    jobs: int
+
+
+class CodeCount(Struct):
+    """How many jobs failed for this reason."""
+
+    error_code: ErrorCode
+    jobs: int
+
+
+class StageCount(Struct):
+    """How many jobs failed in this stage."""
+
+    stage: Stage
+    jobs: int
+
+
+class TypeCount(Struct):
+    """How many jobs for this kind of entity failed."""
+
+    entity_type: Subject
+    jobs: int
+
+
+class BatchCount(Struct):
+    """How many jobs of this batch failed; None where they were posted alone."""
+
+    batch_id: UUID | None
+    jobs: int
+
+
+class HourCount(Struct):
+    """How many jobs failed in the hour that begins then."""
+
+    hour: datetime
+    jobs: int
+
+
+class Stats(Struct):
+    """How the jobs that match stand, and those of them that failed, counted in five ways, most first.
+
+    Of batches the 20 with the most failures; of hours the newest 48 that have any, the newest first.
+    """
+
+    statuses: list[StatusCount]
+    failed_by_code: list[CodeCount]
+    failed_by_stage: list[StageCount]
+    failed_by_entity_type: list[TypeCount]
+    failed_by_batch: list[BatchCount]
+    failed_by_hour: list[HourCount]
+
+
+async def stats(connection: Connection, wanted: JobFilter) -> Stats:
+    """Count the jobs that match, in one statement."""
+    where, params = wanted.conditions()
+    query = f"""
+        with counted as materialized (
+            select count(*) as jobs, status from ingest_jobs where {where} group by status
+        ), failed as materialized (
+            select count(*) as jobs, grouping(error_code, stage, entity_type, batch_id, hour) as ways,
+                   error_code, stage, entity_type, batch_id, hour
+            from (select *, date_trunc('hour', finished_at) as hour from ingest_jobs
+                  where {where} and status = 'failed') as job
+            group by grouping sets ((error_code), (stage), (entity_type), (batch_id), (hour))
+        )
+        select jsonb_build_object(
+            'statuses', (select coalesce(jsonb_agg(to_jsonb(counted) order by jobs desc, status), '[]') from counted),
+            'failed_by_code', {_way(0b01111, "error_code")},
+            'failed_by_stage', {_way(0b10111, "stage")},
+            'failed_by_entity_type', {_way(0b11011, "entity_type")},
+            'failed_by_batch', {_way(0b11101, "batch_id", 20)},
+            'failed_by_hour', {_way(0b11110, "hour", 48, "hour desc")})
+    """  # noqa: S608
+    return convert(await db.value(connection, query.encode(), params), Stats)
+
+
+def _way(ways: int, column: str, most: int = 100, order: str = "jobs desc") -> str:
+    """The groups of one grouping set as JSON; a set bit of ``ways`` is a column that it does not group by."""
+    return f"""
+        (select coalesce(jsonb_agg(jsonb_build_object('{column}', {column}, 'jobs', jobs)), '[]')
+         from (select jobs, {column} from failed where ways = {ways} order by {order}, {column} limit {most}) as way)
+    """  # noqa: S608

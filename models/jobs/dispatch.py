@@ -1,0 +1,207 @@
+"""What is due: messages to be sent, messages that got lost, leases that ran out."""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from models import db
+from models.db.connection import Connection
+from models.jobs import priorities
+from models.jobs.claims import MAX_ATTEMPTS
+from models.jobs.priorities import MAX_MESSAGES, PRIORITIES
+from models.jobs.types import Stage
+from models.media import files
+
+CALLERS: Final = 256  # of a priority that are looked at for one dispatch
+NEWCOMERS_WAIT_SECONDS: Final = 0.25  # a message that is younger is on its way
+MESSAGE_PATIENCE_SECONDS: Final = 5.0  # a message this old that nobody took is taken for lost
+
+
+class Message(Struct):
+    """A stage that is due."""
+
+    priority_rank: int
+    job_id: UUID
+    stage: Stage
+
+
+class Due(Struct):
+    """The messages to send now; ``full`` where more may be due than the broker has room for."""
+
+    messages: list[Message]
+    full: bool
+
+
+async def due(connection: Connection) -> Due:
+    """Mark and return the next stages to send messages for, as many as the broker has room for.
+
+    By priority; in a priority by turns of those who posted them, who has the fewest under way first; then by age. Who
+    has nothing under way need not wait for room.
+    """
+    loads = await priorities.loads(connection)
+    found = Due([], full=False)
+    for rank, load in enumerate(loads):
+        query, room = _DUE, priorities.room(rank, loads)
+        if not room:
+            query, room = _DUE_OF_NEWCOMERS, priorities.room_for_newcomers(rank, loads)
+            found.full = True
+        messages = await _due(connection, query, rank, room)
+        load.dispatched += len(messages)
+        found.messages += messages
+        found.full |= len(messages) >= room
+    return found
+
+
+async def _due(connection: Connection, query: bytes, rank: int, limit: int) -> list[Message]:
+    """So many messages at most, in the order in which they are to be followed."""
+    if not limit:
+        return []
+    params = {"rank": rank, "name": PRIORITIES[rank], "limit": limit}
+    return await db.rows(connection, Message, query, params)
+
+
+_WAITS: Final = "status in ('queued', 'running') and lease_expires_at is null and dispatched_at is null"
+
+
+# Who has something due is found from name to name, and what each may have next by the same index: of a million jobs as
+# few are looked at as of a hundred. The rank is compared and ordered by, else the planner may take an index by name
+# alone, and meet all jobs of the other priorities. Both questions about pauses are asked once, not for each row;
+# written otherwise, they mislead the planner.
+def _due_of(each: int, turns: int) -> bytes:
+    """So many jobs of each who has fewer than so many under way, which are numbers so that this is planned once."""
+    return f"""
+    with recursive callers (priority_rank, name) as (
+        (select priority_rank, created_by from ingest_jobs
+         where {_WAITS} and priority_rank >= %(rank)s order by priority_rank, created_by limit 1)
+        union all
+        select following.* from callers cross join lateral (
+            select priority_rank, created_by from ingest_jobs
+            where {_WAITS} and (priority_rank, created_by) > (callers.priority_rank, callers.name)
+            order by priority_rank, created_by limit 1) as following
+        where callers.priority_rank = %(rank)s
+    ), under_way as (
+        select created_by as name, count(*) as number from (
+            select created_by from ingest_jobs
+            where status in ('queued', 'running') and lease_expires_at is null and dispatched_at is not null
+            union all
+            select created_by from ingest_jobs where status = 'running' and lease_expires_at > '-infinity') as taken
+        group by created_by
+    ), turns as (
+        select next.job_id, coalesce(number, 0) + row_number() over (partition by name order by next.job_id) as turn
+        from (select name from callers where priority_rank = %(rank)s limit {CALLERS}) as callers
+        left join under_way using (name)
+        join lateral (
+            select job_id from ingest_jobs
+            where {_WAITS} and priority_rank = %(rank)s and created_by = callers.name and run_at <= clock_timestamp()
+              and stage not in (select name from ingest_pauses where until > clock_timestamp())
+              and not exists (select from ingest_pauses where name = %(name)s and until > clock_timestamp())
+            order by job_id limit {each}) as next on coalesce(number, 0) < {turns}
+    ), chosen as (
+        select job_id from turns order by turn, job_id limit %(limit)s
+    ), due as (
+        select job_id from ingest_jobs where job_id in (select job_id from chosen) and {_WAITS}
+        for update skip locked
+    ), dispatched as (
+        update ingest_jobs as job set dispatched_at = clock_timestamp() from due where job.job_id = due.job_id
+        returning job.priority_rank::integer, job.job_id, job.stage
+    )
+    select dispatched.* from dispatched join turns using (job_id) order by turn, job_id
+    """.encode()  # noqa: S608
+
+
+_DUE: Final = _due_of(MAX_MESSAGES, 1_000_000)
+_DUE_OF_NEWCOMERS: Final = _due_of(1, 1)
+
+
+class Newcomer(Struct):
+    """A stage whose message waits, and how many jobs of who posted it are at work."""
+
+    job_id: UUID
+    stage: Stage
+    at_work: int
+
+
+async def newcomers(connection: Connection, limit: int) -> list[Newcomer]:
+    """Of those who have fewer jobs at work than so many, the next one each whose message has waited for a moment."""
+    query = """
+        with at_work as (
+            select created_by, count(*) as number from ingest_jobs
+            where status = 'running' and lease_expires_at > '-infinity' group by created_by
+        ), first as (
+            select distinct on (created_by) job_id, stage, priority_rank, coalesce(number, 0) as number
+            from ingest_jobs left join at_work using (created_by)
+            where status in ('queued', 'running') and lease_expires_at is null
+              and dispatched_at < clock_timestamp() - make_interval(secs => %(secs)s)
+              and coalesce(number, 0) < %(limit)s
+            order by created_by, priority_rank, job_id
+        )
+        select job_id, stage, number from first order by number, priority_rank, job_id limit %(limit)s
+    """
+    return await db.rows(connection, Newcomer, query, {"limit": limit, "secs": NEWCOMERS_WAIT_SECONDS})
+
+
+async def release_lost_messages(connection: Connection, limit: int) -> int:
+    """Make stages due again whose message nobody took in time."""
+    query = """
+        with lost as (
+            select job_id from ingest_jobs
+            where status in ('queued', 'running') and lease_expires_at is null
+              and dispatched_at < clock_timestamp() - make_interval(secs => %s)
+            order by dispatched_at limit %s for update skip locked
+        )
+        update ingest_jobs as job set dispatched_at = null from lost where job.job_id = lost.job_id
+    """
+    return await db.execute(connection, query, [MESSAGE_PATIENCE_SECONDS, limit])
+
+
+class Expired(Struct):
+    """A stage whose worker stopped renewing."""
+
+    job_id: UUID
+    stage: Stage
+    attempts: int
+    failed: bool
+
+
+async def give_back_expired(connection: Connection, limit: int = 100) -> list[Expired]:
+    """End leases that ran out: the stage is due again, or failed where its last attempt had nothing beside it.
+
+    Its last attempt had, where no worker had died with it before: that one is made again, alone.
+    """
+    query = """
+        with expired as (
+            select job_id from ingest_jobs
+            where status = 'running' and lease_expires_at < clock_timestamp()
+            order by lease_expires_at limit %(limit)s for update skip locked
+        ), judged as (
+            select job_id, attempts >= %(most)s and exists (
+                select from ingest_attempts as made
+                where made.job_id = job.job_id and made.fence > job.retried_fence and made.fence < job.fence
+                  and made.stage = job.stage and made.result = 'lost') as guilty
+            from expired join ingest_jobs as job using (job_id)
+        ), lost as (
+            update ingest_attempts as attempt
+            set finished_at = clock_timestamp(), result = 'lost', error_code = 'INTERNAL',
+                error_message = 'the worker stopped without a word'
+            from ingest_jobs as job, expired
+            where job.job_id = expired.job_id and attempt.job_id = job.job_id and attempt.fence = job.fence
+        )
+        update ingest_jobs as job
+        set lease_expires_at = null, fence = fence + 1,
+            status = case when guilty then 'failed' else 'queued' end,
+            finished_at = case when guilty then clock_timestamp() end,
+            outcome = case when guilty then null else outcome end,
+            attempts = case when guilty then attempts else least(attempts, %(most)s - 1) end,
+            run_at = clock_timestamp(), dispatched_at = null, error_code = 'INTERNAL',
+            error_message = case when guilty
+                then 'the worker stopped each time it worked on this file, the last time on nothing else'
+                else 'the worker stopped while it worked on this file' end
+        from judged where job.job_id = judged.job_id
+        returning job.job_id, job.stage, job.attempts, guilty
+    """
+    found = await db.rows(connection, Expired, query, {"limit": limit, "most": MAX_ATTEMPTS})
+    for expired in found:
+        if expired.failed:
+            await files.release(connection, expired.job_id)
+    return found

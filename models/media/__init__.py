@@ -1,0 +1,1 @@
+"""Files: kinds, formats, references, the object storage."""

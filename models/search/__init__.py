@@ -1,0 +1,1 @@
+"""Search: its documents, queries, and reindex jobs."""

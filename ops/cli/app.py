@@ -1,0 +1,244 @@
+"""The command line ``episodes``. Each command imports what it needs when it runs: help must not wait."""
+
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from models.db.actions import Action
+from ops.cli.housekeeping import housekeeping, integrity
+from ops.cli.jobs import jobs
+from ops.cli.options import AsJson, EntityName, Limit, run
+
+HELP = """Metadata and media ingest for makers of video series.
+
+It talks to EPISODES_URL, else to the server that runs on EPISODES_HOME (.data by default). There it signs in with the
+key of that home. EPISODES_TOKEN is used where the home has no key, and where EPISODES_URL names another server.
+"""
+INTERRUPTED = 130
+
+app = App(
+    "episodes",
+    help=HELP,
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
+)
+app.command(jobs)
+app.command(housekeeping)
+app.command(integrity)
+audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
+app.command(audit)
+index = App("index", help="Look after what search finds.")
+app.command(index)
+
+Detach = Annotated[bool, Parameter(help="Do not wait for the end.")]
+Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
+
+
+def main() -> None:
+    """Run a command: exit 0 if all went well, 1 if not, 2 if it was called wrongly, 130 if it was interrupted."""
+    from models.settings import with_dotenv
+    from ops.errors import CommandError
+
+    os.environ.update(with_dotenv(os.environ))
+    try:
+        app()
+    except CommandError as error:
+        print(f"episodes: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read the list has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("episodes: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+@app.command
+def token(*, role: Literal["admin", "editor", "viewer"], subject: str = "developer") -> None:
+    """Print a token of the embedded issuer, valid for an hour.
+
+    Parameters
+    ----------
+    role
+        What its bearer may do.
+    subject
+        Who its bearer is.
+    """
+    from ops.client.credentials import issue
+
+    print(issue(role, subject))
+
+
+@app.command
+def ingest(
+    *path: Paths,
+    entity_type: EntityName = "clip",
+    entity_id: str | None = None,
+    create: bool = False,
+    show_id: str | None = None,
+    role: Literal["thumbnail", "trailer", "script"] | None = None,
+    on_duplicate: Literal["link", "reject", "keep"] = "link",
+    priority: Literal["interactive", "batch", "backfill"] = "batch",
+    json: AsJson = False,
+) -> int:
+    """Send files and folders through the pipeline and wait for the end. Started again, it continues where it was.
+
+    Parameters
+    ----------
+    entity_type
+        What the files are for.
+    entity_id
+        The entity that one file is for.
+    create
+        Create an entity for each file, with the file name as its title.
+    show_id
+        The show that created episodes belong to; they are numbered after the last of its first season.
+    role
+        What the file is to an episode; a thumbnail if nothing is said.
+    on_duplicate
+        What to do with a file that is already stored: point to it, refuse it, or keep it twice.
+    priority
+        How urgent the work is.
+    """
+    from ops.cli import actions
+    from ops.ingest.plan import Target
+    from ops.ingest.run import Wish
+
+    target = Target(entity_type, entity_id, role, show_id)
+    wish = Wish(on_duplicate=on_duplicate, priority=priority)
+    try:
+        return run(actions.ingest_paths(path, target, wish, create=create, as_json=json))
+    except KeyboardInterrupt:
+        print("episodes: interrupted; run the same command again to continue", file=sys.stderr)
+        return INTERRUPTED
+
+
+@audit.command(name="list")
+def list_changes(
+    *,
+    entity_type: str | None = None,
+    entity_id: str | None = None,
+    actor: str | None = None,
+    action: Action | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """List changes, the newest first; for admins.
+
+    Parameters
+    ----------
+    entity_type
+        Only changes of such things: show, episode, script, clip, outfit, ui_element, background, component, guest,
+        job, batch, pause, housekeeping.
+    entity_id
+        Only changes of this thing.
+    actor
+        Only changes that this person or tool made.
+    action
+        Only changes of this sort.
+    since
+        Only changes from this time on, such as 2026-03-01T09:00:00Z.
+    until
+        Only changes up to this time.
+    limit
+        At most so many.
+    """
+    from ops.cli import actions
+
+    filters = {
+        "entity_type": entity_type,
+        "entity_id": entity_id,
+        "actor": actor,
+        "action": action,
+        "from": since,
+        "to": until,
+    }
+    run(actions.list_changes(filters, limit, as_json=json))
+
+
+@audit.command
+def verify(*, seal: str | None = None, json: AsJson = False) -> int:
+    """Check that nobody has tampered with the record of changes: exit 0 if it holds, else 1 and the first bad row.
+
+    Parameters
+    ----------
+    seal
+        The last seal that an earlier check printed: it must be there still, or the record was cut off or rewritten.
+    """
+    from ops.cli import actions
+
+    return run(actions.verify_audit(seal, as_json=json))
+
+
+@app.command
+def search(query: str, /, *, limit: Limit = 20, json: AsJson = False) -> None:
+    """Find episodes, scripts, clips and all the rest by their words."""
+    from ops.cli import actions
+
+    run(actions.search(query, limit, as_json=json))
+
+
+@app.command
+def reindex(*, detach: Detach = False, json: AsJson = False) -> int:
+    """Write every search document again that is not as it should be, and wait for the end.
+
+    The server does it beside its other work. Interrupted, it goes on there; the same command joins in again.
+    """
+    from ops.cli import reindex_actions
+
+    return _walk(reindex_actions.reindex("reindex", repair=True, detach=detach, as_json=json))
+
+
+@index.command
+def check(*, repair: bool = False, detach: Detach = False, json: AsJson = False) -> int:
+    """Compare every search document with what it should say. Exit 1 if some are wrong and were left so.
+
+    Parameters
+    ----------
+    repair
+        Put right what is wrong.
+    """
+    from ops.cli import reindex_actions
+
+    return _walk(reindex_actions.reindex("check", repair=repair, detach=detach, as_json=json))
+
+
+def _walk(work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return run(work)
+    except KeyboardInterrupt:
+        print("episodes: interrupted; the server goes on, and the same command joins in again", file=sys.stderr)
+        return INTERRUPTED
+
+
+@app.command
+def migrate() -> None:
+    """Bring the database of DATABASE_URL, else that of the running server, to the newest schema.
+
+    MIGRATION_DATABASE_URL says who does it, where that is not the role of the programs.
+    """
+    from migrations import upgrade
+    from migrations.application import OwnerError
+    from ops.client.credentials import databases
+    from ops.errors import CommandError
+
+    owner, application = databases()
+    try:
+        upgrade(owner, application_url=application)
+    except OwnerError as error:
+        raise CommandError(str(error)) from None
+
+
+@app.command
+def seed() -> None:
+    """Create sample shows, episodes and all that belongs to them, and ingest their sample media; for admins."""
+    from ops.seed.__main__ import seed
+
+    run(seed())

@@ -1,0 +1,1 @@
+"""``episodes ingest``: folders of files in."""

@@ -1,0 +1,173 @@
+"""One file to the storage by presigned URLs, streamed from the disk; a large one in parts, each repeated alone."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+import msgspec
+
+from ops.client.http import Client, web_client
+from ops.errors import CommandError, Unreachable
+from ops.ingest.plan import Item
+from ops.ingest.result import Failed, Original
+
+CHUNK: Final = 1024 * 1024  # bytes read at once
+WHOLE: Final = 64 * 1024 * 1024  # bytes of the largest file that is sent at once
+PAUSES: Final = (0.25, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts, half a minute in all
+EXPIRED: Final = 403
+UPLOAD: Final = "/api/v1/upload"
+# Our own earlier attempt arrived after all, only its answer was lost: the key is nobody else's.
+ARRIVED: Final = (200, 201, 204, 412)
+AGAIN: Final = (0, 403, 408, 429)
+
+
+class Ticket(msgspec.Struct, rename="camel"):
+    """Where to send a file, and what already holds the same bytes."""
+
+    upload_url: str
+    file_reference: str
+    headers: dict[str, str]
+    duplicate_of: Original | None = None
+
+
+class Part(msgspec.Struct, rename="camel"):
+    """Where to send a part, counted from 1; nowhere where it has arrived."""
+
+    part_number: int
+    url: str | None = None
+
+
+class PartsTicket(msgspec.Struct, rename="camel"):
+    """Where to send a file in parts of ``part_size`` bytes, the last of which is what is left."""
+
+    upload_id: str
+    file_reference: str
+    part_size: int
+    parts: list[Part]
+
+
+class OpenUpload(msgspec.Struct, rename="camel"):
+    """Which parts of an upload have arrived, and where to send the others."""
+
+    parts: list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``size`` bytes of a file from ``start`` on."""
+
+    item: Item
+    start: int
+    size: int
+
+
+class Uploads:
+    """Asks for tickets and sends files; ``sent`` is told the bytes as they leave."""
+
+    def __init__(self, client: Client, sent: Callable[[int], None]) -> None:
+        self._client = client
+        self._sent = sent
+        self._http = web_client()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def ticket(self, item: Item) -> Ticket:
+        """A presigned URL for a file, good for an hour."""
+        return (await self._client.post(f"{UPLOAD}/generate-url", Ticket, _announced(item))).data
+
+    async def send(self, item: Item, ticket: Ticket) -> str:
+        """Send a file and give its reference, which is not the ticket's where it went in parts or the URL had expired.
+
+        Raises:
+            Failed: the storage refuses this file, or it cannot be read.
+            Unreachable: the storage does not take anything for half a minute.
+        """
+        if item.size > WHOLE:
+            return await self._in_parts(item)
+        return await self._repeated(Piece(item, 0, item.size), ticket, lambda: self.ticket(item))
+
+    async def _in_parts(self, item: Item) -> str:
+        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(item))).data
+        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
+        try:
+            for part in upload.parts:
+                await self._part(item, upload, part)
+        except Failed:
+            with suppress(CommandError):  # housekeeping gives it up a day later
+                await self._client.delete(f"{UPLOAD}/multipart", **known)
+            raise
+        await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], known)
+        return upload.file_reference
+
+    async def _part(self, item: Item, upload: PartsTicket, part: Part) -> None:
+        start = (part.part_number - 1) * upload.part_size
+        piece = Piece(item, start, min(upload.part_size, item.size - start))
+        ticket = Ticket(part.url or "", upload.file_reference, {})
+        await self._repeated(piece, ticket, lambda: self._fresh(upload, part.part_number))
+
+    async def _fresh(self, upload: PartsTicket, number: int) -> Ticket | None:
+        """A new URL for a part; None where it has arrived after all."""
+        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
+        found = (await self._client.get(f"{UPLOAD}/multipart", OpenUpload, **known)).data
+        urls = {part.part_number: part.url for part in found.parts}
+        url = urls.get(number)
+        return Ticket(url, upload.file_reference, {}) if url else None
+
+    async def _repeated(self, piece: Piece, ticket: Ticket, renew: Callable[[], Awaitable[Ticket | None]]) -> str:
+        """Send a piece until it has arrived: the file's reference."""
+        for pause in (*PAUSES, None):
+            status, said = await self._put(piece, ticket)
+            if status in ARRIVED:
+                return ticket.file_reference
+            if status not in AGAIN and status < httpx2.codes.INTERNAL_SERVER_ERROR:
+                raise Failed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+            if status == EXPIRED:
+                renewed = await renew()
+                if renewed is None:
+                    return ticket.file_reference
+                ticket = renewed
+        if status == EXPIRED:
+            raise Failed("UPLOAD_REFUSED", "The storage refuses it, whatever URL it is sent to.")
+        raise Unreachable(f"The storage does not take uploads: {said or f'status {status}'}")
+
+    async def _put(self, piece: Piece, ticket: Ticket) -> tuple[int, str]:
+        """The status, 0 where there was none; with it what went wrong."""
+        headers = {"Content-Length": str(piece.size), **ticket.headers}
+        try:
+            answer = await self._http.put(ticket.upload_url, content=self._chunks(piece), headers=headers)
+        except httpx2.TransportError as error:
+            return 0, str(error) or type(error).__name__
+        except OSError as error:
+            raise Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
+        return answer.status_code, ""
+
+    async def _chunks(self, piece: Piece) -> AsyncIterator[bytes]:
+        left = piece.size
+        with piece.item.file.path.open("rb") as stream:
+            stream.seek(piece.start)
+            while left:
+                chunk = await asyncio.to_thread(stream.read, min(CHUNK, left))
+                if not chunk or os.fstat(stream.fileno()).st_size != piece.item.size:
+                    raise Failed("FILE_CHANGED", "The file changed while it was sent.")
+                left -= len(chunk)
+                yield chunk
+                self._sent(len(chunk))
+
+
+def _announced(item: Item) -> dict[str, Any]:
+    return {
+        "file_name": item.file.path.name.encode("utf-8", "replace").decode(),
+        "file_type": item.mime_type,
+        "entity_type": item.file.target.entity_type,
+        "file_size": item.size,
+        "sha256": item.sha256,
+    }

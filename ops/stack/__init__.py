@@ -1,0 +1,1 @@
+"""``make run``: services and programs on one machine."""

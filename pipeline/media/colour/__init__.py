@@ -1,0 +1,1 @@
+"""Colours as a screen of sRGB shows them."""

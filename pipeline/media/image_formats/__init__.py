@@ -1,0 +1,1 @@
+"""Formats of pictures that need more than Pillow."""

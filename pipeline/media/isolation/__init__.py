@@ -1,0 +1,1 @@
+"""What a decoder cannot reach: files, network and calls of the kernel."""

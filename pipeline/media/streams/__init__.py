@@ -1,0 +1,1 @@
+"""Films and sounds as streams of packets and frames."""

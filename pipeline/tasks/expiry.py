@@ -1,0 +1,24 @@
+"""What is no longer promised is forgotten, a slice at a time."""
+
+from models.db import idempotency
+from models.jobs import poison, retention
+from pipeline.tasks.run import Run
+
+
+async def idempotency_keys(run: Run) -> bool:
+    """Forget answers that are a day old."""
+    return await run.slices("forgotten", idempotency.expire)
+
+
+async def finished_jobs(run: Run) -> bool:
+    """Forget jobs that ended well, or were cancelled, before the time that is kept; 0 days keep them all.
+
+    What was poison so long ago is looked at again: the decoders may be better by now.
+    """
+    days = run.settings.job_retention_days
+    if days == 0:
+        return False
+    before = run.ago(days=days)
+    if await run.slices("forgotten", lambda connection: retention.expire_jobs(connection, before)):
+        return True
+    return await run.slices("poison_forgotten", lambda connection: poison.forget_old(connection, before))
