@@ -24,12 +24,14 @@ run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME a
 test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
 	@$(BIN)/python -m pytest --cov -n logical --dist worksteal
 
-check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, the lock, the Postman collection
+check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, declared packages, the lock, the Postman collection
 	@$(PIP) check
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/deptry . --exclude '\.venv' --extend-exclude build --ignore DEP002,DEP004  # the tests' imports as well
 	@$(BIN)/python -m ops.postman --check
 
 bench: $(VENV)/.dev ## Measure against the peers, in one run

@@ -3,10 +3,13 @@
 import logging
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
+
+NOISY: Final = ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian")
+NOISIEST: Final = "pika"  # it logs each error six times, and then raises it
 
 
 def configure(level: str, program: str) -> None:
@@ -27,9 +30,9 @@ def configure(level: str, program: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_formatter(shared, program))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # it tells each error six times, and then raises it
+    logging.getLogger(NOISIEST).setLevel(logging.CRITICAL)
 
 
 def _formatter(shared: list[Any], program: str) -> logging.Formatter:
