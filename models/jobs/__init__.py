@@ -1,9 +1,11 @@
 """A job is one state machine, and this is its table.
 
 A job is queued until a worker claims the stage it is in, and running while that worker holds a lease on it. It ends in
-one of three ways, and only a retry begins it again. Each line below is an event: the states in which it finds a job and
-those in which it leaves one (nothing: there is no job before, or after), who causes it, and the function under
-``models`` whose statement it is. No other statement writes to a job: tests hold the table against the code.
+one of three ways, and only a retry begins it again.
+
+Each line is an event: the states in which it finds a job and in which it leaves one (none: there is no job before, or
+after), who causes it (what an editor may do to one job, an admin may do to many), and the function under ``models``
+whose statement it is. No other statement writes to a job. Tests hold all of this against the code.
 """
 
 from typing import Final, NamedTuple

@@ -1,4 +1,4 @@
-"""The failed-job desk: what failed and where, and what is done to all jobs that match a filter."""
+"""Bulk operations: what is done to all jobs that match a filter, and what is counted of them."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime

@@ -120,7 +120,7 @@ async def claim(
     """Take those stages that are due and no other transaction holds: count the attempt, raise the fence.
 
     A suspect is to be had only by who has nothing else at work, and says so. Without a message that counts none is
-    to be had: the dispatcher, which keeps the priorities to their bounds, sends a new one.
+    to be had: the dispatcher, which keeps the priorities to their limits, sends a new one.
     """
     params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values())}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}

@@ -32,7 +32,6 @@ SHORT: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM
 RECORD_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 4.0)  # in all less than a lease
 T = TypeVar("T")
 
-
 AT_ONCE: Final = Postponed(0)  # another process may have the stage now
 TOLD: Final = {Advanced: "stage succeeded", Succeeded: "job succeeded", Postponed: "stage postponed"}
 
