@@ -9,11 +9,13 @@ import pytest
 from migrations.upgrade import upgrade
 from tests import media
 from tests.eventually import eventually
-from tests.pipeline.tasks.test_run import EAGER, LONG_AGO, MEDIA, OURS, key_of, objects, run
+from tests.pipeline.tasks.test_run import EAGER, LONG_AGO, key_of, objects, run
 from tests.resources import CLIP, create
 from tests.stack import Stack
 from tests.work import ended, entity, post, storage, unique, upload
 
+MEDIA, PICTURES = "ten-media", "ten-pictures"
+OURS = {"S3_PRIMARY_BUCKET": MEDIA, "S3_THUMBNAIL_BUCKET": PICTURES}  # what others store here would be orphans
 TABLE = """
     create table locations (
         location_id uuid primary key default uuidv7(),
@@ -65,8 +67,9 @@ def stack(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 def chief(stack: Stack) -> Iterator[httpx2.Client]:
     """An admin."""
     with stack.client("admin", "chief") as client:
-        for key in objects(stack):
-            storage(stack.environ).delete_object(Bucket=MEDIA, Key=key)
+        for bucket in (MEDIA, PICTURES):
+            for key in objects(stack, bucket):
+                storage(stack.environ).delete_object(Bucket=bucket, Key=key)
         yield client
 
 
@@ -88,7 +91,7 @@ def test_what_it_names_by_hand_or_in_passing_and_what_its_trash_names_is_no_orph
     located(stack, description=f"As in {described}.")
     assert run(chief, "orphan-objects") == {"found": 1}
     assert run(chief, "orphan-objects") == {"found": 0, "removed": 1}
-    assert objects(stack) == {key_of(one) for one in (shown, trashed, mentioned, described)}
+    assert objects(stack, MEDIA) == {key_of(one) for one in (shown, trashed, mentioned, described)}
     assert lost
 
 
@@ -103,7 +106,7 @@ def test_it_takes_files_and_the_second_copy_it_keeps_is_no_orphan_and_is_read_ag
     eventually(lambda: stack.sql(shows, key) == [(copy,)])
     assert stack.sql("select count(*) from thumbnails where entity_type = 'location' and entity_id = %s", key) == [(3,)]
     assert run(chief, "orphan-objects") == {"found": 0}
-    assert objects(stack) == {key_of(copy), key_of(entity(chief, CLIP, first)["file_reference"])}
+    assert objects(stack, MEDIA) == {key_of(copy), key_of(entity(chief, CLIP, first)["file_reference"])}
     stack.sql("update held_objects set verified_at = '-infinity' where file_reference = %s", copy)
     assert run(chief, "integrity")["checked"] >= 1
     read = "select entity_type, entity_id::text, verified_at > now() - interval '1 minute' from held_objects"
