@@ -12,17 +12,21 @@ FUZZ_SEED ?= 0
 
 SOAK_SEED ?= 0
 SOAK_FILES ?= 10000
+PYTEST ?=
 
-.PHONY: help run test check bench chaos soak fuzz postman format clean requirements
+.PHONY: help run test quick check bench chaos chaos-quick soak fuzz postman format clean requirements
 
 help: ## Print these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME and SEED=0 change how)
 	@$(BIN)/python -m ops.stack
 
-test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3; fails under 90 % coverage
-	@$(BIN)/python -m pytest --cov -n logical --dist worksteal
+test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3 (PYTEST=--cov measures coverage, at least 90 %)
+	@$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST)
+
+quick: $(VENV)/.dev ## Run the tests that need no service
+	@$(BIN)/python -m pytest -m quick -n logical --dist worksteal
 
 check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, declared packages, the lock, the Postman collection
 	@$(PIP) check
@@ -39,6 +43,9 @@ bench: $(VENV)/.dev ## Measure against the peers, in one run
 
 chaos: $(VENV)/.dev ## Deal every fault to real processes, check the ledger, print the table (CHAOS_BROKER=rabbitmq: on RabbitMQ)
 	@$(BIN)/python -m pytest tests/chaos tests/api/middleware/test_stream_limits.py tests/pipeline/test_recovery.py tests/pipeline/test_dispatcher.py -m ""
+
+chaos-quick: $(VENV)/.dev ## Deal the faults that take a few seconds
+	@$(BIN)/python -m pytest tests/chaos -m "chaos(quick=True) or not chaos"
 
 soak: $(VENV)/.dev ## Send 10,000 files while faults are dealt; the report is kept in ops/docs/soak.md (SOAK_FILES, SOAK_SEED)
 	@$(BIN)/python -m tests.soak --files $(SOAK_FILES) --seed $(SOAK_SEED) --report ops/docs/soak.md

@@ -18,6 +18,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 os.environ["EPISODES_DOTENV"] = ""  # no developer's file reaches what tests start
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+SERVICES = {"services", "own"}  # fixtures: those that all share, and those of a module that stops them
 os.environ["TEST_SEED"] = str(SEED)  # for the processes that share the tests
 
 
@@ -35,6 +36,21 @@ def ports_of(worker: str, workers: str) -> str:
 os.environ["EPISODES_PORTS"] = ports_of(
     os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No port for anybody, also not in what tests start, where only tests run that need no service."""
+    if config.option.markexpr == "quick":
+        os.environ["EPISODES_PORTS"] = "a quick test starts no service (mark it `services`), and this"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick is what stands on no service, as its fixtures tell; who starts one by itself says so by its mark."""
+    for item in items:
+        started = SERVICES.intersection(getattr(item, "fixturenames", ()))
+        if not started and not any(mark.name in ("services", "chaos") for mark in item.iter_markers()):
+            item.add_marker("quick")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ NO_LIBRARYS: Final = "…"  # what an expression reads that no library has
 PYTHONS: Final = frozenset({"_asdict", "_exit", "_fields", "_replace", "_abc_impl", "_is_protocol"})
 
 
+@cache
 def found() -> dict[str, set[str]]:
     """Each name → those of our files that have it."""
     names: defaultdict[str, set[str]] = defaultdict(set)
@@ -101,10 +103,11 @@ def _in_classes(module: object) -> Iterator[str]:
                 mine -= _names(base)
 
 
-def _names(made: type) -> set[str]:
+@cache
+def _names(made: type) -> frozenset[str]:
     """What a class defines, and reads or sets of itself."""
     names = set(vars(made)) | _of_self(made)
-    return {name for name in names - PYTHONS if not name.startswith("__") or name == "__call__"}
+    return frozenset(name for name in names - PYTHONS if not name.startswith("__") or name == "__call__")
 
 
 def _of_self(made: type) -> set[str]:

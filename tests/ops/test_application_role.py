@@ -23,6 +23,8 @@ from tests.eventually import eventually
 from tests.processes import children
 from tests.stack import Stack
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.services
+
 ROOT: Final = Path(__file__).parents[2]
 PIN: Final = re.compile(
     r"^(?P<name>[a-z0-9.-]+)(?P<extras>\[[^]]*\])?==(?P<version>[^ ]+)(?P<marker> ; [^\\]+)? \\$", re.M

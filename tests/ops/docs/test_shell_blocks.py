@@ -21,6 +21,8 @@ from ops.stack import ports
 from tests.ops.docs.terminal import Terminal, blocks, checkout
 from tests.stack import unmeasured
 
+pytestmark = pytest.mark.services
+
 DOCUMENTS: Final = ("README.md", "ops/docs/tutorial.md", "ops/docs/operations.md")
 RUNNING: Final = "Episodes is running"
 SAMPLES: Final = """

@@ -22,6 +22,8 @@ from botocore.exceptions import ClientError
 
 from ops.stack.services import Services
 
+pytestmark = pytest.mark.services
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 

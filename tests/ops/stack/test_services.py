@@ -18,6 +18,8 @@ from ops.stack import ports
 from ops.stack.processes import Process, Program, StartFailed
 from ops.stack.services import Services
 
+pytestmark = pytest.mark.services
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -21,6 +21,8 @@ from ops.stack.__main__ import note_first_start
 from tests.eventually import eventually
 from tests.stack import Stack, unmeasured
 
+pytestmark = pytest.mark.services
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
