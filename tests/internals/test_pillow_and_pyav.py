@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin
 
-from pipeline.demuxing import _described, open_container
+from pipeline.media.streams.demuxer import _described, open_container
 from tests import media
 from tests.internals.table import checks
 
