@@ -45,7 +45,7 @@ async def still_deleted(connection: Connection, entity_type: str, key: UUID) -> 
 def _query(beside: Mapping[str, LiteralString]) -> bytes:
     """One object of all counts that are not zero."""
     counts = (
-        f"'{kind}', (select nullif(count(*), 0) from {rows} and deleted_at is not null)"  # noqa: S608
+        f"'{kind}', (select nullif(count(*), 0) from {rows} and deleted_at is not null)"
         for kind, rows in beside.items()
     )
     return f"select jsonb_strip_nulls(jsonb_build_object({', '.join(counts)}))".encode()
@@ -58,6 +58,6 @@ _LIVING: Final = {
         " and exists (select from episodes where episode_id = it.episode_id and deleted_at is null)"
         if entity_type == "script"
         else ""
-    })""".encode()  # noqa: S608
+    })""".encode()
     for entity_type in _BESIDE
 }

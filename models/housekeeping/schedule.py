@@ -85,7 +85,7 @@ _TASK: Final = f"""
         'runs', (select coalesce(jsonb_object_agg(status, number), '{{}}') from
             (select status, count(*) as number from ingest_jobs where entity_id = task_id group by status) as counted))
     from housekeeping_tasks
-"""  # noqa: S608
+"""
 
 
 async def read_all(connection: Connection) -> list[Task]:
@@ -135,7 +135,7 @@ _FIRE: Final = f"""
         select pg_notify('jobs', '') from (select from made limit 1) as any_made
     )
     select coalesce(array_agg(source_reference), '{{}}'), (select count(*) from woken) from made
-"""  # noqa: S608
+"""
 
 
 async def fire(connection: Connection) -> list[str]:
@@ -155,7 +155,7 @@ _NOW: Final = f"""
         from made
     )
     select pg_notify('jobs', '') from made
-"""  # noqa: S608
+"""
 
 
 async def run_now(connection: Connection, actor: Actor, task: str) -> Run:

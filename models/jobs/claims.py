@@ -121,7 +121,7 @@ _RESERVE: Final = f"""
       and lease_expires_at is null and run_at <= clock_timestamp()
       and dispatched_at <= clock_timestamp() and {_SUSPECT}
       and not {PAUSED.format(priority="ingest_jobs.priority", stage="ingest_jobs.stage")}
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
@@ -170,7 +170,7 @@ _CLAIMING: Final = f"""
         select job_id, fence, stage, attempts, %(worker)s from claimed
     )
     select {_CLAIMED} from claimed
-"""  # noqa: S608
+"""
 _CLAIM: Final = _CLAIMING.format(others=f"and not {_SUSPECT} for no key update skip locked").encode()
 _CLAIM_ALONE: Final = _CLAIMING.format(others="for no key update").encode()  # who renews the reservation is waited for
 
@@ -272,7 +272,7 @@ _ADVANCE: Final = f"""
         select job_id, fence, stage, attempts, %(worker)s from claimed where not holds
     )
     select {_CLAIMED} from claimed
-"""  # noqa: S608
+"""
 
 
 def _learnt(learnt: Found | Verdict | None) -> tuple[str, dict[str, Any]]:

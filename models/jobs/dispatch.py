@@ -107,7 +107,7 @@ def _due_of(each: int, turns: int) -> bytes:
         returning job.priority_rank::integer, job.job_id, job.stage
     )
     select dispatched.* from dispatched join turns using (job_id) order by turn, job_id
-    """.encode()  # noqa: S608
+    """.encode()
 
 
 _DUE: Final = _due_of(MAX_MESSAGES, 1_000_000)

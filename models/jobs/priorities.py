@@ -83,8 +83,8 @@ _CHANGING: Final = f"select pg_advisory_xact_lock({_LOCK})".encode()
 _COUNTING: Final = f"""
     select case when exists (select from ingest_priorities where concurrency is not null)
                 then pg_advisory_xact_lock({_LOCK}) else pg_advisory_xact_lock_shared({_LOCK}) end
-""".encode()  # noqa: S608
-_LOADS: Final = f"select {_DISPATCHED}, {_LEASED}, concurrency from ingest_priorities order by {_RANK}".encode()  # noqa: S608
+""".encode()
+_LOADS: Final = f"select {_DISPATCHED}, {_LEASED}, concurrency from ingest_priorities order by {_RANK}".encode()
 
 
 def room(rank: int, under_way: list[Load]) -> int:
@@ -112,7 +112,7 @@ _STATES: Final = f"""
            (select until from ingest_pauses where name = ingest_priorities.priority and until > clock_timestamp()),
            updated_by, updated_at
     from ingest_priorities order by {_RANK}
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def limit(connection: Connection, actor: Actor, name: Priority, to: ConcurrencyLimit) -> PriorityState:
