@@ -62,7 +62,6 @@ class Dispatcher:
 
     @property
     def pool(self) -> Pool:
-        """Its connections."""
         return self._pool
 
     async def run(self) -> None:
