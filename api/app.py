@@ -88,7 +88,13 @@ def create_app(settings: Settings) -> Litestar:
 
 
 def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIApp:
-    """Litestar inside the layers that every request passes, also one that no route takes; the outermost comes last."""
+    """Litestar inside the layers that every request passes, also one that no route takes.
+
+    From outside in: request id, log line and metrics · the time that an answer may take · the time that a body may take
+    to arrive · the rest of a refused body is read · HEAD becomes GET · CORS · OPTIONS · rate limit · transaction ·
+    streams are counted · Litestar: ``admit`` (token, caller's limit, parameters, body, Idempotency-Key), and the route.
+    An answer passes all layers outside the one that makes it, errors too: CORS marks a 429, HEAD takes its body off.
+    """
     counted = Counted(app.asgi_handler, app.state.streams)
     layered: ASGIApp = Transactions(counted, app.state.pool, errors.messages)
     if counts:

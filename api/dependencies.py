@@ -61,13 +61,11 @@ def actor(request: AnyRequest) -> Actor:
 
 
 def storage(request: AnyRequest) -> Storage:
-    """The object storage."""
     found: Storage = request.app.state.storage
     return found
 
 
 def settings(request: AnyRequest) -> Settings:
-    """The settings."""
     found: Settings = request.app.state.settings
     return found
 

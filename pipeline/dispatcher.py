@@ -59,7 +59,6 @@ class Dispatcher:
 
     @property
     def pool(self) -> Pool:
-        """Its connections."""
         return self._pool
 
     async def run(self) -> None:

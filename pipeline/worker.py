@@ -46,7 +46,6 @@ class Services(Middleware):
         self._stops: SimpleQueue[int] = SimpleQueue()  # a signal may come while it is waited for
 
     def context(self) -> Context:
-        """The open context."""
         assert self._context is not None, "the worker has not booted"  # noqa: S101
         return self._context
 

@@ -115,7 +115,6 @@ def etag(row: Entity) -> str:
 
 
 def failure(status: int, entries: Sequence[ErrorEntry], headers: dict[str, str] | None = None) -> Response[ErrorBody]:
-    """An error answer."""
     return JsonResponse(
         ErrorBody(list(entries)), status_code=status, headers=headers or {}, media_type="application/json"
     )

@@ -30,7 +30,6 @@ class JsonResponse(Response[T]):
         status_code: int | None = None,
         **others: Any,
     ) -> ASGIResponse:
-        """What is sent."""
         status, kind = self.status_code or status_code or 200, self.media_type or media_type or MediaType.JSON
         if status == _NO_CONTENT or kind != MediaType.JSON:
             others |= {"headers": headers, "media_type": media_type, "status_code": status_code}

@@ -166,7 +166,6 @@ class Repeated(Exception):
 
 
 def repeated(error: Repeated) -> ErrorEntry:
-    """What is told of it."""
     return ErrorEntry(CODE, "this field is given more than once", error.name)
 
 

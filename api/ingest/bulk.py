@@ -39,7 +39,6 @@ def job_filter(
     finished_after: Since = None,
     finished_before: Until = None,
 ) -> JobFilter:
-    """The filters of a list of jobs."""
     times = (created_after, created_before, finished_after, finished_before)
     return JobFilter(kind, status, stage, error_code, entity_type, entity_id, batch_id, *times)
 

@@ -71,7 +71,6 @@ class LocalCounts:
         self._back: dict[str, int] = {}
 
     def charge(self, caller: str, cost: int = 1) -> Standing:
-        """Count a request."""
         now = time.monotonic_ns() // 1000
         before = max(self._back.get(caller, 0) - now, 0)
         ahead = max(before + self._quota.interval * cost, 0)
@@ -99,7 +98,6 @@ class Counts:
         self._ask_again = 0.0
 
     async def charge(self, caller: str, cost: int = 1) -> Standing:
-        """Count a request of a caller; a cost of -1 takes one back."""
         async with self._turns:  # who waits here learns from those before that Redis is away
             if time.monotonic() < self._ask_again:
                 return self._local.charge(caller, cost)

@@ -25,7 +25,6 @@ class Operation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its id."""
         return self.handler.handler_name
 
     @property

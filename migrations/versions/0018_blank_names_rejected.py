@@ -63,7 +63,7 @@ def _mend(table: str, column: str, value: str, where: str) -> None:
                    jsonb_build_object('{column}', became), 'migration-0018' from mended
         )
         insert into outbox (entity_type, entity_id) select '{kind}', id from mended
-    """)  # noqa: S608
+    """)
 
 
 def _check(table: str, column: str, bound: str) -> None:

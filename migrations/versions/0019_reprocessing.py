@@ -39,4 +39,4 @@ def downgrade() -> None:
         delete from ingest_jobs where kind <> 'ingest';
         drop index ingest_jobs_once_idx;
         alter table ingest_jobs drop column kind;
-    """)  # noqa: S608
+    """)

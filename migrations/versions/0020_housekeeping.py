@@ -93,18 +93,17 @@ def _schedule() -> None:
             pause_reason text check (char_length(pause_reason) between 1 and 1000)
         );
         insert into housekeeping_tasks (task, every_seconds, next_run_at) values {rows};
-    """)  # noqa: S608
+    """)
 
 
 def _storage() -> None:
     held = " union all ".join(
-        f"select '{kind}' as entity_type, {key} as entity_id, '{role}' as role, {column} as reference"  # noqa: S608
+        f"select '{kind}' as entity_type, {key} as entity_id, '{role}' as role, {column} as reference"
         f" from {table} where {column} is not null"
         for kind, table, key, column, role in HOLDERS
     )
     said = " union all ".join(
-        f"select {column}::text as said from {table} where {column}::text like '%s3://%'"  # noqa: S608
-        for table, column in MENTIONS
+        f"select {column}::text as said from {table} where {column}::text like '%s3://%'" for table, column in MENTIONS
     )
     op.execute(f"""
         create view held_references as {held};
@@ -138,7 +137,7 @@ def _storage() -> None:
             resolved_at timestamptz
         );
         create unique index integrity_findings_open_idx on integrity_findings (sha256) where resolved_at is null;
-    """)  # noqa: S608
+    """)
 
 
 def downgrade() -> None:
@@ -171,4 +170,4 @@ def downgrade() -> None:
             add constraint ingest_jobs_stage_check check (stage in ({STAGES})),
             drop constraint ingest_jobs_entity_type_check,
             add constraint ingest_jobs_entity_type_check check (entity_type in ({ENTITIES}));
-    """)  # noqa: S608
+    """)

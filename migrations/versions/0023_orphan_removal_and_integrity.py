@@ -166,7 +166,7 @@ def _jobs_of_nothing() -> None:
                     commit;
                 end loop;
             end $$
-        """)  # noqa: S608
+        """)
 
 
 def downgrade() -> None:

@@ -117,7 +117,7 @@ def _mend(table: str) -> None:
                    'migration-0025' from mended
         )
         insert into outbox (entity_type, entity_id) select '{kind}', id from mended
-    """  # noqa: S608
+    """
     if table == "scripts":  # a version is never changed; it says the same
         update = f"""
             if exists (select from scripts where script_id = any(chosen) and ({" or ".join(odd)})) then
@@ -144,7 +144,7 @@ def _by_chunks(table: str, key: str, statement: str) -> None:
                 commit;
             end loop;
         end $$
-    """)  # noqa: S608
+    """)
 
 
 def _mend_links(things: str) -> None:
@@ -164,7 +164,7 @@ def _mend_links(things: str) -> None:
         )
         insert into audit_log (actor, action, entity_type, entity_id, before, after, request_id)
         select 'migration', 'link', 'episode', id, link_said(was), link_said(became), 'migration-0025' from mended
-        """,  # noqa: S608
+        """,
     )
 
 

@@ -148,7 +148,7 @@ def _vectors() -> None:
             end if;
             return made;
         end $$;
-    """)  # noqa: S608
+    """)
 
 
 def _queries() -> None:
@@ -296,7 +296,7 @@ def _queries() -> None:
             ranking := complete;
             shown := case when dense(words) then in_syllables(words) else ranking end;
         end $$;
-    """)  # noqa: S608
+    """)
 
 
 def downgrade() -> None:

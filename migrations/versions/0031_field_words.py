@@ -51,7 +51,7 @@ def _findings(kinds: dict[str, str]) -> None:
     names = ", ".join(f"'{kind}'" for kind in kinds.values())
     op.execute("alter table integrity_findings drop constraint integrity_findings_kind_check")
     for before, now in kinds.items():
-        op.execute(f"update integrity_findings set kind = '{now}' where kind = '{before}'")  # noqa: S608
+        op.execute(f"update integrity_findings set kind = '{now}' where kind = '{before}'")
     op.execute(f"""
         alter table integrity_findings add constraint integrity_findings_kind_check check (kind in ({names}))
     """)

@@ -180,7 +180,7 @@ def _redact(unknown: str) -> None:
             select coalesce(jsonb_object_agg(audit_id, encode(changed.digest, 'hex')), '{{}}') from changed into done;
             return done;
         end $$;
-    """)  # noqa: S608
+    """)
 
 
 THINGS = tuple(f"{table.removesuffix('s')}_id" for table in LINKED)
@@ -222,7 +222,7 @@ def downgrade() -> None:
         create or replace function linked_thing(before jsonb, after jsonb) returns text
             language sql immutable parallel safe
             return (select coalesce({keys}) from (select coalesce(after, before) as said) as link);
-    """)  # noqa: S608
+    """)
     op.execute("""
         drop function catalog_resource(text, boolean, boolean);
         drop function catalog_jobs(text);
@@ -234,26 +234,25 @@ def downgrade() -> None:
 
 def _views() -> None:
     held = " union all ".join(
-        f"select '{kind}' as entity_type, {key} as entity_id, '{role}' as role, {column} as reference"  # noqa: S608
+        f"select '{kind}' as entity_type, {key} as entity_id, '{role}' as role, {column} as reference"
         f" from {table} where {column} is not null"
         for kind, table, key, column, role in HOLDERS
     )
     said = " union all ".join(
-        f"select {column}::text as said from {table} where {column}::text like '%s3://%'"  # noqa: S608
-        for table, column in MENTIONS
+        f"select {column}::text as said from {table} where {column}::text like '%s3://%'" for table, column in MENTIONS
     )
     op.execute(f"""
         create view held_references as {held};
         create view mentioned_references as
             select unnest(array[found[1], rtrim(found[1], '.-')]) as reference
             from ({said}) as texts, regexp_matches(said, '(s3://[A-Za-z0-9._/-]+)', 'g') as found;
-    """)  # noqa: S608
+    """)
 
 
 def _one_trigger_of_all() -> None:
     counted = "\n".join(
         f"""        perform count_usage('{table}', '{key}',
-            array(select {key} from episode_{table} where episode_id = new.episode_id));"""  # noqa: S608
+            array(select {key} from episode_{table} where episode_id = new.episode_id));"""
         for table, key in zip(LINKED, THINGS, strict=True)
     )
     op.execute(f"""

@@ -83,10 +83,10 @@ async def page(
     """The newest changes that match, their number up to 100,000, and the id to go on from."""
     given = {name: value for name in _CONDITIONS if (value := getattr(wanted, name)) is not None}
     where = " and ".join(["true", *(_CONDITIONS[name] for name in given)])
-    count = f"select count(*) from (select from audit_log where {where} limit 100001) as counted"  # noqa: S608
+    count = f"select count(*) from (select from audit_log where {where} limit 100001) as counted"
     total = await db.value(connection, count.encode(), given)
     after = " and audit_id < %(before)s" if before is not None else ""
-    page = SQL(f"select {{}} from audit_log where {where}{after} order by audit_id desc limit %(limit)s")  # noqa: S608
+    page = SQL(f"select {{}} from audit_log where {where}{after} order by audit_id desc limit %(limit)s")
     query = _PAGE.format(page=page.format(_COLUMNS), told=_TOLD, size=_SIZE.most, fits=_FITS).as_bytes()
     found = await db.raw_tuples(connection, query, given | {"before": before, "limit": limit + 1})
     rows = [AuditRow(*values[1:]) for values in found[:limit]]

@@ -83,7 +83,7 @@ _SEAL: Final = f"""
     select 2, upto, rows, sha256(hash || {_HEAD} || digests), audit_ids, digests
     from settled, covered where rows > 0
     returning concat(seal_id, ':', encode(hash, 'hex'))
-"""  # noqa: S608
+"""
 
 
 async def seal(connection: Connection) -> str | None:
@@ -130,7 +130,7 @@ _CHECK: Final = f"""
         from audit_log where transaction >= chain.since and transaction < chain.upto
     ) as actual
     where seal_id > %(after)s and rows_before <= %(most)s order by seal_id
-"""  # noqa: S608
+"""
 
 
 async def verify(connection: Connection, kept: str | None = None) -> Verdict:
@@ -195,7 +195,7 @@ _OWN: Final = f"""
     select audit_id, case when found.audit_id is null then 'row removed' else 'row changed' end
     from sealed left join found using (audit_id)
     where sealed.digest is distinct from found.digest order by audit_id limit 1
-"""  # noqa: S608
+"""
 _ADDED: Final = """
     select audit_id, 'row added' from audit_log
     where transaction >= %s::xid8 and transaction < %s::xid8

@@ -165,7 +165,7 @@ _CONTENTS: Final = f"""
         union all {_FILE.format(where="sha256 in (select sha256 from due)")}
     )
     select * from theirs order by sort = 'file'
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def due_places(connection: Connection, days: int, limit: int) -> list[Unproved]:
@@ -292,7 +292,7 @@ _BROKEN: Final = {
         on conflict (file_reference) where resolved_at is null do update
         set kind = excluded.kind, actual_sha256 = excluded.actual_sha256, looked_at = clock_timestamp()
         returning xmax = 0
-    """  # noqa: S608
+    """
     for sort, still in _STILL.items()
 }
 
@@ -308,14 +308,14 @@ async def page(
     where = f"resolved_at is {'not ' if resolved else ''}null and (%(kind)s::text is null or kind = %(kind)s)"
     before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None
     params = {"kind": kind, "before": before, "limit": limit + 1}
-    total = await db.value(connection, f"select count(*) from integrity_findings where {where}".encode(), params)  # noqa: S608
+    total = await db.value(connection, f"select count(*) from integrity_findings where {where}".encode(), params)
     query = f"""
         select finding_id, kind, sha256, actual_sha256, file_reference, file_size, entity_type, entity_id, found_at,
                looked_at, resolved_at
         from integrity_findings
         where {where} and (%(before)s::uuid is null or finding_id < %(before)s)
         order by finding_id desc limit %(limit)s
-    """  # noqa: S608
+    """
     found = await db.rows(connection, Finding, query.encode(), params)
     page = Page(found[:limit], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
     if len(found) > limit:

@@ -86,7 +86,7 @@ _TASK: Final = f"""
         'runs', (select coalesce(jsonb_object_agg(status, number), '{{}}') from
             (select status, count(*) as number from ingest_jobs where entity_id = task_id group by status) as counted))
     from housekeeping_tasks
-"""  # noqa: S608
+"""
 
 
 async def read_all(connection: Connection) -> list[Task]:
@@ -136,7 +136,7 @@ _FIRE: Final = f"""
         select pg_notify('jobs', '') from (select from made limit 1) as any_made
     )
     select coalesce(array_agg(source_reference), '{{}}'), (select count(*) from woken) from made
-"""  # noqa: S608
+"""
 
 
 async def fire(connection: Connection) -> list[str]:
@@ -156,7 +156,7 @@ _NOW: Final = f"""
         from made
     )
     select pg_notify('jobs', '') from made
-"""  # noqa: S608
+"""
 
 
 async def run_now(connection: Connection, actor: Actor, task: str) -> Run:
@@ -230,7 +230,7 @@ async def resume(connection: Connection, actor: Actor, task: str) -> Task:
 
 async def note(connection: Connection, job_id: UUID, result: Mapping[str, int]) -> None:
     """Write down what a run has done so far."""
-    query = f"update ingest_jobs as job set result = %s::jsonb where job_id = %s and {LEASED}"  # noqa: S608
+    query = f"update ingest_jobs as job set result = %s::jsonb where job_id = %s and {LEASED}"
     await db.execute(connection, query.encode(), [json.encode(result).decode(), job_id])
 
 

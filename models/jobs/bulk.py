@@ -84,7 +84,7 @@ async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) 
     query = f"""
         select job_id, entity_type, entity_id from ingest_jobs
         where {where} and status = any(%(statuses)s) and job_id > %(last)s order by job_id limit {SLICE} for update
-    """  # noqa: S608
+    """
     params |= {"statuses": list(statuses), "last": UUID(int=0)}
     while found := await db.rows(connection, JobTarget, query.encode(), params):
         yield found
@@ -167,7 +167,7 @@ async def stats(connection: Connection, wanted: JobFilter) -> Stats:
             'failed_by_entity_type', {_way(0b11011, "entity_type")},
             'failed_by_batch', {_way(0b11101, "batch_id", 20)},
             'failed_by_hour', {_way(0b11110, "hour", 48, "hour desc")})
-    """  # noqa: S608
+    """
     return convert(await db.value(connection, query.encode(), params), Stats)
 
 
@@ -176,4 +176,4 @@ def _way(ways: int, column: str, most: int = 100, order: str = "jobs desc") -> s
     return f"""
         (select coalesce(jsonb_agg(jsonb_build_object('{column}', {column}, 'jobs', jobs)), '[]')
          from (select jobs, {column} from failed where ways = {ways} order by {order}, {column} limit {most}) as way)
-    """  # noqa: S608
+    """

@@ -85,7 +85,7 @@ _PASS_ON: Final = f"""
         where job_id = %s and {WAITING} and dispatched_at <= clock_timestamp()
     )
     select pg_notify('jobs', '')
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def reserve(connection: Connection, job_id: UUID, stage: Stage) -> bool:
@@ -101,7 +101,7 @@ _RESERVE: Final = f"""
     where job_id = %(job_id)s and stage = %(stage)s and {WAITING} and run_at <= clock_timestamp()
       and dispatched_at <= clock_timestamp() and {SUSPECT}
       and not {PAUSED.format(priority="job.priority", stage="job.stage")}
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
@@ -112,7 +112,7 @@ async def keep_reserved(connection: Connection, job_id: UUID) -> bool:
 _KEEP_RESERVED: Final = f"""
     update ingest_jobs as job set dispatched_at = clock_timestamp() + make_interval(secs => %s)
     where job_id = %s and {WAITING} and dispatched_at > clock_timestamp()
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def claim(
@@ -150,7 +150,7 @@ _CLAIMING: Final = f"""
         select job_id, fence, stage, attempts, %(worker)s from claimed
     )
     select {CLAIMED_COLUMNS} from claimed
-"""  # noqa: S608
+"""
 _CLAIM: Final = _CLAIMING.format(others=f"and not {SUSPECT} for no key update skip locked").encode()
 _CLAIM_ALONE: Final = _CLAIMING.format(others="for no key update").encode()  # who renews the reservation is waited for
 
@@ -163,7 +163,7 @@ async def renew(connection: Connection, claimed: Claimed, holder: Holder) -> boo
 
 _RENEW: Final = f"""
     update ingest_jobs as job set lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s) where {MINE}
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def hold(connection: Connection, claimed: Claimed) -> bool:
@@ -171,7 +171,7 @@ async def hold(connection: Connection, claimed: Claimed) -> bool:
     return await db.value(connection, _HOLD, {"job_id": claimed.job_id, "fence": claimed.fence}) is True
 
 
-_HOLD: Final = f"select true from ingest_jobs as job where {MINE} for update".encode()  # noqa: S608
+_HOLD: Final = f"select true from ingest_jobs as job where {MINE} for update".encode()
 
 
 async def entity_is_busy(connection: Connection, claimed: Claimed) -> bool:

@@ -103,7 +103,7 @@ def _due_of(each: int, turns: int) -> bytes:
         returning job.priority_rank::integer, job.job_id, job.stage
     )
     select dispatched.* from dispatched join turns using (job_id) order by turn, job_id
-    """.encode()  # noqa: S608
+    """.encode()
 
 
 _DUE: Final = _due_of(MAX_MESSAGES, 1_000_000)
@@ -134,7 +134,7 @@ _NEWCOMERS: Final = f"""
         order by created_by, priority_rank, job_id
     )
     select job_id, stage, number from first order by number, priority_rank, job_id limit %(limit)s
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def release_lost_messages(connection: Connection, limit: int) -> int:
@@ -149,4 +149,4 @@ _RELEASE_LOST: Final = f"""
         order by dispatched_at limit %s for update skip locked
     )
     update ingest_jobs as job set dispatched_at = null from lost where job.job_id = lost.job_id
-""".encode()  # noqa: S608
+""".encode()

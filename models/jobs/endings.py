@@ -112,7 +112,7 @@ def _ended(sets: str, attempt: str) -> bytes:
             {attempt} where attempt.job_id = ended.job_id and attempt.fence = ended.fence
         )
         select true from ended
-    """.encode()  # noqa: S608
+    """.encode()
 
 
 _ERROR: Final = "error_code = %(code)s, error_message = %(message)s"
@@ -123,7 +123,7 @@ _SUCCEEDED: Final = _ended(
 )
 _REPORTED: Final = f"""
     update ingest_attempts as attempt set finished_at = clock_timestamp(), result = 'failed', {_ERROR} from ended
-"""  # noqa: S608
+"""
 _PUT_OFF: Final = _ended(f"{_LATER}, {_ERROR}", _REPORTED)
 _FAILED: Final = _ended(
     f"""status = 'failed', finished_at = clock_timestamp(), outcome = null, {_ERROR},
@@ -190,7 +190,7 @@ def _advanced(sets: str = "") -> bytes:
             select job_id, fence, stage, attempts, %(worker)s from claimed where not holds
         )
         select {CLAIMED_COLUMNS} from claimed
-    """.encode()  # noqa: S608
+    """.encode()
 
 
 _ADVANCED: Final[Mapping[type, bytes]] = {

@@ -58,4 +58,4 @@ _GIVE_BACK: Final = f"""
             else 'the worker stopped while it worked on this file' end
     from judged where job.job_id = judged.job_id
     returning job.job_id, job.stage, job.attempts, guilty
-""".encode()  # noqa: S608
+""".encode()

@@ -62,7 +62,7 @@ _JOB: Final = f"""
            created_at, started_at, finished_at, version, lease_expires_at is not null as leased,
            {_ATTEMPTS.format(since="job.retried_fence")} as attempts_made
     from ingest_jobs as job
-"""  # noqa: S608
+"""
 
 
 class _Row(Struct):
@@ -155,7 +155,7 @@ async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
     Raises:
         NotFound
     """
-    query = f"select {_ATTEMPTS.format(since=_LAST_THOUSAND)} from ingest_jobs as job where job_id = %s"  # noqa: S608
+    query = f"select {_ATTEMPTS.format(since=_LAST_THOUSAND)} from ingest_jobs as job where job_id = %s"
     found = await db.value(connection, query.encode(), [job_id])
     if found is None:
         raise NotFound(f"there is no job {job_id}")
@@ -169,7 +169,7 @@ async def page(connection: Connection, filter_: JobFilter, limit: int, cursor: s
         Invalid: where the cursor is none of this list.
     """
     where, params = filter_.conditions()
-    count = f"select count(*) from (select from ingest_jobs where {where} limit {COUNT_LIMIT + 1}) as counted"  # noqa: S608
+    count = f"select count(*) from (select from ingest_jobs where {where} limit {COUNT_LIMIT + 1}) as counted"
     total = await db.value(connection, count.encode(), params)
     before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None
     after = " and job_id < %(before)s" if before else ""

@@ -73,7 +73,7 @@ async def pause(connection: Connection, actor: Actor, new: NewPause) -> Pause:
             from paused
         )
         select {_COLUMNS} from paused
-    """  # noqa: S608
+    """
     sent = {"name": new.priority or new.stage, "reason": new.reason, "until": new.until}
     made = await db.row(connection, Pause, query.encode(), actor.params() | sent)
     if made is None:
@@ -83,7 +83,7 @@ async def pause(connection: Connection, actor: Actor, new: NewPause) -> Pause:
 
 async def read_all(connection: Connection) -> list[Pause]:
     """What is held back now, the newest first."""
-    query = f"select {_COLUMNS} from ingest_pauses where until > clock_timestamp() order by paused_at desc"  # noqa: S608
+    query = f"select {_COLUMNS} from ingest_pauses where until > clock_timestamp() order by paused_at desc"
     return await db.rows(connection, Pause, query.encode())
 
 
@@ -108,6 +108,6 @@ async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -
                              order by job_id for update of job skip locked)
         )
         select pg_notify('jobs', '') from resumed
-    """.encode()  # noqa: S608
+    """.encode()
     if await db.value(connection, query, actor.params() | {"name": name}) is None:
         raise NotFound(f"{name} is not paused")

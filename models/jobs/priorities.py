@@ -60,10 +60,10 @@ class Load(Struct):
 # Each count is one look at a small index; the second says so with a condition that all leases meet.
 _DISPATCHED: Final = f"""
     (select count(*) from ingest_jobs as job where job.priority = ingest_priorities.priority and {DISPATCHED})
-"""  # noqa: S608
+"""
 _LEASED: Final = f"""
     (select count(*) from ingest_jobs as job where job.priority = ingest_priorities.priority and {COUNTED_AS_LEASED})
-"""  # noqa: S608
+"""
 _RANK: Final = "array_position(array['interactive', 'batch', 'backfill'], ingest_priorities.priority) - 1"
 
 
@@ -82,8 +82,8 @@ _CHANGING: Final = f"select pg_advisory_xact_lock({_LOCK})".encode()
 _COUNTING: Final = f"""
     select case when exists (select from ingest_priorities where concurrency is not null)
                 then pg_advisory_xact_lock({_LOCK}) else pg_advisory_xact_lock_shared({_LOCK}) end
-""".encode()  # noqa: S608
-_LOADS: Final = f"select {_DISPATCHED}, {_LEASED}, concurrency from ingest_priorities order by {_RANK}".encode()  # noqa: S608
+""".encode()
+_LOADS: Final = f"select {_DISPATCHED}, {_LEASED}, concurrency from ingest_priorities order by {_RANK}".encode()
 
 
 def room(rank: int, under_way: list[Load]) -> int:
@@ -110,7 +110,7 @@ _STATES: Final = f"""
            (select until from ingest_pauses where name = ingest_priorities.priority and until > clock_timestamp()),
            updated_by, updated_at
     from ingest_priorities order by {_RANK}
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def limit(connection: Connection, actor: Actor, name: Priority, to: ConcurrencyLimit) -> PriorityState:
@@ -139,4 +139,4 @@ _LIMIT: Final = f"""
         from changed
     )
     select pg_notify('jobs', '') from changed
-""".encode()  # noqa: S608
+""".encode()

@@ -137,7 +137,7 @@ _RETRY: Final = f"""
         returning job_id, new.status, old.status as was, old.stage, old.error_code
     ), audited as ({_AUDITED})
     select count(pg_notify('jobs', '')) from changed
-""".encode()  # noqa: S608
+""".encode()
 
 
 async def cancel(connection: Connection, actor: Actor, job_id: UUID) -> Job:
@@ -180,4 +180,4 @@ _CANCEL: Final = f"""
         where attempt.job_id = changed.job_id and attempt.fence = changed.fence and attempt.finished_at is null
     ), audited as ({_AUDITED})
     select coalesce(array_agg(job_id), '{{}}') from changed
-""".encode()  # noqa: S608
+""".encode()

@@ -81,7 +81,7 @@ async def pictured(
         {_FILE} where coalesce(rendered_at, stored_at) < %(before)s and thumbnails <> '[]' and (({_BROUGHT})
             or sha256 in (select sha256 from thumbnails where entity_type = %(entity_type)s
                           and entity_id = %(entity_id)s))
-    """  # noqa: S608
+    """
     params = {"entity_type": entity_type, "entity_id": entity_id, "before": before}
     return await db.rows(connection, StoredFile, query.encode(), params)
 
@@ -92,7 +92,7 @@ async def shown(connection: Connection, entity_type: EntityType, entity_id: UUID
         {_FILE} where sha256 = coalesce(
             (select sha256 from thumbnails where entity_type = %(entity_type)s and entity_id = %(entity_id)s limit 1),
             (select sha256 from files where {_BROUGHT} and thumbnails <> '[]' order by role = 'trailer' limit 1))
-    """  # noqa: S608
+    """
     params = {"entity_type": entity_type, "entity_id": entity_id}
     return await db.row(connection, StoredFile, query.encode(), params)
 

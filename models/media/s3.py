@@ -97,7 +97,6 @@ class Storage:
 
     @property
     def buckets(self) -> frozenset[str]:
-        """The buckets that are ours."""
         return frozenset({self.primary, self.thumbnails})
 
     async def fetch(

@@ -43,7 +43,6 @@ class Clock:
         self._behind = timedelta(0)
 
     def now(self) -> datetime:
-        """The time."""
         return datetime.now(UTC) + self._behind
 
     def moment(self) -> str:

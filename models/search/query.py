@@ -205,12 +205,12 @@ def _matching() -> str:
         _WAY.format(name=name, worth=worth, query=query, titled=titled, needed=_fewer(names[1:place], enough))
         for place, (name, worth, query, titled, enough) in enumerate(_WAYS, 1)
     ]
-    together = " union all ".join(f"select * from {name}" for name in names)  # noqa: S608
+    together = " union all ".join(f"select * from {name}" for name in names)
     return ",".join([_CALLED, *ways, _RANKED.format(together=together)])
 
 
 def _fewer(names: Sequence[str], enough: int) -> str:
-    return " and ".join(["true", *(f"(select count(*) from {name}) <= {enough}" for name in names)])  # noqa: S608
+    return " and ".join(["true", *(f"(select count(*) from {name}) <= {enough}" for name in names)])
 
 
 def _filter(wanted: SearchQuery) -> str | None:

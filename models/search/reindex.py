@@ -65,7 +65,7 @@ async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, ge
             after = excluded.after, total = excluded.total, done = 0, missing = 0, orphaned = 0, stale = 0,
             started_at = excluded.started_at, finished_at = null
         returning {_COLUMNS}
-    """  # noqa: S608
+    """
     total = await documents.count(connection)
     walk = await db.row(connection, ReindexJob, query.encode(), [purpose, repairing, gentle, ORDER[0], total])
     assert walk is not None  # noqa: S101
@@ -74,7 +74,7 @@ async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, ge
 
 async def last(connection: Connection, purpose: Purpose) -> ReindexJob | None:
     """The walk of this purpose that is under way, else the one before; None where there was none."""
-    query = f"select {_COLUMNS} from search_reindex_jobs where purpose = %s"  # noqa: S608
+    query = f"select {_COLUMNS} from search_reindex_jobs where purpose = %s"
     return await db.row(connection, ReindexJob, query.encode(), [purpose])
 
 

@@ -122,7 +122,6 @@ Servers = dict[str, tuple[Process, int]]
 
 
 def measure(question: Question, servers: Servers, seconds: float, others: set[int]) -> dict[str, Score]:
-    """All servers by turns."""
     scores = {name: Score() for name in servers}
     for server, port in servers.values():
         turn(server, Score(), Order(port, question.requests, WARM_SECONDS), others)

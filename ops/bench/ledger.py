@@ -133,7 +133,6 @@ async def _claims(made: System) -> tuple[float, float]:
 
 
 def main() -> None:
-    """All three."""
     with system(os.sched_getaffinity(0), METRICS_PORT="0") as made:
         made.dispatcher.stop()
         enqueue(made)

@@ -138,7 +138,6 @@ class Client:
     async def pages(
         self, path: str, kind: type[list[T]], /, **params: str | int | None
     ) -> AsyncIterator[ApiResponse[list[T]]]:
-        """A list, page by page."""
         cursor: str | None = None
         while True:
             answer = await self.get(path, kind, **params, cursor=cursor)

@@ -63,7 +63,6 @@ def _system(folder: Path) -> Iterator[System]:
 
 
 def things_of(system: System) -> Ids:
-    """What there is to begin with."""
     with httpx2.Client(base_url=system.url, headers=_headers(system, "admin"), timeout=60, trust_env=False) as client:
         return make(client)
 

@@ -125,7 +125,6 @@ class Watch:
         self._news = asyncio.Event()
 
     async def end_of(self, job: Job) -> Job:
-        """The job as it ended."""
         if job.ended:
             return job
         where = f"batch_id={job.batch_id}" if job.batch_id else job.job_id

@@ -72,7 +72,6 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
         return self._process is not None and self._exit() is None
 
     @property

@@ -49,7 +49,6 @@ class System:
         self.api.await_ready()
 
     def stop(self) -> None:
-        """Stop all three."""
         for child in (self.dispatcher, self.worker, self.api):
             child.ask_to_stop()
         for child in (self.dispatcher, self.worker, self.api):

@@ -83,7 +83,6 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:

@@ -36,7 +36,6 @@ class Run:
 
     @property
     def task(self) -> str:
-        """The name of its task."""
         return self.claimed.source_reference
 
     @property
