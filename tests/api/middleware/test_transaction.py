@@ -18,7 +18,7 @@ async def test_a_request_that_is_cancelled_writes_nothing_and_gives_its_connecti
     written, never = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Any, _: Any, __: Any) -> None:
-        connection = await scope["state"]["unit"].connection()
+        connection = await scope["state"]["transaction"].connection()
         insert = "insert into shows (name, created_by, updated_by) values ('Half a show', 'tester', 'tester')"
         await db.execute(connection, insert)
         written.set()
@@ -39,7 +39,7 @@ async def test_a_request_that_is_not_answered_writes_nothing_and_is_no_failure(s
     failures: list[Exception] = []
 
     async def app(scope: Any, _: Any, __: Any) -> None:
-        connection = await scope["state"]["unit"].connection()
+        connection = await scope["state"]["transaction"].connection()
         insert = "insert into shows (name, created_by, updated_by) values ('Nobody listens', 'tester', 'tester')"
         await db.execute(connection, insert)
 
