@@ -37,7 +37,8 @@ from api.operations.housekeeping import HousekeepingController, IntegrityControl
 from api.resources import controllers
 from api.resources.audit import AuditController
 from api.resources.search import SearchController
-from models import build, db, dev_issuer, termination
+from models import build, dev_issuer, termination
+from models.db import connection as db
 from models.media.s3 import Storage
 from models.settings import Settings
 

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.jobs.priorities import PRIORITIES
 from models.jobs.types import Stage

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 from dramatiq import Broker
 
-from models import db
+from models.db import connection as db
 from models.jobs.types import Stage
 from pipeline.engine import runner
 from pipeline.engine.context import Context

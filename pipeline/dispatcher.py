@@ -21,8 +21,9 @@ import structlog
 import uvloop
 from psycopg_pool import PoolTimeout
 
-from models import db, metrics, process, termination
+from models import metrics, process, termination
 from models.audit import seals
+from models.db import connection as db
 from models.db import schema
 from models.db.connection import Pool
 from models.errors import Unavailable

@@ -15,7 +15,8 @@ import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from models import db, process, termination
+from models import process, termination
+from models.db import connection as db
 from models.db import schema
 from models.settings import Settings
 from pipeline.chains import CHAINS, declare_actors

@@ -14,7 +14,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from models import db
+from models.db import connection as db
 from models.db import idempotency, presigned
 from models.db.connection import Connection, Pool
 from models.db.idempotency import StoredResponse

@@ -15,7 +15,8 @@ from msgspec import Struct
 from api import shutdown
 from api.dependencies import Config
 from api.http.envelope import Data, ErrorBody
-from models import build, db, dev_issuer, metrics
+from models import build, dev_issuer, metrics
+from models.db import connection as db
 from models.db import schema
 from models.db.connection import Pool
 from models.db.schema import SchemaError

@@ -88,21 +88,21 @@ def _catalog() -> None:
         end $$;
     """)
     op.execute("""
-        -- Jobs may be for what such a table holds.
-        create or replace function catalog_jobs(entity_type text) returns void language plpgsql as $$
+        -- Whether jobs may be for what such a table holds.
+        create or replace function catalog_jobs(entity_type text, allowed boolean) returns void language plpgsql as $$
         declare
-            known text;
+            known text[];
         begin
-            select string_agg(quote_literal(name), ', ') into known from (
-                select parts[1] from pg_constraint,
-                    regexp_matches(pg_get_constraintdef(oid), '''(\\w+)''', 'g') as quoted (parts)
-                where conrelid = 'ingest_jobs'::regclass and conname = 'ingest_jobs_entity_type_check'
-                union select entity_type
-            ) as names (name);
+            select array_remove(array_agg(parts[1]), entity_type) into known
+            from pg_constraint, regexp_matches(pg_get_constraintdef(oid), '''(\\w+)''', 'g') as quoted (parts)
+            where conrelid = 'ingest_jobs'::regclass and conname = 'ingest_jobs_entity_type_check';
+            if allowed then
+                known := known || entity_type;
+            end if;
             execute format('
                 alter table ingest_jobs drop constraint ingest_jobs_entity_type_check,
                     add constraint ingest_jobs_entity_type_check check (entity_type in (%s))
-            ', known);
+            ', (select string_agg(quote_literal(name), ', ') from unnest(known) as name));
         end $$;
     """)
     op.execute("""
@@ -117,7 +117,7 @@ def _catalog() -> None:
         begin
             perform catalog_rows(resource, linked);
             if takes_files then
-                perform catalog_jobs(left(resource, -1));
+                perform catalog_jobs(left(resource, -1), true);
             end if;
             if linked then
                 execute format('
@@ -129,6 +129,15 @@ def _catalog() -> None:
                 ', link || '_usage', link, resource, key);
                 perform catalog_usage(resource);
             end if;
+        end $$;
+    """)
+    op.execute("""
+        -- And its way back, before the tables go.
+        create or replace function catalog_resource_gone(resource text) returns void language plpgsql as $$
+        begin
+            execute format('drop trigger if exists %I on episodes', 'episodes_usage_of_' || resource);
+            delete from ingest_jobs where entity_type = left(resource, -1);
+            perform catalog_jobs(left(resource, -1), false);
         end $$;
     """)
 
@@ -225,7 +234,8 @@ def downgrade() -> None:
     """)
     op.execute("""
         drop function catalog_resource(text, boolean, boolean);
-        drop function catalog_jobs(text);
+        drop function catalog_resource_gone(text);
+        drop function catalog_jobs(text, boolean);
         drop function catalog_rows(text, boolean);
         drop function catalog_usage(text);
     """)

@@ -7,8 +7,8 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg.sql import SQL, Identifier
 
-from models import db
 from models.catalog import CATALOG
+from models.db import connection as db
 from models.db.actions import Action
 from models.db.connection import Connection
 from models.db.page_sizes import fits, size_of, told

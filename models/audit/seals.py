@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 
 SEALED_AT_ONCE: Final = 50_000  # rows, and those of the last one's transaction

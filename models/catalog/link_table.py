@@ -12,8 +12,8 @@ from uuid import UUID
 from msgspec import Struct, structs
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
-from models import db
 from models.catalog.episodes import EPISODES, Episode
+from models.db import connection as db
 from models.db.actions import Action
 from models.db.connection import Connection
 from models.db.fields import Note, Place

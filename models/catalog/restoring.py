@@ -6,9 +6,9 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from models import db
 from models.catalog import CATALOG
 from models.catalog.resource import Resource
+from models.db import connection as db
 from models.db.connection import Connection
 
 _PARENT: Final = SQL("{table} where {key} = (select {key} from {of} where {of_key} = %(key)s)")

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json, structs
 
-from models import db
 from models.catalog import unified_diff
 from models.catalog.episodes import EPISODES
 from models.catalog.resource import Resource, Searched
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.fields import Json, Note, Reference, Title
 from models.db.preconditions import ExpectedVersions

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.presigned import Place
 from models.errors import Conflict

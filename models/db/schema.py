@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Unavailable
 

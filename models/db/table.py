@@ -15,7 +15,7 @@ from msgspec import inspect
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.counts import Count, Totals
 from models.db.fields import LONG

@@ -13,8 +13,8 @@ from uuid import UUID
 from msgspec import Struct, structs
 from psycopg.sql import SQL
 
-from models import db
 from models.catalog.references import HELD
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 

@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 from psycopg.sql import SQL
 
-from models import db
 from models.catalog.references import HELD, MENTIONED
+from models.db import connection as db
 from models.db.connection import Connection
 from models.media.references import OURS, Reference
 from models.media.s3 import Stored

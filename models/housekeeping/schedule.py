@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, convert, json
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Conflict, Invalid, NotFound

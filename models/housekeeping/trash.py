@@ -13,9 +13,9 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from models import db
 from models.catalog import CATALOG
 from models.catalog.references import HELD, default_role
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
 from models.search.words import delete, words_of

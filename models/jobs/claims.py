@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct, convert
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.entities import EntityType, Role
 from models.jobs.pauses import PAUSED

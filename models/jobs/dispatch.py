@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.jobs import priorities
 from models.jobs.predicates import COUNTED_AS_LEASED, DISPATCHED, UNDISPATCHED, WAITING

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct, json
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import JobError, Rejected
 from models.jobs import poison

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.jobs.predicates import GUILTY, LEASED, MAX_ATTEMPTS
 from models.jobs.types import Stage

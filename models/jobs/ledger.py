@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, convert
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 from models.entities import Role

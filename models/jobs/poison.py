@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import ErrorCode, JobError, Rejected
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.jobs.predicates import COUNTED_AS_LEASED, DISPATCHED, UNDISPATCHED

@@ -7,8 +7,8 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg.sql import SQL
 
-from models import db
 from models.catalog.references import default_role
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.entities import EntityType

@@ -7,7 +7,7 @@ because its next run does the same again.
 from datetime import datetime
 from typing import Final
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 
 SLICE: Final = 1000  # jobs of one transaction

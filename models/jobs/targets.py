@@ -7,9 +7,9 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Identifier, Literal, Placeholder
 
-from models import db
 from models.catalog import CATALOG
 from models.catalog.references import HELD
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
 from models.entities import EntityType, Role

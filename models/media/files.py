@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from psycopg.sql import SQL
 
-from models import db
 from models.catalog.references import HELD
+from models.db import connection as db
 from models.db.connection import Connection
 from models.entities import EntityType, Role
 

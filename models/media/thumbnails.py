@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.entities import EntityType
 from models.media.references import Reference

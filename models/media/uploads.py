@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Conflict, Rejected
 from models.media.s3 import Part

@@ -15,9 +15,9 @@ import psycopg
 import structlog
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from models import db
 from models.catalog import CATALOG
 from models.catalog.resource import Resource
+from models.db import connection as db
 from models.db.connection import Connection
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.paging import decode_cursor, encode_cursor
 

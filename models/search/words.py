@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 
 

@@ -16,7 +16,8 @@ from uuid import UUID
 import httpx2
 import psycopg
 
-from models import db, dev_issuer
+from models import dev_issuer
+from models.db import connection as db
 from models.jobs import claims, dispatch
 from models.jobs.claims import Holder
 from models.settings import load

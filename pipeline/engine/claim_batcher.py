@@ -12,7 +12,7 @@ import psycopg
 import structlog
 from msgspec import Struct
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Pool
 from models.jobs import claims
 from models.jobs.claims import Claimed, Holder

@@ -13,7 +13,8 @@ from typing import Final
 
 import structlog
 
-from models import db, metrics
+from models import metrics
+from models.db import connection as db
 from models.jobs.claims import Holder
 from models.kernel import Walls
 from models.media.s3 import Storage

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from models import db
+from models.db import connection as db
 from models.errors import Fault
 from models.jobs import claims
 from models.jobs.claims import Claimed

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from models import db, metrics
+from models import metrics
+from models.db import connection as db
 from models.db.connection import Pool
 from models.errors import Problem
 from models.kernel import Walls

@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 import structlog
 
-from models import db
+from models.db import connection as db
 from models.jobs import dispatch
 from models.jobs.dispatch import Newcomer
 from pipeline.engine import runner

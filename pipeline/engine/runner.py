@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Broken, Fault, JobError
 from models.jobs import claims, endings

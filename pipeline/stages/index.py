@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Fault
 from models.jobs import targets

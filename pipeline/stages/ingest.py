@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models import db
+from models.db import connection as db
 from models.errors import JobError, Rejected
 from models.jobs import poison
 from models.jobs.claims import Claimed

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import convert
 from msgspec.structs import replace
 
-from models import db
+from models.db import connection as db
 from models.errors import Fault, Rejected
 from models.housekeeping import orphans
 from models.jobs import claims

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Fault
 from models.jobs import claims

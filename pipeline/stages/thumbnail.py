@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.jobs.claims import Claimed
 from models.jobs.endings import Advanced, Ending

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from models import db
+from models.db import connection as db
 from models.housekeeping import orphans, schedule
 from models.housekeeping.orphans import Page
 from models.media.references import Reference

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.housekeeping import schedule

@@ -24,7 +24,7 @@ from botocore.config import Config
 from msgspec import Struct, field
 from psycopg.rows import dict_row
 
-from models import db
+from models.db import connection as db
 from models.jobs.types import STAGES
 from models.search import documents
 from pipeline.media.render import render

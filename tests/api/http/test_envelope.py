@@ -15,7 +15,7 @@ import httpx2
 import psycopg
 import pytest
 
-from models import db
+from models.db import connection as db
 from models.settings import load
 from tests.resources import EPISODE, SHOW, create
 from tests.stack import PLAIN, Stack, own_database

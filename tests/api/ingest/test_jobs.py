@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from api.ingest.events import events as events_of
-from models import db
+from models.db import connection as db
 from models.db.paging import COUNT_LIMIT
 from models.settings import load
 from tests import media, work

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 from api import errors
 from api.app import create_app
 from api.middleware.transaction import Transactions
-from models import db
+from models.db import connection as db
 from models.settings import load
 from tests.stack import Stack
 

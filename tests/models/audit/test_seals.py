@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from migrations.upgrade import downgrade, upgrade
-from models import db
 from models.audit import seals
+from models.db import connection as db
 from models.db.connection import Pool
 from models.settings import load
 from tests.stack import own_database

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from models import db
+from models.db import connection as db
 from models.settings import Settings
 from tests.stack import own_database
 

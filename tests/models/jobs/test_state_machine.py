@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Fault, Rejected

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Fault, Rejected

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from models import db
+from models.db import connection as db
 from models.db.connection import Pool
 from models.jobs.claims import Holder
 from models.settings import load

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from models import db
+from models.db import connection as db
 from models.errors import Fault
 from models.jobs.claims import Claimed, Holder
 from models.settings import load
