@@ -98,6 +98,7 @@ class Counts:
         self._ask_again = 0.0
 
     async def charge(self, caller: str, cost: int = 1) -> Standing:
+        """Count a request of a caller; a cost of -1 takes one back."""
         async with self._turns:  # who waits here learns from those before that Redis is away
             if time.monotonic() < self._ask_again:
                 return self._local.charge(caller, cost)

@@ -1,4 +1,4 @@
-"""The commands ``episodes jobs …``: the failed-job desk at the terminal."""
+"""The commands ``episodes jobs …``: failed jobs and bulk operations at the terminal."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
@@ -6,15 +6,12 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from models.entities import EntityType
+from models.jobs.types import JobKind, Priority, Stage, Status
 from ops.cli.options import AsJson, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
-JobKind = Literal["ingest", "reprocess", "housekeeping"]
-Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-StageName = Literal["ingest", "deduplicate", "thumbnail", "index", "housekeeping"]
-PriorityName = Literal["interactive", "batch", "backfill"]
-Held = Literal[PriorityName, StageName]
+Held = Literal[Priority, Stage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ class Filter:
 
     kind: JobKind | None = None
     status: Status | None = None
-    stage: StageName | None = None
+    stage: Stage | None = None
     error_code: str | None = None
     entity_type: EntityType | None = None
     entity_id: str | None = None
@@ -180,7 +177,7 @@ def priorities(*, json: AsJson = False) -> None:
 
 
 @jobs.command
-def limit(priority: PriorityName, concurrency: int | None = None, /, *, json: AsJson = False) -> None:
+def limit(priority: Priority, concurrency: int | None = None, /, *, json: AsJson = False) -> None:
     """Bound how many jobs of a priority run at once, or free it; for admins. What runs goes on.
 
     Parameters

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
+from models.jobs.types import Priority
 from ops.cli.actions import first
-from ops.cli.jobs import PriorityName
 from ops.client.http import Client, connected
 from ops.errors import CommandError
 from ops.ingest import output
 
-PRIORITIES: Final = get_args(PriorityName)
+PRIORITIES: Final = get_args(Priority)
 ATTEMPT: Final = ("stage", "attempt", "worker", "started_at", "finished_at", "result")
 PAUSE: Final = ("reason", "paused_by", "paused_at", "until")
 PRIORITY: Final = ("concurrency", "running", "waiting", "paused_until")

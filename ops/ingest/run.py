@@ -13,12 +13,13 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import httpx2
 import msgspec
 
 from models.catalog import CATALOG
+from models.jobs.types import OnDuplicate, Priority
 from ops.client.http import AWAY, Client
 from ops.errors import ApiError, CommandError
 from ops.ingest.episode_numbers import Numbering
@@ -36,9 +37,6 @@ RESOURCES: Final = {
     for name, one in CATALOG.items()
     if one.files
 }
-
-OnDuplicate = Literal["link", "reject", "keep"]
-Priority = Literal["interactive", "batch", "backfill"]
 
 
 @dataclass(frozen=True, kw_only=True)
