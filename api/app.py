@@ -18,7 +18,7 @@ from api.ingest.bulk import BulkController
 from api.ingest.jobs import IngestController
 from api.ingest.multipart import MultipartController
 from api.ingest.uploads import UploadController
-from api.middleware.admission import Plain, admit
+from api.middleware.admission import PlainRequest, admit
 from api.middleware.cors import CrossOrigin
 from api.middleware.drain_body import Drained
 from api.middleware.gcra import Counts, Quota
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         CONTROLLERS,
         dependencies=PROVIDERS,
-        request_class=Plain,
+        request_class=PlainRequest,
         before_request=admit,
         response_class=JsonResponse,
         exception_handlers=errors.HANDLERS,

@@ -9,5 +9,5 @@ from typing import Final, Literal
 EntityType = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]  # they take files
 EntityName = Literal["show", EntityType, "script"]  # all, each behind what it belongs to
 MediaKind = Literal["image", "video", "audio", "document"]
-Role = Literal["primary", "thumbnail", "trailer", "script"]
+FileRole = Literal["primary", "thumbnail", "trailer", "script"]
 MB: Final = 1024 * 1024  # bytes

@@ -97,9 +97,9 @@ async def statistics(connection: Connection) -> JobStatistics:
           (select coalesce(jsonb_agg(jsonb_build_array(name, label, seconds)), '[]') from
              (select name, label, sum(seconds) as seconds from ingest_histograms group by name, label) as summed)
     """
-    found = await db.row(connection, JobStatistics, query)
-    assert found is not None  # noqa: S101
-    return found
+    row = await db.row(connection, JobStatistics, query)
+    assert row is not None  # noqa: S101
+    return row
 
 
 def exposition(found: JobStatistics | None) -> bytes:

@@ -34,7 +34,7 @@ GRACE_SECONDS = 2  # what stages have to end in when the process is told to stop
 END_SECONDS = 7.0  # whatever does not come to its end, the process does
 
 
-class Services(Middleware):
+class ContextMiddleware(Middleware):
     """Opens the context on the event loop once it runs, and closes it before the loop ends."""
 
     def __init__(self, settings: Settings, chains: Chains) -> None:
@@ -102,7 +102,7 @@ def run(settings: Settings, chains: Chains = CHAINS) -> None:
     """Work until SIGTERM or SIGINT; SettingsError where files cannot be decoded as the settings demand."""
     cage.demand(settings.cage)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # of the loop that dramatiq makes
-    services = Services(settings, chains)
+    services = ContextMiddleware(settings, chains)
     broker = make_broker(settings, services)
     declare_actors(broker, services.context, chains)
     worker = dramatiq.Worker(broker, worker_threads=threads(settings), worker_timeout=POLL_MILLISECONDS)

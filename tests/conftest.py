@@ -51,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         started = SERVICES.intersection(getattr(item, "fixturenames", ()))
         if not started and not any(mark.name in ("services", "chaos") for mark in item.iter_markers()):
             item.add_marker("quick")
+    items.sort(key=lambda item: "quick" in item.keywords)  # short ones last: no process waits long for another's end
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

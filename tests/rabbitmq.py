@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ops.stack import ports
-from ops.stack.processes import Process, Program
+from ops.stack.processes import Command, Process
 
 # Debian's command changes to a user of its own; this is what it starts.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -38,7 +38,7 @@ class RabbitMQ(Process):
         self._environment = environment
         self._names = {"PATH": os.environ["PATH"], "ERL_EPMD_PORT": str(names)}
         super().__init__(
-            Program(
+            Command(
                 name="rabbitmq",
                 command=(str(SERVER),),
                 environment=environment,

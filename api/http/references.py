@@ -7,7 +7,7 @@ import msgspec
 
 from api.http.envelope import ErrorEntry
 from api.http.validation import CODE, WrongFields
-from models.db.fields import Reference
+from models.db.fields import ReferenceText
 from models.errors import Invalid
 from models.media import references
 
@@ -31,7 +31,7 @@ def check_references(body: Any, buckets: frozenset[str]) -> None:
 def _names(kind: Any) -> tuple[str, ...]:
     """The fields of a struct that are references."""
     fields = msgspec.structs.fields(kind) if issubclass(kind, msgspec.Struct) else ()
-    return tuple(one.name for one in fields if Reference in (one.type, *get_args(one.type)))
+    return tuple(one.name for one in fields if ReferenceText in (one.type, *get_args(one.type)))
 
 
 def _wrong(text: str, name: str, buckets: frozenset[str]) -> str | None:

@@ -23,7 +23,7 @@ from models.jobs.types import Attempt, JobFilter, JobKind, Priority, Stage, Stat
 
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
-Filter = NamedDependency[SkipValidation[JobFilter]]
+GivenFilter = NamedDependency[SkipValidation[JobFilter]]
 
 
 def job_filter(
@@ -72,7 +72,7 @@ class BulkController(Controller):
     dependencies = FILTER
 
     @get("/stats", summary="Count jobs, and failures in five ways")
-    async def count_jobs(self, db: Db, filter_: Filter) -> Data[Stats]:
+    async def count_jobs(self, db: Db, filter_: GivenFilter) -> Data[Stats]:
         return Data(await bulk.stats(db, filter_))
 
     @get("/{job_id:str}/attempts", summary="List every start of every stage of a job")

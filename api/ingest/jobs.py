@@ -17,7 +17,7 @@ from api.http.json_response import JsonResponse
 from api.http.parameters import Id
 from api.http.validation import value_errors
 from api.ingest import events
-from api.ingest.bulk import FILTER, Filter
+from api.ingest.bulk import FILTER, GivenFilter
 from models.db.connection import Connection, Pool, borrow, value
 from models.db.paging import LONGEST_CURSOR
 from models.errors import Invalid
@@ -88,7 +88,7 @@ class IngestController(Controller):
     async def list_jobs(
         self,
         db: Db,
-        filter_: Filter,
+        filter_: GivenFilter,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, QueryParameter(max_length=LONGEST_CURSOR)] = None,
     ) -> Listing[Job]:

@@ -22,7 +22,7 @@ from models.errors import Conflict, Invalid, NotFound, Rejected
 from models.jobs.types import DuplicateOf
 from models.media import references, uploads
 from models.media.references import Reference
-from models.media.s3 import PART_URL_SECONDS, Part, Storage
+from models.media.s3 import PART_URL_SECONDS, Storage, StoredPart
 from models.media.uploads import Announced
 
 PART_SIZE: Final = 64 * MB  # the largest file has 80 of them
@@ -90,7 +90,7 @@ class SentParts(Struct, rename="camel", forbid_unknown_fields=True):
     parts: Annotated[list[SentPart], Meta(min_length=1, max_length=10_000)] | None = None
 
 
-class Stored(Struct, rename="camel"):
+class CompletedUpload(Struct, rename="camel"):
     """An object that is there now."""
 
     file_reference: str
@@ -125,13 +125,15 @@ class MultipartController(Controller):
         return Data(OpenUpload(upload.part_size or upload.file_size, parts, PART_URL_SECONDS))
 
     @post("/complete", status_code=200, summary="Join the parts of a large file", responses=_MISSING)
-    async def complete_multipart(self, request: AnyRequest, files: Files, data: JSONBody[SentParts]) -> Data[Stored]:
+    async def complete_multipart(
+        self, request: AnyRequest, files: Files, data: JSONBody[SentParts]
+    ) -> Data[CompletedUpload]:
         upload = await _begun(request, files, data.upload_id, data.file_reference)
         arrived = await _arrived(files, upload)
         uploads.check_parts(upload, arrived)
         _check_named(data.parts, upload, arrived)
         await _join(files, upload, {number: arrived[number].etag for number in upload.sizes})
-        return Data(Stored(upload.file_reference))
+        return Data(CompletedUpload(upload.file_reference))
 
     @delete("/", summary="Give up the upload of a large file", responses=_MISSING)
     async def abort_multipart(
@@ -173,7 +175,7 @@ def _target(files: Storage, reference: str) -> Reference:
     return target
 
 
-async def _arrived(files: Storage, upload: Announced) -> dict[int, Part]:
+async def _arrived(files: Storage, upload: Announced) -> dict[int, StoredPart]:
     """The parts that are there.
 
     Raises:
@@ -185,7 +187,7 @@ async def _arrived(files: Storage, upload: Announced) -> dict[int, Part]:
         raise _no_upload() from None
 
 
-def _state(files: Storage, upload: Announced, number: int, arrived: Part | None, missing: bool) -> PartState:
+def _state(files: Storage, upload: Announced, number: int, arrived: StoredPart | None, missing: bool) -> PartState:
     state = PartState(number, arrived.size, arrived.etag) if arrived else PartState(number)
     if missing:
         state.url = _url(files, upload, number)
@@ -198,7 +200,7 @@ def _url(files: Storage, upload: Announced, number: int) -> str:
     return files.signed_part(references.parse(upload.file_reference), upload.upload_id or "", number, length)
 
 
-def _check_named(named: list[SentPart] | None, upload: Announced, arrived: dict[int, Part]) -> None:
+def _check_named(named: list[SentPart] | None, upload: Announced, arrived: dict[int, StoredPart]) -> None:
     """Whether the parts that a client names are those that arrived, all of them."""
     if named is None:
         return

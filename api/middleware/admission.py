@@ -38,7 +38,7 @@ _WRITTEN: Final[Mapping[Any, tuple[Callable[[str], object], str]]] = {
 }
 
 
-class Plain(Request[Any, Any, Any]):
+class PlainRequest(Request[Any, Any, Any]):
     """A request whose address is its target alone: what it says of its host may be anything, and is of no use here."""
 
     @property

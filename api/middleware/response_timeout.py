@@ -22,7 +22,7 @@ LARGE: Final = 1024 * 1024  # bytes of an answer that is counted; a page of a li
 PER_CALLER: Final = 32
 TOTAL: Final = 64
 AGAIN_SECONDS: Final = 2
-Failed = Callable[[Exception], list[Message]]
+OnFailure = Callable[[Exception], list[Message]]
 COUNTED: Final = ("GET", "HEAD")  # of what was written its caller is always told
 
 
@@ -32,7 +32,7 @@ class Departure:
     ``failed`` makes the answer to an error.
     """
 
-    def __init__(self, app: ASGIApp, patience: float, failed: Failed) -> None:
+    def __init__(self, app: ASGIApp, patience: float, failed: OnFailure) -> None:
         self._app = app
         self._patience = patience
         self._failed = failed
@@ -76,7 +76,7 @@ class _Large:
 class _Response:
     """One answer while it is sent."""
 
-    def __init__(self, scope: Scope, send: Send, patience: float, large: _Large, failed: Failed) -> None:
+    def __init__(self, scope: Scope, send: Send, patience: float, large: _Large, failed: OnFailure) -> None:
         self._scope: Any = scope
         self._send = send
         self._patience = patience

@@ -18,7 +18,7 @@ from models.db import connection as db
 from models.db import idempotency, presigned
 from models.db.connection import Connection, Pool
 from models.db.idempotency import StoredResponse
-from models.db.presigned import Wish
+from models.db.presigned import PresignedRequest
 from models.errors import Invalid
 from models.media.s3 import Storage
 
@@ -44,7 +44,7 @@ class RequestTransaction:
         self._connection: Connection | None = None
         self._transaction: AbstractAsyncContextManager[object] | None = None
         self._key: tuple[str, str] | None = None
-        self._made: list[tuple[str, Wish]] = []
+        self._made: list[tuple[str, PresignedRequest]] = []
 
     async def connection(self, *, single: bool = False) -> Connection:
         """The request's connection, inside its transaction where the request writes.

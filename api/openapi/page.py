@@ -47,12 +47,12 @@ def config(version: str) -> OpenAPIConfig:
         version,
         operation_id_creator=lambda handler, *_: handler.handler_name,
         security=[{"token": []}],
-        render_plugins=[Page(), Document()],
+        render_plugins=[PageController(), Document()],
         openapi_router=Router(PATH, route_handlers=[], include_in_schema=False, after_request=_in_the_envelope),
     )
 
 
-class Page(OpenAPIRenderPlugin):
+class PageController(OpenAPIRenderPlugin):
     """The page and what it loads."""
 
     def __init__(self) -> None:

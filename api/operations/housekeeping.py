@@ -11,7 +11,7 @@ from models.db.paging import LONGEST_CURSOR
 from models.housekeeping import integrity, orphans, schedule
 from models.housekeeping.integrity import Finding, FindingKind, Integrity
 from models.housekeeping.orphans import Orphan
-from models.housekeeping.schedule import NewTaskPause, Run, Task
+from models.housekeeping.schedule import NewTaskPause, Task, TaskRun
 
 
 class HousekeepingController(Controller):
@@ -35,7 +35,7 @@ class HousekeepingController(Controller):
         return Data(await schedule.read(db, task))
 
     @post("/{task:str}/run", status_code=202, summary="Run a task now")
-    async def run_task(self, db: Db, who: Who, task: FromPath[str]) -> Data[Run]:
+    async def run_task(self, db: Db, who: Who, task: FromPath[str]) -> Data[TaskRun]:
         return Data(await schedule.run_now(db, who, task))
 
     @post("/{task:str}/pause", status_code=200, summary="Hold a task back for a while")

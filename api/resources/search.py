@@ -19,7 +19,7 @@ from models.search.query import Hit, SearchQuery
 from models.search.reindex import ReindexJob
 
 
-class Found(Struct):
+class SearchHit(Struct):
     """One hit; ``snippet`` is safe HTML with the words in <mark>; ``thumbnail_url`` works for an hour."""
 
     entity_type: str
@@ -48,7 +48,7 @@ class SearchMetadata(ListMetadata, kw_only=True):
 class SearchListing(Struct):
     """A page of hits, the best first."""
 
-    data: list[Found]
+    data: list[SearchHit]
     metadata: SearchMetadata
 
 
@@ -97,6 +97,6 @@ class SearchController(Controller):
         return Data(await reindex.last(db, "check"))
 
 
-def _found(files: Storage, hit: Hit) -> Found:
+def _found(files: Storage, hit: Hit) -> SearchHit:
     url = files.signed_get(references.parse(hit.thumbnail)) if hit.thumbnail else None
-    return Found(hit.entity_type, hit.entity_id, hit.title, hit.snippet, hit.rank, hit.tags, hit.show_id, url)
+    return SearchHit(hit.entity_type, hit.entity_id, hit.title, hit.snippet, hit.rank, hit.tags, hit.show_id, url)

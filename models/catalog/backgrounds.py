@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import MOVING, File, Resource, Searched
-from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
+from models.db.fields import Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
 BackgroundType = Literal["studio", "location", "virtual", "green_screen", "graphic", "other"]
@@ -33,7 +33,7 @@ class NewBackground(Tagged, forbid_unknown_fields=True):
     name: Name
     description: Text | None = None
     background_type: BackgroundType = "other"
-    file_reference: Reference | None = None
+    file_reference: ReferenceText | None = None
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 
@@ -44,7 +44,7 @@ class BackgroundPatch(Tagged, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     background_type: BackgroundType | UnsetType = UNSET
-    file_reference: Reference | UnsetType | None = UNSET
+    file_reference: ReferenceText | UnsetType | None = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import RECORDED, File, Resource, Searched
-from models.db.fields import Json, Name, Reference, Tagged, Tags, Text
+from models.db.fields import Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
 ComponentType = Literal["intro", "outro", "segment", "jingle", "template", "other"]
@@ -35,7 +35,7 @@ class NewComponent(Tagged, forbid_unknown_fields=True):
     description: Text | None = None
     component_type: ComponentType = "other"
     config: Json | None = None
-    file_reference: Reference | None = None
+    file_reference: ReferenceText | None = None
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 
@@ -47,7 +47,7 @@ class ComponentPatch(Tagged, forbid_unknown_fields=True):
     description: Text | UnsetType | None = UNSET
     component_type: ComponentType | UnsetType = UNSET
     config: Json | UnsetType | None = UNSET
-    file_reference: Reference | UnsetType | None = UNSET
+    file_reference: ReferenceText | UnsetType | None = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 

@@ -13,7 +13,7 @@ from models.db.fields import (
     Language,
     Note,
     Ordinal,
-    Reference,
+    ReferenceText,
     ScriptText,
     Seconds,
     Tagged,
@@ -71,9 +71,9 @@ class NewEpisode(Tagged, forbid_unknown_fields=True):
     publish_date: date | None = None
     released_at: datetime | None = None
     script_text: ScriptText | None = None
-    script_file_reference: Reference | None = None
-    trailer_reference: Reference | None = None
-    thumbnail_reference: Reference | None = None
+    script_file_reference: ReferenceText | None = None
+    trailer_reference: ReferenceText | None = None
+    thumbnail_reference: ReferenceText | None = None
     category: Label | None = None
     language: Language = "en-US"
     copyright: Note | None = None
@@ -99,9 +99,9 @@ class EpisodePatch(Tagged, forbid_unknown_fields=True):
     publish_date: date | UnsetType | None = UNSET
     released_at: datetime | UnsetType | None = UNSET
     script_text: ScriptText | UnsetType | None = UNSET
-    script_file_reference: Reference | UnsetType | None = UNSET
-    trailer_reference: Reference | UnsetType | None = UNSET
-    thumbnail_reference: Reference | UnsetType | None = UNSET
+    script_file_reference: ReferenceText | UnsetType | None = UNSET
+    trailer_reference: ReferenceText | UnsetType | None = UNSET
+    thumbnail_reference: ReferenceText | UnsetType | None = UNSET
     category: Label | UnsetType | None = UNSET
     language: Language | UnsetType = UNSET
     copyright: Note | UnsetType | None = UNSET

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
-from models.db.fields import Email, Json, Name, Reference, Tagged, Tags, Text
+from models.db.fields import Email, Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
 
@@ -33,7 +33,7 @@ class NewGuest(Tagged, forbid_unknown_fields=True):
     bio: Text | None = None
     email: Email | None = None
     social_links: Json | None = None
-    photo_reference: Reference | None = None
+    photo_reference: ReferenceText | None = None
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 
@@ -45,7 +45,7 @@ class GuestPatch(Tagged, forbid_unknown_fields=True):
     bio: Text | UnsetType | None = UNSET
     email: Email | UnsetType | None = UNSET
     social_links: Json | UnsetType | None = UNSET
-    photo_reference: Reference | UnsetType | None = UNSET
+    photo_reference: ReferenceText | UnsetType | None = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 

@@ -16,7 +16,7 @@ from models.catalog.episodes import EPISODES, Episode
 from models.db import connection as db
 from models.db.actions import Action
 from models.db.connection import Connection
-from models.db.fields import Note, Place
+from models.db.fields import Note, Position
 from models.db.page_sizes import fits, size_of, told
 from models.db.paging import COUNT_LIMIT, Instant, Page, Whole, decode_cursor, encode_cursor
 from models.db.preconditions import ExpectedVersions
@@ -56,7 +56,7 @@ class NewLink(Struct, forbid_unknown_fields=True):
 
     usage_context: Note | None = None
     notes: Note | None = None
-    position: Place = 0
+    position: Position = 0
 
 
 class LinkedEpisode(Episode):

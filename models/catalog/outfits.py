@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
-from models.db.fields import Json, Label, Name, Reference, Tagged, Tags, Text
+from models.db.fields import Json, Label, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
 
 
@@ -43,7 +43,7 @@ class NewOutfit(Tagged, forbid_unknown_fields=True):
     brand: Name | None = None
     season: Label | None = None
     occasion: Label | None = None
-    image_reference: Reference | None = None
+    image_reference: ReferenceText | None = None
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 
@@ -60,7 +60,7 @@ class OutfitPatch(Tagged, forbid_unknown_fields=True):
     brand: Name | UnsetType | None = UNSET
     season: Label | UnsetType | None = UNSET
     occasion: Label | UnsetType | None = UNSET
-    image_reference: Reference | UnsetType | None = UNSET
+    image_reference: ReferenceText | UnsetType | None = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 

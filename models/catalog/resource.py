@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from models.db.fields import LONG
 from models.db.table import Table
-from models.entities import EntityName, MediaKind, Role
+from models.entities import EntityName, FileRole, MediaKind
 
 IMAGE: Final[frozenset[MediaKind]] = frozenset({"image"})
 VIDEO: Final[frozenset[MediaKind]] = frozenset({"video"})
@@ -70,9 +70,9 @@ class Resource(Struct, frozen=True, kw_only=True):
     new: type[Struct]
     patch: type[Struct] | None
     search: Searched
-    files: Mapping[Role, File] = {}
+    files: Mapping[FileRole, File] = {}
     largest: Mapping[MediaKind, int] = {}
-    lends: Mapping[str, Role] = {}
+    lends: Mapping[str, FileRole] = {}
     parent: EntityName | None = None
     part: bool = False
     links: Links | None = None
@@ -84,7 +84,7 @@ class Resource(Struct, frozen=True, kw_only=True):
         return self.table.entity_type
 
     @property
-    def references(self) -> Mapping[str, Role]:
+    def references(self) -> Mapping[str, FileRole]:
         """The columns that hold references, and the roles that their files have."""
         return {file.column: role for role, file in self.files.items()} | dict(self.lends)
 

@@ -17,7 +17,7 @@ from models.catalog.episodes import EPISODES
 from models.catalog.resource import Resource, Searched
 from models.db import connection as db
 from models.db.connection import Connection
-from models.db.fields import Json, Note, Reference, Title
+from models.db.fields import Json, Note, ReferenceText, Title
 from models.db.preconditions import ExpectedVersions
 from models.db.recording import Actor
 from models.db.table import Entity, Table
@@ -45,7 +45,7 @@ class NewScript(Struct, forbid_unknown_fields=True):
 
     title: Title | None = None
     content: Content | None = None
-    file_reference: Reference | None = None
+    file_reference: ReferenceText | None = None
     change_notes: Note | None = None
     is_active: bool = False
     metadata: Json | UnsetType = UNSET

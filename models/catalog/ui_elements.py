@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
-from models.db.fields import Json, Moment, Name, Reference, Tagged, Tags, Text
+from models.db.fields import Json, Moment, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
 from models.entities import MB
 from models.errors import Invalid
@@ -35,7 +35,7 @@ class NewUiElement(Tagged, forbid_unknown_fields=True):
     name: Name
     description: Text | None = None
     element_type: ElementType = "other"
-    file_reference: Reference | None = None
+    file_reference: ReferenceText | None = None
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 
@@ -46,7 +46,7 @@ class UiElementPatch(Tagged, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     element_type: ElementType | UnsetType = UNSET
-    file_reference: Reference | UnsetType | None = UNSET
+    file_reference: ReferenceText | UnsetType | None = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: Json | UnsetType = UNSET
 

@@ -16,7 +16,7 @@ REMEMBERED: Final = 1024
 CAPPED_SECONDS: Final = 60.0  # for so long there are still more than the limit; nobody is told how many more
 
 
-class Count(msgspec.Struct):
+class SnapshotCount(msgspec.Struct):
     """A total, and the snapshot it was counted in."""
 
     snapshot: str = ""
@@ -37,13 +37,13 @@ class Totals:
     """The last counts, by what was counted."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Count] = OrderedDict()
+        self._known: OrderedDict[str, SnapshotCount] = OrderedDict()
 
-    def last(self, name: str) -> Count:
+    def last(self, name: str) -> SnapshotCount:
         """The last count of what ``name`` is the name of."""
-        return self._known.get(name) or Count()
+        return self._known.get(name) or SnapshotCount()
 
-    def keep(self, name: str, count: Count) -> None:
+    def keep(self, name: str, count: SnapshotCount) -> None:
         """Remember a count, but not that of a transaction that has written: its rows are in no snapshot but its own."""
         self._known[name] = count
         self._known.move_to_end(name)

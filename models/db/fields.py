@@ -19,11 +19,11 @@ Label = Annotated[str, Meta(max_length=100)]
 ObjectReference = Annotated[str, Meta(min_length=1, max_length=1024)]
 # An object, or a page that a browser may follow: never a script, and nothing that travels in the clear.
 REFERENCE = r"^(s3://[^/\s]+/.|https://[^\s\x00-\x1f\x7f/?#@\\]+([/?#][^\s\x00-\x1f\x7f]*)?$(?!\n))"
-Reference = Annotated[str, Meta(min_length=1, max_length=1024, pattern=REFERENCE)]
+ReferenceText = Annotated[str, Meta(min_length=1, max_length=1024, pattern=REFERENCE)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$(?!\n)", max_length=35)]
 Ordinal = Annotated[int, Meta(ge=1, le=2_147_483_647)]
-Place = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+Position = Annotated[int, Meta(ge=0, le=2_147_483_647)]
 Moment = Annotated[float, Meta(ge=0, le=2_147_483_647)]
 Seconds = Annotated[int, Meta(ge=0, le=2_147_483_647)]
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=254)]

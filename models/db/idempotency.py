@@ -4,7 +4,7 @@ import msgspec
 
 from models.db import connection as db
 from models.db.connection import Connection
-from models.db.presigned import Place
+from models.db.presigned import UrlPlaceholder
 from models.errors import Conflict
 
 
@@ -14,7 +14,7 @@ class StoredResponse(msgspec.Struct):
     status: int
     headers: dict[str, str]
     body: bytes
-    presigned: list[Place] = []
+    presigned: list[UrlPlaceholder] = []
 
 
 class _Kept(msgspec.Struct):
@@ -22,7 +22,7 @@ class _Kept(msgspec.Struct):
     status: int | None
     headers: dict[str, str] | None
     body: bytes | None
-    presigned: list[Place] | None
+    presigned: list[UrlPlaceholder] | None
 
 
 async def reserve(connection: Connection, caller: str, key: str, request_hash: bytes) -> StoredResponse | None:
@@ -46,7 +46,7 @@ async def reserve(connection: Connection, caller: str, key: str, request_hash: b
     kept = await db.row(connection, _Kept, query, [caller, key])
     if kept is None or kept.request_hash != request_hash:
         raise Conflict("this Idempotency-Key was used for another request")
-    places = msgspec.convert(kept.presigned or [], list[Place])
+    places = msgspec.convert(kept.presigned or [], list[UrlPlaceholder])
     return StoredResponse(kept.status or 200, kept.headers or {}, kept.body or b"", places)
 
 

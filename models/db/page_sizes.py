@@ -40,23 +40,23 @@ def told(column: str) -> Composed:
     return SQL("convert_to(page.{0}::text, 'UTF8') as {0}").format(Identifier(column))
 
 
-class Size(NamedTuple):
+class RowSize(NamedTuple):
     """How many bytes a row of ``page`` has: no more than ``most``, which costs little, and ``exactly``."""
 
     most: Composed
     exactly: Composed
 
-    def __add__(self, other: Any) -> "Size":
+    def __add__(self, other: Any) -> "RowSize":
         """Of a row that has the columns of both."""
         plus = SQL(" + ")
-        return Size(self.most + plus + other.most, self.exactly + plus + other.exactly)
+        return RowSize(self.most + plus + other.most, self.exactly + plus + other.exactly)
 
 
-def size_of(texts: Iterable[str], documents: Iterable[str], others: Iterable[str] = ()) -> Size:
+def size_of(texts: Iterable[str], documents: Iterable[str], others: Iterable[str] = ()) -> RowSize:
     """By the columns that may be long; a text knows its length without being read, a document is written out."""
     plain = [SQL("{}").format(_REST)]
     plain += [SQL("coalesce(octet_length({}), 0)").format(Identifier(name)) for name in texts]
     plain += [SQL("coalesce(pg_column_size({}), 0)").format(Identifier(name)) for name in others]
     most = [_MOST_OF_DOCUMENT.format(Identifier(name)) for name in documents]
     exactly = [SQL("coalesce(octet_length({}::text), 0)").format(Identifier(name)) for name in documents]
-    return Size(SQL(" + ").join([*plain, *most]), SQL(" + ").join([*plain, *exactly]))
+    return RowSize(SQL(" + ").join([*plain, *most]), SQL(" + ").join([*plain, *exactly]))

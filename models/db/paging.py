@@ -55,9 +55,9 @@ class Position(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 # What a position's value may be, by the type that its column has in our structs.
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Plain = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]
+PlainText = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-KINDS: Final[Mapping[Any, Any]] = {datetime: Instant, str: Plain, int: Whole}
+KINDS: Final[Mapping[Any, Any]] = {datetime: Instant, str: PlainText, int: Whole}
 
 
 def encode_cursor(of: str, sort: str, value: Any, key: UUID) -> str:

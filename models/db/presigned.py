@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 
-class Wish(Struct, frozen=True):
+class PresignedRequest(Struct, frozen=True):
     """What a URL is good for: one request, with exactly these headers and parameters, for so many seconds."""
 
     method: str
@@ -22,39 +22,39 @@ class Wish(Struct, frozen=True):
     parameters: dict[str, str]
 
 
-class Place(Struct, frozen=True):
+class UrlPlaceholder(Struct, frozen=True):
     """What stands in a kept answer where a URL was."""
 
     mark: str
-    wish: Wish
+    wish: PresignedRequest
 
 
-_MADE: Final[ContextVar[list[tuple[str, Wish]] | None]] = ContextVar("presigned", default=None)
+_MADE: Final[ContextVar[list[tuple[str, PresignedRequest]] | None]] = ContextVar("presigned", default=None)
 
 
-def watch() -> list[tuple[str, Wish]]:
+def watch() -> list[tuple[str, PresignedRequest]]:
     """From now on in this request, each URL that is made, with what it is good for."""
-    made: list[tuple[str, Wish]] = []
+    made: list[tuple[str, PresignedRequest]] = []
     _MADE.set(made)
     return made
 
 
-def note(url: str, wish: Wish) -> None:
+def note(url: str, wish: PresignedRequest) -> None:
     """A URL was made."""
     made = _MADE.get()
     if made is not None:
         made.append((url, wish))
 
 
-def without(body: bytes, made: Sequence[tuple[str, Wish]]) -> tuple[bytes, list[Place]]:
+def without(body: bytes, made: Sequence[tuple[str, PresignedRequest]]) -> tuple[bytes, list[UrlPlaceholder]]:
     """A body that has a mark in place of each URL; nobody can have written such a mark into it beforehand."""
-    places = [Place(f"presigned-{secrets.token_hex(16)}", wish) for _, wish in made]
+    places = [UrlPlaceholder(f"presigned-{secrets.token_hex(16)}", wish) for _, wish in made]
     for (url, _), place in zip(made, places, strict=True):
         body = body.replace(url.encode(), place.mark.encode())
     return body, places
 
 
-def within(body: bytes, places: Sequence[Place], sign: Callable[[Wish], str]) -> bytes:
+def within(body: bytes, places: Sequence[UrlPlaceholder], sign: Callable[[PresignedRequest], str]) -> bytes:
     """The same body with URLs made anew."""
     for place in places:
         body = body.replace(place.mark.encode(), sign(place.wish).encode())

@@ -7,7 +7,7 @@ from typing import Final, LiteralString, ParamSpec, cast
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from models.db.actions import Action
-from models.db.page_sizes import Size, fits, told
+from models.db.page_sizes import RowSize, fits, told
 from models.db.paging import COUNT_LIMIT
 from models.db.recording import recorded
 
@@ -46,7 +46,7 @@ class Queries:
         *,
         blank: frozenset[str],
         documents: frozenset[str],
-        size: Size,
+        size: RowSize,
     ) -> None:
         self._table = Identifier(table)
         self._columns = SQL(", ").join(map(Identifier, columns))

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from models.db import connection as db
 from models.db.connection import Connection
-from models.db.counts import Count, Totals
+from models.db.counts import SnapshotCount, Totals
 from models.db.fields import LONG
 from models.db.page_sizes import size_of
 from models.db.paging import COUNT_LIMIT, KINDS, Page, PageQuery, decode_cursor, encode_cursor, sort_of
@@ -116,10 +116,10 @@ class Table(Generic[Row]):
         Raises:
             NotFound: where there is none, or it is deleted.
         """
-        found = await db.row(connection, self.row, self._queries.select(include_deleted), {"key": key})
-        if found is None:
+        row = await db.row(connection, self.row, self._queries.select(include_deleted), {"key": key})
+        if row is None:
             raise NotFound(f"there is no {self.noun} {key}")
-        return found
+        return row
 
     async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
         """One page of the rows that match, their documents as JSON; filters that are None do not count.
@@ -133,7 +133,7 @@ class Table(Generic[Row]):
         name = repr((query.q, query.include_deleted, filters))
         last = self._totals.last(name)
         found = await self._found(connection, shape, given | self._after(query, column) | last.params())
-        count = Count(*found[0][:2])
+        count = SnapshotCount(*found[0][:2])
         if not last.capped:
             self._totals.keep(name, count)
         held = found[0][2]

@@ -82,9 +82,9 @@ async def summary(connection: Connection, days: int) -> Integrity:
                min(coalesce(verified_at, stored_at))
         from files where stored_at is not null
     """
-    found = await db.row(connection, Integrity, query, [days])
-    assert found is not None  # noqa: S101
-    return found
+    row = await db.row(connection, Integrity, query, [days])
+    assert row is not None  # noqa: S101
+    return row
 
 
 # The sorts of objects; each takes what else must hold.
@@ -316,8 +316,8 @@ async def page(
         where {where} and (%(before)s::uuid is null or finding_id < %(before)s)
         order by finding_id desc limit %(limit)s
     """
-    found = await db.rows(connection, Finding, query.encode(), params)
-    page = Page(found[:limit], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
-    if len(found) > limit:
+    rows = await db.rows(connection, Finding, query.encode(), params)
+    page = Page(rows[:limit], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
+    if len(rows) > limit:
         page.next_cursor = encode_cursor(LIST, SORT, None, page.rows[-1].finding_id)
     return page

@@ -18,7 +18,7 @@ from models.catalog.references import HELD, MENTIONED
 from models.db import connection as db
 from models.db.connection import Connection
 from models.media.references import OURS, Reference
-from models.media.s3 import Stored
+from models.media.s3 import StoredObject
 from models.media.s3_signing import SLACK
 
 # What is announced lasts longer than what is signed: by what the storage's clock may be taken wrong, and a second.
@@ -36,13 +36,13 @@ class Orphan(Struct):
     found_at: datetime
 
 
-class Page(Struct):
+class ObjectPage(Struct):
     """Objects of a bucket in the order of their keys, all there are after ``after`` up to ``last``."""
 
     bucket: str
     after: str
     last: str | None  # None: up to the end
-    objects: list[Stored]
+    objects: list[StoredObject]
 
 
 async def without_reference(connection: Connection, bucket: str, keys: list[str]) -> set[str]:
@@ -93,7 +93,7 @@ _UNMENTIONED: Final = (
 )
 
 
-async def mark(connection: Connection, page: Page, orphans: set[str]) -> int:
+async def mark(connection: Connection, page: ObjectPage, orphans: set[str]) -> int:
     """Note those of a page that are orphans, and forget the notes of those that are none; how many are new."""
     forget = """
         delete from orphan_objects
@@ -117,7 +117,7 @@ async def mark(connection: Connection, page: Page, orphans: set[str]) -> int:
     return sum(new for (new,) in rows)
 
 
-async def removable(connection: Connection, page: Page, orphans: set[str], before: datetime) -> list[str]:
+async def removable(connection: Connection, page: ObjectPage, orphans: set[str], before: datetime) -> list[str]:
     """Those orphans of a page that are ours, and were found before that time."""
     query = """
         select coalesce(array_agg(key), '{}') from orphan_objects

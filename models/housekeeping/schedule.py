@@ -44,7 +44,7 @@ class TaskPause(Struct):
     until: datetime
 
 
-class Run(Struct):
+class TaskRun(Struct):
     """A run of a task: a job, and what it has done so far, by name."""
 
     job_id: UUID
@@ -67,7 +67,7 @@ class Task(Struct):
     every_seconds: int
     next_run_at: datetime
     paused: TaskPause | None
-    last_run: Run | None
+    last_run: TaskRun | None
     runs: dict[str, int]
 
 
@@ -91,8 +91,8 @@ _TASK: Final = f"""
 
 async def read_all(connection: Connection) -> list[Task]:
     """All tasks, the one that runs next first."""
-    found = await db.tuples(connection, f"{_TASK} order by next_run_at, task".encode())
-    return [_task(row) for (row,) in found]
+    rows = await db.tuples(connection, f"{_TASK} order by next_run_at, task".encode())
+    return [_task(row) for (row,) in rows]
 
 
 async def read(connection: Connection, task: str) -> Task:
@@ -159,7 +159,7 @@ _NOW: Final = f"""
 """
 
 
-async def run_now(connection: Connection, actor: Actor, task: str) -> Run:
+async def run_now(connection: Connection, actor: Actor, task: str) -> TaskRun:
     """Post a job for a task beside its schedule; where one is queued or running, that one counts.
 
     Raises:

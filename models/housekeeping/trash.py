@@ -123,8 +123,8 @@ async def _parts(connection: Connection, actor: Actor, entity_type: str, ids: li
     """What is a part of them goes with them."""
     parent = Identifier(CATALOG[entity_type].table.key)
     for name in [one.name for one in CATALOG.values() if one.parent == entity_type and one.part]:
-        found = await db.tuples(connection, _PARTS.format(**_names(name), parent=parent).as_bytes(), {"ids": ids})
-        await db.execute(connection, _deleting(name), actor.params() | {"ids": [key for (key,) in found]})
+        rows = await db.tuples(connection, _PARTS.format(**_names(name), parent=parent).as_bytes(), {"ids": ids})
+        await db.execute(connection, _deleting(name), actor.params() | {"ids": [key for (key,) in rows]})
 
 
 async def _files(connection: Connection, actor: Actor, entity_type: str, ids: list[UUID]) -> None:

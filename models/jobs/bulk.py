@@ -86,9 +86,9 @@ async def _slices(connection: Connection, wanted: JobFilter, *statuses: Status) 
         where {where} and status = any(%(statuses)s) and job_id > %(last)s order by job_id limit {SLICE} for update
     """
     params |= {"statuses": list(statuses), "last": UUID(int=0)}
-    while found := await db.rows(connection, JobTarget, query.encode(), params):
-        yield found
-        params["last"] = found[-1].job_id
+    while rows := await db.rows(connection, JobTarget, query.encode(), params):
+        yield rows
+        params["last"] = rows[-1].job_id
 
 
 class StatusCount(Struct):

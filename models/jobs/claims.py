@@ -13,7 +13,7 @@ from msgspec import Struct, convert
 
 from models.db import connection as db
 from models.db.connection import Connection
-from models.entities import EntityType, Role
+from models.entities import EntityType, FileRole
 from models.jobs.pauses import PAUSED
 from models.jobs.predicates import MINE, SUSPECT, WAITING
 from models.jobs.types import JobKind, OnDuplicate, Outcome, Priority, Stage
@@ -34,7 +34,7 @@ class Claimed(Struct):
     attempts: int
     entity_type: EntityType
     entity_id: UUID
-    role: Role
+    role: FileRole
     source_reference: str
     on_duplicate: OnDuplicate
     declared_sha256: str | None

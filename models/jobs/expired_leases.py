@@ -26,11 +26,11 @@ async def give_back(connection: Connection, limit: int = 100) -> list[Expired]:
 
     Its last attempt had, where no worker had died with it before: that one is made again, alone.
     """
-    found = await db.rows(connection, Expired, _GIVE_BACK, {"limit": limit})
-    for expired in found:
+    rows = await db.rows(connection, Expired, _GIVE_BACK, {"limit": limit})
+    for expired in rows:
         if expired.failed:
             await files.release(connection, expired.job_id)
-    return found
+    return rows
 
 
 _GIVE_BACK: Final = f"""

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, convert
 from models.db import connection as db
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
-from models.entities import Role
+from models.entities import FileRole
 from models.errors import ErrorCode, NotFound
 from models.jobs.types import (
     CHAINS,
@@ -71,7 +71,7 @@ class _Row(Struct):
     batch_id: UUID | None
     entity_type: Subject
     entity_id: UUID
-    role: Role
+    role: FileRole
     source_reference: str
     priority: Priority
     on_duplicate: OnDuplicate
@@ -137,16 +137,16 @@ async def read(connection: Connection, job_id: UUID) -> Job:
     Raises:
         NotFound
     """
-    found = await db.row(connection, _Row, f"{_JOB} where job_id = %s", [job_id])
-    if found is None:
+    row = await db.row(connection, _Row, f"{_JOB} where job_id = %s", [job_id])
+    if row is None:
         raise NotFound(f"there is no job {job_id}")
-    return found.job()
+    return row.job()
 
 
 async def read_all(connection: Connection, job_ids: list[UUID]) -> list[Job]:
     """These jobs, in the order of their making."""
-    found = await db.rows(connection, _Row, f"{_JOB} where job_id = any(%s) order by job_id", [job_ids])
-    return [row.job() for row in found]
+    rows = await db.rows(connection, _Row, f"{_JOB} where job_id = any(%s) order by job_id", [job_ids])
+    return [row.job() for row in rows]
 
 
 async def attempts(connection: Connection, job_id: UUID) -> list[Attempt]:
@@ -174,9 +174,9 @@ async def page(connection: Connection, filter_: JobFilter, limit: int, cursor: s
     before = decode_cursor(cursor, LIST, SORT, None).id if cursor is not None else None
     after = " and job_id < %(before)s" if before else ""
     query = f"{_JOB} where {where}{after} order by job_id desc limit %(limit)s"
-    found = await db.rows(connection, _Row, query.encode(), params | {"before": before, "limit": limit + 1})
-    page = Page([row.job() for row in found[:limit]], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
-    if len(found) > limit:
+    rows = await db.rows(connection, _Row, query.encode(), params | {"before": before, "limit": limit + 1})
+    page = Page([row.job() for row in rows[:limit]], limit, min(total, COUNT_LIMIT), total > COUNT_LIMIT)
+    if len(rows) > limit:
         page.next_cursor = encode_cursor(LIST, SORT, None, page.rows[-1].job_id)
     return page
 

@@ -75,10 +75,10 @@ async def pause(connection: Connection, actor: Actor, new: NewPause) -> Pause:
         select {_COLUMNS} from paused
     """
     sent = {"name": new.priority or new.stage, "reason": new.reason, "until": new.until}
-    made = await db.row(connection, Pause, query.encode(), actor.params() | sent)
-    if made is None:
+    row = await db.row(connection, Pause, query.encode(), actor.params() | sent)
+    if row is None:
         raise Invalid("this time is over already", field="until")
-    return made
+    return row
 
 
 async def read_all(connection: Connection) -> list[Pause]:

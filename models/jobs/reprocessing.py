@@ -77,6 +77,6 @@ _REPROCESS: Final = (
 async def reprocess(connection: Connection, actor: Actor, wanted: ReprocessFilter) -> Reprocessed:
     """Post a job for each entity that matches and has none of these waiting or running, in one statement."""
     given = {name: getattr(wanted, name) for name in ReprocessFilter.__struct_fields__}
-    made = await db.row(connection, Reprocessed, _REPROCESS, given | actor.params())
-    assert made is not None  # noqa: S101
-    return made
+    row = await db.row(connection, Reprocessed, _REPROCESS, given | actor.params())
+    assert row is not None  # noqa: S101
+    return row

@@ -12,7 +12,7 @@ from models.catalog.references import HELD
 from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor, recorded
-from models.entities import EntityType, Role
+from models.entities import EntityType, FileRole
 from models.errors import Rejected
 from models.jobs.claims import Claimed
 from models.jobs.types import DuplicateOf
@@ -100,7 +100,7 @@ _ATTACH: Final = SQL("update {table} set {set}, updated_by = %(actor)s where {ke
 
 
 @cache
-def _attaching(entity_type: EntityType, role: Role) -> bytes:
+def _attaching(entity_type: EntityType, role: FileRole) -> bytes:
     """What a stored file sets on its entity. A column that is not named is not touched."""
     table, file = CATALOG[entity_type].table, CATALOG[entity_type].files[role]
     facts = {file.column: "file_reference"} | dict(file.facts)

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 from models.db.fields import ObjectReference, Sha256
-from models.entities import EntityType, Role
+from models.entities import EntityType, FileRole
 from models.errors import ErrorCode
 
 JobKind = Literal["ingest", "reprocess", "housekeeping"]
@@ -52,7 +52,7 @@ class NewJob(Struct, forbid_unknown_fields=True):
     entity_type: EntityType
     entity_id: UUID
     source_reference: ObjectReference
-    role: Role = "primary"
+    role: FileRole = "primary"
     sha256: Sha256 | None = None
     on_duplicate: OnDuplicate = "link"
     priority: Priority = "interactive"
@@ -95,7 +95,7 @@ class Job(Struct):
     batch_id: UUID | None
     entity_type: Subject
     entity_id: UUID
-    role: Role
+    role: FileRole
     source_reference: str
     priority: Priority
     on_duplicate: OnDuplicate

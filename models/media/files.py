@@ -10,7 +10,7 @@ from psycopg.sql import SQL
 from models.catalog.references import HELD
 from models.db import connection as db
 from models.db.connection import Connection
-from models.entities import EntityType, Role
+from models.entities import EntityType, FileRole
 
 
 class StoredFile(msgspec.Struct):
@@ -25,7 +25,7 @@ class StoredFile(msgspec.Struct):
     file_size: int
     entity_type: EntityType
     entity_id: UUID
-    role: Role
+    role: FileRole
     job_id: UUID
     thumbnails: list[dict[str, object]]
     stored: bool
@@ -38,7 +38,7 @@ class Owner(msgspec.Struct, frozen=True):
     job_id: UUID
     entity_type: EntityType
     entity_id: UUID
-    role: Role
+    role: FileRole
 
 
 async def claim_content(connection: Connection, sha256: str, file_reference: str, file_size: int, owner: Owner) -> bool:

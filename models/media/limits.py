@@ -6,7 +6,7 @@ Said alike at the terminal, in an answer of the API and by a job.
 from typing import Final, get_args
 
 from models.catalog import CATALOG
-from models.entities import MB, EntityType, MediaKind, Role
+from models.entities import MB, EntityType, FileRole, MediaKind
 from models.media.formats import FORMATS, NO_MEDIA, by_name, canonical
 from models.media.types import kind_of
 from models.media.wording import PLURALS, SMALLER, WORDS, listed, size_text, spoken, taken, takes
@@ -20,12 +20,12 @@ LARGEST: Final[dict[MediaKind, int]] = {
 }
 
 
-def roles(entity_type: EntityType) -> tuple[Role, ...]:
+def roles(entity_type: EntityType) -> tuple[FileRole, ...]:
     """The roles a file may have for an entity; the first is the default."""
     return tuple(CATALOG[entity_type].files)
 
 
-def accepted(entity_type: EntityType, role: Role = "primary") -> frozenset[MediaKind]:
+def accepted(entity_type: EntityType, role: FileRole = "primary") -> frozenset[MediaKind]:
     """The kinds of file that an entity takes in a role, else in its default one."""
     files = CATALOG[entity_type].files
     return files.get(role, next(iter(files.values()))).kinds
@@ -41,7 +41,7 @@ def size_limit(kind: MediaKind, entity_type: EntityType) -> int:
     return CATALOG[entity_type].largest.get(kind, LARGEST[kind])
 
 
-def noun(entity_type: EntityType, role: Role = "primary") -> str:
+def noun(entity_type: EntityType, role: FileRole = "primary") -> str:
     """An entity, or the role of one that a file is for: "a clip", "the trailer of an episode"."""
     name = entity_type.replace("_", " ").replace("ui ", "UI ")
     whole = f"{'an' if name[0] in 'aeo' else 'a'} {name}"
@@ -53,7 +53,7 @@ def unsupported(
     entity_type: EntityType,
     kinds: frozenset[MediaKind],
     *,
-    role: Role = "primary",
+    role: FileRole = "primary",
     name: str = "",
 ) -> str:
     """Why a file is refused for its type: what it is, what is taken instead, and the way there."""
@@ -75,7 +75,7 @@ def _way(mime_type: str | None, name: str, kinds: frozenset[MediaKind]) -> str:
     return elsewhere if kind_of(canonical(mime_type or "")) else f"{told.way} {elsewhere}"
 
 
-def too_large(size: int, limit: int, kind: MediaKind, entity_type: EntityType, role: Role = "primary") -> str:
+def too_large(size: int, limit: int, kind: MediaKind, entity_type: EntityType, role: FileRole = "primary") -> str:
     """Why a file is refused for its size: both to the byte, so that they never read alike, and the way there."""
     where = noun(entity_type, role)
     bound = f"{where} takes {PLURALS[kind]} of up to {limit:,} bytes ({size_text(limit)})"

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from models.db import presigned
-from models.db.presigned import Wish
+from models.db.presigned import PresignedRequest
 from models.errors import Fault, JobError, Rejected, Unavailable
 from models.media.references import Reference
 from models.media.s3_signing import EMPTY, MOMENT, Credentials, Signer, path
@@ -52,7 +52,7 @@ _RETRIES: Final = urllib3.Retry(
 _ANSWERED: Final = _RETRIES.new(read=0, other=0)
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """An object as a listing has it; its size in bytes."""
 
     key: str
@@ -60,7 +60,7 @@ class Stored(NamedTuple):
     modified_at: datetime
 
 
-class Part(NamedTuple):
+class StoredPart(NamedTuple):
     """A part that has arrived; its size in bytes."""
 
     etag: str
@@ -134,13 +134,13 @@ class Storage:
 
     def signed_get(self, source: Reference) -> str:
         """A URL that reads the object for an hour."""
-        return self.sign(Wish("GET", source.bucket, source.key, {}, URL_SECONDS, {}))
+        return self.sign(PresignedRequest("GET", source.bucket, source.key, {}, URL_SECONDS, {}))
 
     def signed_put(self, target: Reference, headers: Mapping[str, str]) -> str:
         """A URL that stores an object within an hour, with exactly these headers."""
-        return self.sign(Wish("PUT", target.bucket, target.key, dict(headers), URL_SECONDS, {}))
+        return self.sign(PresignedRequest("PUT", target.bucket, target.key, dict(headers), URL_SECONDS, {}))
 
-    def sign(self, wish: Wish) -> str:
+    def sign(self, wish: PresignedRequest) -> str:
         """A URL that is good for this from now on."""
         target, keys = Reference(wish.bucket, wish.key), self._credentials()
         url = self._signer.url(wish.method, target, wish.headers, wish.seconds, keys, parameters=wish.parameters)
@@ -156,9 +156,11 @@ class Storage:
     def signed_part(self, target: Reference, upload_id: str, number: int, headers: Mapping[str, str]) -> str:
         """A URL that stores a part, counted from 1, within a day, with exactly these headers."""
         parameters = {"partNumber": str(number), "uploadId": upload_id}
-        return self.sign(Wish("PUT", target.bucket, target.key, dict(headers), PART_URL_SECONDS, parameters))
+        return self.sign(
+            PresignedRequest("PUT", target.bucket, target.key, dict(headers), PART_URL_SECONDS, parameters)
+        )
 
-    async def parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
+    async def parts(self, target: Reference, upload_id: str) -> dict[int, StoredPart]:
         """The parts that have arrived, by their number.
 
         Raises:
@@ -193,7 +195,7 @@ class Storage:
         """The uploads in parts that are under way."""
         return await self._run(lambda: self._begun(bucket))
 
-    async def objects(self, bucket: str, after: str, limit: int = 1000) -> list[Stored]:
+    async def objects(self, bucket: str, after: str, limit: int = 1000) -> list[StoredObject]:
         """The next objects of a bucket in the order of their keys; fewer than ``limit`` where there are no more."""
         return await self._run(lambda: self._objects(bucket, after, limit))
 
@@ -301,12 +303,14 @@ class Storage:
                 return Fault("STORAGE_UNAVAILABLE", f"the bucket {target.bucket} is missing")
         return _gone()
 
-    def _parts(self, target: Reference, upload_id: str) -> dict[int, Part]:
+    def _parts(self, target: Reference, upload_id: str) -> dict[int, StoredPart]:
         pages = self._client.get_paginator("list_parts").paginate(
             Bucket=target.bucket, Key=target.key, UploadId=upload_id
         )
         return {
-            part["PartNumber"]: Part(part["ETag"], part["Size"]) for page in pages for part in page.get("Parts", ())
+            part["PartNumber"]: StoredPart(part["ETag"], part["Size"])
+            for page in pages
+            for part in page.get("Parts", ())
         }
 
     def _begun(self, bucket: str) -> list[Begun]:
@@ -317,9 +321,9 @@ class Storage:
             for upload in page.get("Uploads", ())
         ]
 
-    def _objects(self, bucket: str, after: str, limit: int) -> list[Stored]:
+    def _objects(self, bucket: str, after: str, limit: int) -> list[StoredObject]:
         page = self._client.list_objects_v2(Bucket=bucket, StartAfter=after, MaxKeys=limit)
-        return [Stored(one["Key"], one["Size"], one["LastModified"]) for one in page.get("Contents", ())]
+        return [StoredObject(one["Key"], one["Size"], one["LastModified"]) for one in page.get("Contents", ())]
 
     async def _run(self, call: Callable[[], T]) -> T:
         try:

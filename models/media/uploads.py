@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from models.db import connection as db
 from models.db.connection import Connection
 from models.errors import Conflict, Rejected
-from models.media.s3 import Part
+from models.media.s3 import StoredPart
 
 SLICE: Final = 10_000  # rows forgotten at once
 
@@ -35,12 +35,12 @@ class Announced(Struct, frozen=True):
         starts = range(0, self.file_size, step)
         return {number: min(step, self.file_size - start) for number, start in enumerate(starts, start=1)}
 
-    def missing(self, arrived: Mapping[int, Part]) -> list[int]:
+    def missing(self, arrived: Mapping[int, StoredPart]) -> list[int]:
         """The numbers of the parts that are not there, or not as long as they must be."""
         return [number for number, size in self.sizes.items() if number not in arrived or arrived[number].size != size]
 
 
-def check_parts(announced: Announced, arrived: Mapping[int, Part]) -> None:
+def check_parts(announced: Announced, arrived: Mapping[int, StoredPart]) -> None:
     """Whether all parts are there.
 
     Raises:

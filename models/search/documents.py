@@ -176,8 +176,8 @@ async def _settled(connection: Connection, entity_type: str, ids: list[UUID]) ->
         where not exists (select from outbox where entity_type = %(type)s and entity_id = id)
           and not exists (select from outbox where entity_type = 'episode' and entity_id = {episode})
     """).format(joined=joined, episode=episode)
-    found = await db.rows(connection, _Id, query.as_bytes(), {"type": entity_type, "ids": ids})
-    return [row.entity_id for row in found]
+    rows = await db.rows(connection, _Id, query.as_bytes(), {"type": entity_type, "ids": ids})
+    return [row.entity_id for row in rows]
 
 
 async def _write_each(connection: Connection, entity_type: str, ids: list[UUID]) -> list[Drift]:
@@ -287,8 +287,8 @@ async def following(connection: Connection, entity_type: str, after: UUID, limit
         order by id limit %(limit)s
     """)
     params = {"type": entity_type, "after": after, "limit": limit}
-    found = await db.rows(connection, _Id, query.format(**_names(entity_type)).as_bytes(), params)
-    return [row.entity_id for row in found]
+    rows = await db.rows(connection, _Id, query.format(**_names(entity_type)).as_bytes(), params)
+    return [row.entity_id for row in rows]
 
 
 async def count(connection: Connection) -> int:

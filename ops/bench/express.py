@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from models import dev_issuer
 from ops.bench.thumbnails import CACHE
 from ops.stack import ports
-from ops.stack.processes import Process, Program
+from ops.stack.processes import Command, Process
 from ops.stack.system import System
 
 PEER: Final = Path(__file__).parent / "peers" / "express"
@@ -45,7 +45,7 @@ def server(beside: System) -> tuple[Process, int]:
         "JWT_ISSUER": dev_issuer.ISSUER,
         "LOG_FILE": str(beside.home / "logs" / "express-requests.log"),
     }
-    program = Program(
+    program = Command(
         name="express",
         command=(shutil.which("node") or "node", str(HOME / "server.js")),
         environment=environment,

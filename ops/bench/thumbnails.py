@@ -32,19 +32,19 @@ PEER: Final = Path(__file__).parent / "peers" / "sharp"
 CACHE: Final = Path(tempfile.gettempdir()) / f"episodes-bench-{os.getuid()}"
 
 
-class Seconds(msgspec.Struct):
+class Cost(msgspec.Struct):
     """What some work took, by the clock and of the processor."""
 
     wall: float = 0.0
     cpu: float = 0.0
 
-    def add(self, other: "Seconds") -> None:
+    def add(self, other: "Cost") -> None:
         """Count what more work took."""
         self.wall += other.wall
         self.cpu += other.cpu
 
 
-Loop = Callable[[Sequence[Path]], Seconds]
+Loop = Callable[[Sequence[Path]], Cost]
 
 
 def photos(count: int, seed: int = SEED) -> list[Path]:
@@ -83,14 +83,14 @@ def _one(path: Path) -> None:
         thumbnails(path, Path(folder))
 
 
-def _ours(paths: Sequence[Path]) -> Seconds:
+def _ours(paths: Sequence[Path]) -> Cost:
     with _measured() as seconds:
         for path in paths:
             _one(path)
     return seconds
 
 
-def _pillow(paths: Sequence[Path]) -> Seconds:
+def _pillow(paths: Sequence[Path]) -> Cost:
     with tempfile.TemporaryDirectory() as folder, _measured() as seconds:
         for path in paths:
             for name, size in VARIANTS:
@@ -100,18 +100,18 @@ def _pillow(paths: Sequence[Path]) -> Seconds:
 
 
 @contextmanager
-def _measured() -> Iterator[Seconds]:
-    seconds = Seconds()
+def _measured() -> Iterator[Cost]:
+    seconds = Cost()
     wall, cpu = time.perf_counter(), time.process_time()
     yield seconds
     seconds.wall, seconds.cpu = time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _sharp(node: str, home: Path, paths: Sequence[Path]) -> Seconds:
+def _sharp(node: str, home: Path, paths: Sequence[Path]) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         command = [node, str(home / "thumbnails.mjs"), folder, *map(str, paths)]
         done = subprocess.run(command, check=True, capture_output=True)
-    return msgspec.json.decode(done.stdout, type=Seconds)
+    return msgspec.json.decode(done.stdout, type=Cost)
 
 
 def _install_sharp() -> Path | None:
@@ -136,7 +136,7 @@ def compare(paths: Sequence[Path], name: str, peer: Loop) -> float:
 
     What counts is CPU time: on an idle machine it is the same as the clock's, on a busy one it is still true.
     """
-    ours, theirs = Seconds(), Seconds()
+    ours, theirs = Cost(), Cost()
     for _ in range(ROUNDS):
         for start in range(0, len(paths), TURN):
             ours.add(_ours(paths[start : start + TURN]))

@@ -13,9 +13,9 @@ from ops.client.http import Client, connected
 from ops.errors import CommandError, Unreachable
 from ops.ingest import junk, output
 from ops.ingest.junk import Junk
-from ops.ingest.plan import File, Target, find
+from ops.ingest.plan import LocalFile, Target, find
 from ops.ingest.result import Result
-from ops.ingest.run import Listener, Wish, ingest
+from ops.ingest.run import Choices, Listener, ingest
 
 PATIENCE = 30.0  # seconds that a server may be away in the middle of an ingest
 VERIFYING = 3600.0  # seconds that computing all seals again may take, at some 80,000 changes a second
@@ -24,7 +24,7 @@ BESIDE = ("deleted_at", "deleted_by", "restored_at", "restored_by")  # the time 
 Row = dict[str, Any]
 
 
-async def ingest_paths(paths: Sequence[Path], target: Target, wish: Wish, *, create: bool, as_json: bool) -> int:
+async def ingest_paths(paths: Sequence[Path], target: Target, wish: Choices, *, create: bool, as_json: bool) -> int:
     """Ingest files and folders, then report; 1 if any of them failed.
 
     Raises:
@@ -49,7 +49,7 @@ def _check_target(target: Target, *, create: bool) -> None:
         raise CommandError("An episode is created in a show, and nothing else is: --entity-type episode, --show-id.")
 
 
-def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> list[File]:
+def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> list[LocalFile]:
     if not paths:
         raise CommandError("Say which files or folders to ingest.")
     files = find(paths, target, skipped)
@@ -58,7 +58,7 @@ def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> lis
     return files
 
 
-async def _ingest(client: Client, files: Sequence[File], wish: Wish) -> list[Result]:
+async def _ingest(client: Client, files: Sequence[LocalFile], wish: Choices) -> list[Result]:
     try:
         with output.Board(files) as board:
             return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))

@@ -108,10 +108,10 @@ def ingest(
     """
     from ops.cli import actions
     from ops.ingest.plan import Target
-    from ops.ingest.run import Wish
+    from ops.ingest.run import Choices
 
     target = Target(entity_type, entity_id, role, show_id)
-    wish = Wish(on_duplicate=on_duplicate, priority=priority)
+    wish = Choices(on_duplicate=on_duplicate, priority=priority)
     try:
         return run(actions.ingest_paths(path, target, wish, create=create, as_json=json))
     except KeyboardInterrupt:

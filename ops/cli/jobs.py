@@ -11,7 +11,7 @@ from ops.cli.options import AsJson, Limit, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
-Held = Literal[Priority, Stage]
+Pausable = Literal[Priority, Stage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def reprocess(
 
 
 @jobs.command
-def pause(name: Held, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
+def pause(name: Pausable, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
     """Begin no more work of a priority or in a stage; for admins. What runs ends, what waits stays queued.
 
     Parameters
@@ -153,7 +153,7 @@ def pause(name: Held, /, *, reason: str, until: str | None = None, json: AsJson 
 
 
 @jobs.command
-def resume(name: Held, /, *, json: AsJson = False) -> None:
+def resume(name: Pausable, /, *, json: AsJson = False) -> None:
     """Go on with a priority or a stage; for admins."""
     from ops.cli import jobs_actions
 

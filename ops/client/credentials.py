@@ -38,7 +38,7 @@ def find_server(environ: Mapping[str, str] = os.environ) -> str:
     return str(url).rstrip("/")
 
 
-class Credentials:
+class SignIn:
     """Signs in: with the key of the home at the home's own server, elsewhere with ``EPISODES_TOKEN`` if it is set."""
 
     def __init__(self, role: RoleName, environ: Mapping[str, str] = os.environ) -> None:

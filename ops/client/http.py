@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from models.dev_issuer import RoleName
-from ops.client.credentials import Credentials, find_server
+from ops.client.credentials import SignIn, find_server
 from ops.errors import ApiError, CommandError, Unreachable
 
 T = TypeVar("T")
@@ -77,9 +77,7 @@ class Client:
     ``patience`` is how many seconds a server may be away, ``answering`` how many it may take to answer.
     """
 
-    def __init__(
-        self, url: str, credentials: Credentials, *, patience: float = 3.0, answering: float = TIMEOUT
-    ) -> None:
+    def __init__(self, url: str, credentials: SignIn, *, patience: float = 3.0, answering: float = TIMEOUT) -> None:
         self.url = url
         self._credentials = credentials
         self._patience = patience
@@ -237,7 +235,7 @@ async def connected(
     Raises:
         CommandError: no server runs, or there is nothing to sign in with.
     """
-    credentials = Credentials(role, environ)
+    credentials = SignIn(role, environ)
     credentials.token()  # what is missing is told before the work begins
     async with Client(find_server(environ), credentials, patience=patience, answering=answering) as client:
         yield client

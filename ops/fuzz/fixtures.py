@@ -11,12 +11,12 @@ FIRST: Final = ("/api/v1/shows", "/api/v1/episodes", "/api/v1/clips")  # others 
 LAST: Final = "/api/v1/episodes/{episode_id}/scripts"
 
 Ids = dict[str, list[str]]
-Paths = dict[str, dict[str, Any]]
+PathItems = dict[str, dict[str, Any]]
 
 
 def make(client: httpx2.Client) -> Ids:
     """Make them by the document's examples, as an admin; their ids by the names that paths and bodies give them."""
-    paths: Paths = client.get("/schema/openapi.json").json()["paths"]
+    paths: PathItems = client.get("/schema/openapi.json").json()["paths"]
     ids: Ids = {}
     for path in _collections(paths):
         for number in range(EACH):
@@ -30,7 +30,7 @@ def make(client: httpx2.Client) -> Ids:
     return ids
 
 
-def _collections(paths: Paths) -> list[str]:
+def _collections(paths: PathItems) -> list[str]:
     """Where things are made, those first that others need."""
     made = [path for path in paths if "201" in paths[path].get("post", {}).get("responses", ()) and "{" not in path]
     return [*FIRST, *sorted(set(made) - {*FIRST}), LAST, "/api/v1/ingest"]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from ops.ingest.plan import File
+from ops.ingest.plan import LocalFile
 from ops.ingest.result import Result
 
 WIDE: Final = 240  # columns where no terminal sets the width: nothing is cut from what goes into a file
@@ -44,7 +44,7 @@ def progress() -> Progress:
 class Board(AbstractContextManager["Board"]):
     """Progress of one ingest: a line per folder, and a total."""
 
-    def __init__(self, files: Sequence[File]) -> None:
+    def __init__(self, files: Sequence[LocalFile]) -> None:
         self._progress = progress()
         self._left = Counter(file.group for file in files)
         self._lines = {group: self._line(group, count) for group, count in self._left.items()}
@@ -68,7 +68,7 @@ class Board(AbstractContextManager["Board"]):
         self._sent += count
         self._progress.update(self._total, note=f"{decimal(self._sent)} sent")
 
-    def done(self, file: File, _result: Result) -> None:
+    def done(self, file: LocalFile, _result: Result) -> None:
         """A file has come to its end."""
         self._left[file.group] -= 1
         crowded = len(self._lines) > SHOWN_FOLDERS and not self._left[file.group]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.entities import EntityType, Role
+from models.entities import EntityType, FileRole
 from models.media.formats import UNKNOWN, by_name, canonical
 from models.media.limits import accepted, size_limit, too_large, unsupported
 from models.media.types import kind_of
@@ -19,7 +19,7 @@ from models.media.wording import takes
 from ops.errors import CommandError
 from ops.ingest import junk
 from ops.ingest.junk import Junk
-from ops.ingest.result import Failed
+from ops.ingest.result import FileFailed
 
 INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
 UNFIT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of letters, ends of lines
@@ -33,19 +33,19 @@ class Target:
 
     entity_type: EntityType
     entity_id: str | None = None
-    role: Role | None = None
+    role: FileRole | None = None
     show_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class LocalFile:
     """A file that was found. ``shown`` is its path as typed; ``name`` starts at the folder that was given."""
 
     path: Path
     shown: str
     name: str
     target: Target
-    problem: Failed | None = None
+    problem: FileFailed | None = None
 
     @property
     def group(self) -> str:
@@ -57,13 +57,13 @@ class File:
 class Item:
     """A file that can be sent: ``size`` in bytes, ``sha256`` in hex, ``mime_type`` as declared to the server."""
 
-    file: File
+    file: LocalFile
     size: int
     sha256: str
     mime_type: str
 
 
-def find(paths: Iterable[Path], target: Target, skipped: Counter[Junk] | None = None) -> list[File]:
+def find(paths: Iterable[Path], target: Target, skipped: Counter[Junk] | None = None) -> list[LocalFile]:
     """The files under the paths, sorted, each path once; links are followed.
 
     Junk is left out and counted in ``skipped``, unless it is named for an entity.
@@ -84,7 +84,7 @@ class _Walk:
         self._skipped = skipped
         self._been: set[tuple[int, int]] = set()
 
-    def under(self, path: Path) -> Iterator[File]:
+    def under(self, path: Path) -> Iterator[LocalFile]:
         if not path.exists():
             raise CommandError(f"No such file or folder: {printable(path)}")
         whole = path.resolve()
@@ -92,7 +92,7 @@ class _Walk:
             return iter(())
         return self._folder(path, named(whole.name)) if path.is_dir() else iter([self._file(path, named(whole.name))])
 
-    def _folder(self, folder: Path, name: str) -> Iterator[File]:
+    def _folder(self, folder: Path, name: str) -> Iterator[LocalFile]:
         try:
             entries = self._entries(folder)
         except OSError as error:
@@ -121,15 +121,15 @@ class _Walk:
             self._skipped[kind] += 1
         return kind is not None
 
-    def _leaf(self, entry: Path, name: str) -> Iterator[File]:
+    def _leaf(self, entry: Path, name: str) -> Iterator[LocalFile]:
         if entry.is_file():
             yield self._file(entry, name)
         elif not entry.exists():
             yield self._file(entry, name, "the link leads nowhere")
 
-    def _file(self, path: Path, name: str, problem: str | None = None) -> File:
-        failed = Failed("UNREADABLE", f"Cannot be read: {problem}.") if problem else None
-        return File(path, printable(path), name, self._target, failed)
+    def _file(self, path: Path, name: str, problem: str | None = None) -> LocalFile:
+        failed = FileFailed("UNREADABLE", f"Cannot be read: {problem}.") if problem else None
+        return LocalFile(path, printable(path), name, self._target, failed)
 
 
 def named(path: Path | str) -> str:
@@ -143,7 +143,7 @@ def printable(path: Path | str) -> str:
     return "".join(INSTEAD if unicodedata.bidirectional(letter) in TURNING else letter for letter in named(path))
 
 
-async def read(files: Sequence[File]) -> AsyncIterator[tuple[File, Item | Failed]]:
+async def read(files: Sequence[LocalFile]) -> AsyncIterator[tuple[LocalFile, Item | FileFailed]]:
     """Check and hash in threads, given back in the order of the files."""
     pool = ThreadPoolExecutor(HASHERS, thread_name_prefix="hash")
     loop = asyncio.get_running_loop()
@@ -154,21 +154,21 @@ async def read(files: Sequence[File]) -> AsyncIterator[tuple[File, Item | Failed
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _item(file: File) -> Item | Failed:
+def _item(file: LocalFile) -> Item | FileFailed:
     if file.problem:
         return file.problem
     try:
         return _checked(file)
-    except Failed as failed:
+    except FileFailed as failed:
         return failed
     except OSError as error:
-        return Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.")
+        return FileFailed("UNREADABLE", f"Cannot be read: {error.strerror or error}.")
 
 
-def _checked(file: File) -> Item:
+def _checked(file: LocalFile) -> Item:
     size = file.path.stat().st_size
     if size == 0:
-        raise Failed("EMPTY_FILE", "The file is empty.")
+        raise FileFailed("EMPTY_FILE", "The file is empty.")
     mime_type = type_of(file.path)
     _check_limits(file, mime_type, size)
     with file.path.open("rb") as stream:
@@ -176,16 +176,16 @@ def _checked(file: File) -> Item:
     return Item(file, size, sha256, mime_type)
 
 
-def _check_limits(file: File, mime_type: str, size: int) -> None:
+def _check_limits(file: LocalFile, mime_type: str, size: int) -> None:
     entity_type, role = file.target.entity_type, file.target.role or "primary"
     kinds = accepted(entity_type, role)
     kind = takes(mime_type, kinds)
     if kind is None:
         message = unsupported(mime_type, entity_type, kinds, role=role, name=printable(file.path.name))
-        raise Failed("UNSUPPORTED_MEDIA_TYPE", message)
+        raise FileFailed("UNSUPPORTED_MEDIA_TYPE", message)
     limit = size_limit(kind, entity_type)
     if size > limit:
-        raise Failed("FILE_TOO_LARGE", too_large(size, limit, kind, entity_type, role))
+        raise FileFailed("FILE_TOO_LARGE", too_large(size, limit, kind, entity_type, role))
 
 
 def type_of(path: Path) -> str:

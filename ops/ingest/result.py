@@ -36,7 +36,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_of: Original | None = None
 
 
-class Failed(Exception):
+class FileFailed(Exception):
     """This file cannot be ingested; the others go on."""
 
     def __init__(self, code: str, message: str) -> None:

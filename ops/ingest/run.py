@@ -23,8 +23,8 @@ from models.jobs.types import OnDuplicate, Priority
 from ops.client.http import AWAY, Client
 from ops.errors import ApiError, CommandError
 from ops.ingest.episode_numbers import Numbering
-from ops.ingest.plan import File, Item, read
-from ops.ingest.result import Failed, Original, Outcome, Result, Why
+from ops.ingest.plan import Item, LocalFile, read
+from ops.ingest.result import FileFailed, Original, Outcome, Result, Why
 from ops.ingest.upload import Ticket, Uploads
 from ops.ingest.wait import Batches, Job, Watch, jobs, unfinished
 
@@ -40,7 +40,7 @@ RESOURCES: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class Choices:
     """What to do with a file that is already stored, and how urgent the work is."""
 
     on_duplicate: OnDuplicate = "link"
@@ -52,10 +52,10 @@ class Listener:
     """Whom to tell: ``sent`` of bytes that left, ``done`` of each file's end."""
 
     sent: Callable[[int], None]
-    done: Callable[[File, Result], None]
+    done: Callable[[LocalFile, Result], None]
 
 
-async def ingest(client: Client, files: Sequence[File], wish: Wish, listener: Listener) -> list[Result]:
+async def ingest(client: Client, files: Sequence[LocalFile], wish: Choices, listener: Listener) -> list[Result]:
     """Bring files in and wait until the pipeline is done with them; one result per file, in their order.
 
     Raises:
@@ -70,8 +70,8 @@ async def ingest(client: Client, files: Sequence[File], wish: Wish, listener: Li
 
 
 class _Run:
-    def __init__(self, client: Client, wish: Wish, listener: Listener) -> None:
-        self.results: dict[File, Result] = {}
+    def __init__(self, client: Client, wish: Choices, listener: Listener) -> None:
+        self.results: dict[LocalFile, Result] = {}
         self._client = client
         self._wish = wish
         self._listener = listener
@@ -85,7 +85,7 @@ class _Run:
     async def close(self) -> None:
         await self._uploads.close()
 
-    async def all(self, files: Sequence[File]) -> None:
+    async def all(self, files: Sequence[LocalFile]) -> None:
         for entity_type in {file.target.entity_type for file in files}:
             self._under_way += [job async for job in unfinished(self._client, entity_type)]
         try:
@@ -96,11 +96,11 @@ class _Run:
         except* CommandError as errors:
             raise _first(errors) from None
 
-    async def _files(self, files: Sequence[File]) -> None:
+    async def _files(self, files: Sequence[LocalFile]) -> None:
         firsts: dict[str, asyncio.Task[Result]] = {}
         async with asyncio.TaskGroup() as group:
             async for file, item in read(files):
-                if isinstance(item, Failed):
+                if isinstance(item, FileFailed):
                     self._done(file, _failed(file, item.why))
                 elif first := firsts.get(item.sha256):
                     group.create_task(self._copy(item, first))
@@ -115,7 +115,7 @@ class _Run:
         else:
             self._done(item.file, _like_first(item.file, ended, self._wish.on_duplicate))
 
-    def _wants_own_job(self, file: File) -> bool:
+    def _wants_own_job(self, file: LocalFile) -> bool:
         return file.target.entity_id is not None or self._wish.on_duplicate == "keep"
 
     async def _told(self, item: Item) -> Result:
@@ -126,7 +126,7 @@ class _Run:
     async def _result(self, item: Item) -> Result:
         try:
             return await self._bring(item)
-        except Failed as failed:
+        except FileFailed as failed:
             return _failed(item.file, failed.why)
         except ApiError as error:
             if error.status in NOT_THE_FILES_FAULT:
@@ -157,7 +157,7 @@ class _Run:
                 return job
         return None
 
-    def _nothing_to_do(self, file: File, original: Original) -> bool:
+    def _nothing_to_do(self, file: LocalFile, original: Original) -> bool:
         """What only the trash holds is brought in for the living again, unless that is not wanted."""
         if file.target.entity_id is not None:
             return original.entity_id == file.target.entity_id and not original.deleted
@@ -224,7 +224,7 @@ class _Run:
             "priority": self._wish.priority,
         }
 
-    def _done(self, file: File, result: Result) -> None:
+    def _done(self, file: LocalFile, result: Result) -> None:
         self.results[file] = result
         self._listener.done(file, result)
 
@@ -251,14 +251,14 @@ def _stored(ticket: Ticket) -> str | None:
     return ticket.duplicate_of.file_reference if ticket.duplicate_of else None
 
 
-def _failed(file: File, why: Why) -> Result:
+def _failed(file: LocalFile, why: Why) -> Result:
     target = file.target
     return Result(
         file=file.shown, outcome="failed", entity_type=target.entity_type, entity_id=target.entity_id, error=why
     )
 
 
-def _duplicate(file: File, original: Original, on_duplicate: OnDuplicate) -> Result:
+def _duplicate(file: LocalFile, original: Original, on_duplicate: OnDuplicate) -> Result:
     where = f"{original.entity_type} {original.entity_id}{' in the trash' if original.deleted else ''}"
     if on_duplicate == "reject":
         way = " Restore that, or take --on-duplicate link." if original.deleted else ""
@@ -272,13 +272,13 @@ def _duplicate(file: File, original: Original, on_duplicate: OnDuplicate) -> Res
     )
 
 
-def _like_first(file: File, first: Result, on_duplicate: OnDuplicate) -> Result:
+def _like_first(file: LocalFile, first: Result, on_duplicate: OnDuplicate) -> Result:
     if first.error or first.entity_id is None:
         return msgspec.structs.replace(first, file=file.shown, seconds=0.0)
     return _duplicate(file, Original(first.entity_type, first.entity_id), on_duplicate)
 
 
-def _ended(file: File, job: Job, uploading: float) -> Result:
+def _ended(file: LocalFile, job: Job, uploading: float) -> Result:
     outcome = job.outcome or "stored" if job.status == "succeeded" else job.status
     return Result(
         file=file.shown,

@@ -13,7 +13,7 @@ import msgspec
 from ops.client.http import Client, web_client
 from ops.errors import CommandError, Unreachable
 from ops.ingest.plan import Item
-from ops.ingest.result import Failed, Original
+from ops.ingest.result import FileFailed, Original
 
 CHUNK: Final = 1024 * 1024  # bytes read at once
 WHOLE: Final = 64 * 1024 * 1024  # bytes of the largest file that is sent at once
@@ -34,7 +34,7 @@ class Ticket(msgspec.Struct, rename="camel"):
     duplicate_of: Original | None = None
 
 
-class Part(msgspec.Struct, rename="camel"):
+class PartTarget(msgspec.Struct, rename="camel"):
     """Where to send a part, counted from 1; nowhere where it has arrived."""
 
     part_number: int
@@ -47,13 +47,13 @@ class PartsTicket(msgspec.Struct, rename="camel"):
     upload_id: str
     file_reference: str
     part_size: int
-    parts: list[Part]
+    parts: list[PartTarget]
 
 
 class OpenUpload(msgspec.Struct, rename="camel"):
     """Which parts of an upload have arrived, and where to send the others."""
 
-    parts: list[Part]
+    parts: list[PartTarget]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ class Uploads:
         try:
             for part in upload.parts:
                 await self._part(item, upload, part)
-        except Failed:
+        except FileFailed:
             with suppress(CommandError):  # housekeeping gives it up a day later
                 await self._client.delete(f"{UPLOAD}/multipart", **known)
             raise
         await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], known)
         return upload.file_reference
 
-    async def _part(self, item: Item, upload: PartsTicket, part: Part) -> None:
+    async def _part(self, item: Item, upload: PartsTicket, part: PartTarget) -> None:
         start = (part.part_number - 1) * upload.part_size
         piece = Piece(item, start, min(upload.part_size, item.size - start))
         ticket = Ticket(part.url or "", upload.file_reference, {})
@@ -126,7 +126,7 @@ class Uploads:
             if status in ARRIVED:
                 return ticket.file_reference
             if status not in AGAIN and status < httpx2.codes.INTERNAL_SERVER_ERROR:
-                raise Failed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
+                raise FileFailed("UPLOAD_REFUSED", f"The storage refused it with status {status}.")
             if pause is None:
                 break
             await asyncio.sleep(pause)
@@ -136,7 +136,7 @@ class Uploads:
                     return ticket.file_reference
                 ticket = renewed
         if status == EXPIRED:
-            raise Failed("UPLOAD_REFUSED", "The storage refuses it, whatever URL it is sent to.")
+            raise FileFailed("UPLOAD_REFUSED", "The storage refuses it, whatever URL it is sent to.")
         raise Unreachable(f"The storage does not take uploads: {said or f'status {status}'}")
 
     async def _put(self, piece: Piece, ticket: Ticket) -> tuple[int, str]:
@@ -147,7 +147,7 @@ class Uploads:
         except httpx2.TransportError as error:
             return 0, str(error) or type(error).__name__
         except OSError as error:
-            raise Failed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
+            raise FileFailed("UNREADABLE", f"Cannot be read: {error.strerror or error}.") from error
         return answer.status_code, ""
 
     async def _chunks(self, piece: Piece) -> AsyncIterator[bytes]:
@@ -157,7 +157,7 @@ class Uploads:
             while left:
                 chunk = await asyncio.to_thread(stream.read, min(CHUNK, left))
                 if not chunk or os.fstat(stream.fileno()).st_size != piece.item.size:
-                    raise Failed("FILE_CHANGED", "The file changed while it was sent.")
+                    raise FileFailed("FILE_CHANGED", "The file changed while it was sent.")
                 left -= len(chunk)
                 yield chunk
                 self._sent(len(chunk))

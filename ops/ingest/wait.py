@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ops.client.http import Client
-from ops.ingest.result import Failed, Original, Why
+from ops.ingest.result import FileFailed, Original, Why
 
 BATCH: Final = 25  # jobs posted at once
 LINGER: Final = 0.25  # seconds a job waits for others to travel with
@@ -109,7 +109,7 @@ def _settle(future: asyncio.Future[Job], posted: Posted, batch_id: str) -> None:
         return  # whoever waited for it was cancelled
     if posted.job is None:
         why = posted.error or Why("SERVER_ERROR", "The server gave neither a job nor a reason.")
-        future.set_exception(Failed(why.code, why.message))
+        future.set_exception(FileFailed(why.code, why.message))
     else:
         posted.job.batch_id = posted.job.batch_id or batch_id
         future.set_result(posted.job)

@@ -18,7 +18,7 @@ from ops.client.http import Client, connected
 from ops.errors import CommandError
 from ops.ingest.output import progress, summary
 from ops.ingest.result import Result
-from ops.ingest.run import RESOURCES, Listener, Wish, ingest
+from ops.ingest.run import RESOURCES, Choices, Listener, ingest
 from ops.seed import scripts, things, trash
 from ops.seed.links import Link, links
 from ops.seed.media import Made, complete, draw
@@ -182,7 +182,7 @@ async def _media(client: Client, made: Made, bar: Progress, line: TaskID) -> lis
         files = await asyncio.to_thread(draw, Path(folder), made)
         bar.update(line, total=len(files), note="pictures and clips")
         listener = Listener(sent=lambda _count: None, done=lambda _file, _result: bar.advance(line))
-        return await ingest(client, files, Wish(), listener)
+        return await ingest(client, files, Choices(), listener)
 
 
 def _tell(results: list[Result], seconds: float) -> None:

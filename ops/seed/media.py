@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from models.entities import EntityType
-from ops.ingest.plan import File, Target
+from ops.ingest.plan import LocalFile, Target
 from ops.ingest.run import RESOURCES
 from ops.seed.drawing import jingle, pictures, videos
 from ops.seed.rows import Row
@@ -57,7 +57,7 @@ def _sounding(made: Made) -> list[Place]:
     return _of("component", (row for row in made.components if row["component_type"] == "jingle"))
 
 
-def draw(folder: Path, made: Made) -> list[File]:
+def draw(folder: Path, made: Made) -> list[LocalFile]:
     """Media for all rows, so that each has the same at every try; files only for the rows without.
 
     An episode shows the picture of its main look, which is stored already by then.
@@ -77,6 +77,6 @@ def _has_file(row: Row) -> bool:
     return any(row.get(f"{what}_reference") for what in ("file", "image", "photo", "thumbnail"))
 
 
-def _file(kind: EntityType, row: Row, path: Path) -> File:
+def _file(kind: EntityType, row: Row, path: Path) -> LocalFile:
     _, _, key = RESOURCES[kind]
-    return File(path, path.name, path.name, Target(kind, row[key]))
+    return LocalFile(path, path.name, path.name, Target(kind, row[key]))

@@ -8,7 +8,7 @@ TAG: Final = "sample"  # finds all of it again, to look at or to delete
 Row = dict[str, Any]
 
 
-class Episode(NamedTuple):
+class PlannedEpisode(NamedTuple):
     """One episode as it is planned: five ``shots`` that become clips, and the lines that are spoken."""
 
     title: str
@@ -19,7 +19,7 @@ class Episode(NamedTuple):
     script: str
 
 
-class Look(NamedTuple):
+class PlannedOutfit(NamedTuple):
     """One outfit; the pieces as "colour item, material"."""
 
     name: str
@@ -39,7 +39,7 @@ class Series(NamedTuple):
     description: str
     talent: str
     start: date
-    episodes: tuple[Episode, ...]
+    episodes: tuple[PlannedEpisode, ...]
 
 
 SERIES: Final = (
@@ -49,7 +49,7 @@ SERIES: Final = (
         "Lala",
         date(2025, 3, 3),
         (
-            Episode(
+            PlannedEpisode(
                 "Ten Pieces, Thirty Mornings",
                 "A capsule wardrobe of ten pieces has to carry Lala through a whole month.",
                 "Capsule wardrobe",
@@ -65,7 +65,7 @@ SERIES: Final = (
                 "The rule is simple: nothing new, nothing borrowed, and nothing twice in the same way.\n"
                 "Watch the white shirt. It is going to work harder than any of us.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Linen in the City",
                 "Linen wrinkles, and that is the point: three heat-proof looks for an office without air conditioning.",
                 "Workwear",
@@ -81,7 +81,7 @@ SERIES: Final = (
                 "Linen does not ask you to be neat. It asks you to be generous with the cut.\n"
                 "One tip from my tailor: press the collar and the cuffs, and leave the rest alone.",
             ),
-            Episode(
+            PlannedEpisode(
                 "The Wedding Guest Problem",
                 "Three invitations, three dress codes, one budget: what a guest may wear, and what she may not.",
                 "Occasion wear",
@@ -97,7 +97,7 @@ SERIES: Final = (
                 "Start with the shoes: grass, gravel or marble decides more than any dress code.\n"
                 "And no, champagne is not a colour for guests.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Thrifted From Head to Toe",
                 "Four second-hand shops, one afternoon, forty euros: a full autumn outfit, washed, mended and worn.",
                 "Second hand",
@@ -113,7 +113,7 @@ SERIES: Final = (
                 "This jacket cost eleven euros because one button was missing. A button costs sixty cents.\n"
                 "By tonight it will look as if it had always been mine.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Rainproof and Still Romantic",
                 "Wet streets, a dinner date and no taxi: layers that keep the rain out and the mood in.",
                 "Outerwear",
@@ -129,7 +129,7 @@ SERIES: Final = (
                 "A trench is a raincoat that has read a few novels.\n"
                 "Boots first, heels in the bag, and a scarf that dries fast.",
             ),
-            Episode(
+            PlannedEpisode(
                 "One Scarf, Nine Ways",
                 "A single square of silk as belt, top, turban, bag handle and more.",
                 "Accessories",
@@ -153,7 +153,7 @@ SERIES: Final = (
         "JustAWomanInHerPrime",
         date(2025, 5, 12),
         (
-            Episode(
+            PlannedEpisode(
                 "Silver Hair, Bold Colour",
                 "What happens to a wardrobe when the hair turns silver: cobalt, fuchsia and emerald on trial.",
                 "Colour",
@@ -169,7 +169,7 @@ SERIES: Final = (
                 "Hold the colour under your chin and look at your eyes, not at the cloth.\n"
                 "If they wake up, buy the coat.",
             ),
-            Episode(
+            PlannedEpisode(
                 "The Sunday Table",
                 "Six friends, one long lunch, and a table that is set with what is already in the house.",
                 "Home",
@@ -185,7 +185,7 @@ SERIES: Final = (
                 "Three heights, two colours, one smell: that is all the theory there is.\n"
                 "Dress for your own lunch as if you were invited.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Strong, Not Skinny",
                 "Twenty minutes of weights, a walk by the river and sportswear that fits a grown body.",
                 "Wellness",
@@ -201,7 +201,7 @@ SERIES: Final = (
                 "Good leggings have a waistband that stays up and a pocket that holds a key.\n"
                 "Twenty minutes. You have watched advertisements that were longer.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Packing Light for Lisbon",
                 "One cabin bag, five days, hills and cobblestones: how to travel well with eleven things.",
                 "Travel",
@@ -217,7 +217,7 @@ SERIES: Final = (
                 "Everything has to go with everything, and the shoes have to forgive cobblestones.\n"
                 "Leave a third of the bag empty. Lisbon has ceramics.",
             ),
-            Episode(
+            PlannedEpisode(
                 "The Interview Jacket",
                 "Back to work at fifty-eight: finding the jacket that walks into the room first.",
                 "Workwear",
@@ -233,7 +233,7 @@ SERIES: Final = (
                 "The shoulder has to end where you end. Everything else can be altered.\n"
                 "Say your price, then stop talking.",
             ),
-            Episode(
+            PlannedEpisode(
                 "Velvet Season",
                 "From opera night to the corner shop: velvet in winter, worn on purpose and in flat shoes.",
                 "Evening wear",
@@ -254,7 +254,7 @@ SERIES: Final = (
 )
 
 LOOKS: Final = (
-    Look(
+    PlannedOutfit(
         "Market Morning",
         "Oat & Ivory",
         "spring",
@@ -264,7 +264,7 @@ LOOKS: Final = (
         "tan loafers, leather",
         ("straw tote", "tortoise sunglasses"),
     ),
-    Look(
+    PlannedOutfit(
         "Linen Meeting",
         "Calle Nueve",
         "summer",
@@ -274,7 +274,7 @@ LOOKS: Final = (
         "white sneakers, canvas",
         ("slim belt", "steel watch"),
     ),
-    Look(
+    PlannedOutfit(
         "Garden Ceremony",
         "Maren Vale",
         "summer",
@@ -284,7 +284,7 @@ LOOKS: Final = (
         "gold sandals, leather",
         ("pearl earrings", "clutch"),
     ),
-    Look(
+    PlannedOutfit(
         "Flea Market Find",
         "Second Stitch",
         "autumn",
@@ -294,7 +294,7 @@ LOOKS: Final = (
         "brown ankle boots, leather",
         ("horn-button brooch",),
     ),
-    Look(
+    PlannedOutfit(
         "Rainy Dinner",
         "Northline",
         "autumn",
@@ -304,7 +304,7 @@ LOOKS: Final = (
         "red rain boots, rubber",
         ("silk scarf", "umbrella"),
     ),
-    Look(
+    PlannedOutfit(
         "Nine Ways Scarf",
         "Maren Vale",
         "spring",
@@ -314,7 +314,7 @@ LOOKS: Final = (
         "blue ballerinas, suede",
         ("silk square", "basket bag"),
     ),
-    Look(
+    PlannedOutfit(
         "Cobalt Entrance",
         "Atelier Brisa",
         "winter",
@@ -324,7 +324,7 @@ LOOKS: Final = (
         "black boots, leather",
         ("silver hoops", "fuchsia lipstick"),
     ),
-    Look(
+    PlannedOutfit(
         "Sunday Host",
         "Oat & Ivory",
         "spring",
@@ -334,7 +334,7 @@ LOOKS: Final = (
         "felt slippers, wool",
         ("apron", "amber beads"),
     ),
-    Look(
+    PlannedOutfit(
         "River Walk",
         "Kinetika",
         "all year",
@@ -344,7 +344,7 @@ LOOKS: Final = (
         "grey running shoes, mesh",
         ("cap", "water bottle"),
     ),
-    Look(
+    PlannedOutfit(
         "Lisbon Hills",
         "Calle Nueve",
         "summer",
@@ -354,7 +354,7 @@ LOOKS: Final = (
         "rope espadrilles, canvas",
         ("cabin bag", "sun hat"),
     ),
-    Look(
+    PlannedOutfit(
         "The Interview",
         "Harrow & Pine",
         "autumn",
@@ -364,7 +364,7 @@ LOOKS: Final = (
         "oxblood brogues, leather",
         ("leather folder", "signet ring"),
     ),
-    Look(
+    PlannedOutfit(
         "Opera Velvet",
         "Atelier Brisa",
         "winter",
@@ -374,7 +374,7 @@ LOOKS: Final = (
         "black slippers, velvet",
         ("garnet drop earrings", "opera glove"),
     ),
-    Look(
+    PlannedOutfit(
         "Gallery Opening",
         "Studio Kettu",
         "autumn",
@@ -384,7 +384,7 @@ LOOKS: Final = (
         "black pumps, patent leather",
         ("sculptural cuff",),
     ),
-    Look(
+    PlannedOutfit(
         "Snow Day",
         "Northline",
         "winter",
@@ -394,7 +394,7 @@ LOOKS: Final = (
         "hiking boots, leather",
         ("wool beanie", "mittens"),
     ),
-    Look(
+    PlannedOutfit(
         "Beach Bonfire",
         "Sal y Sol",
         "summer",
@@ -404,7 +404,7 @@ LOOKS: Final = (
         "bare sandals, leather",
         ("shell anklet", "blanket shawl"),
     ),
-    Look(
+    PlannedOutfit(
         "Studio Monochrome",
         "Studio Kettu",
         "all year",
@@ -414,7 +414,7 @@ LOOKS: Final = (
         "ivory mules, leather",
         ("ivory fedora",),
     ),
-    Look(
+    PlannedOutfit(
         "Denim on Denim",
         "Second Stitch",
         "spring",
@@ -424,7 +424,7 @@ LOOKS: Final = (
         "white sneakers, leather",
         ("red bandana", "tan belt"),
     ),
-    Look(
+    PlannedOutfit(
         "Graduation Lunch",
         "Maren Vale",
         "summer",
@@ -434,7 +434,7 @@ LOOKS: Final = (
         "nude block heels, leather",
         ("coral earrings",),
     ),
-    Look(
+    PlannedOutfit(
         "Airport Uniform",
         "Kinetika",
         "all year",
@@ -444,7 +444,7 @@ LOOKS: Final = (
         "white trainers, knit",
         ("blanket scarf", "crossbody bag"),
     ),
-    Look(
+    PlannedOutfit(
         "Tea Dance",
         "Atelier Brisa",
         "spring",
@@ -454,7 +454,7 @@ LOOKS: Final = (
         "red T-bar shoes, leather",
         ("hair comb", "red gloves"),
     ),
-    Look(
+    PlannedOutfit(
         "Forest Walk",
         "Harrow & Pine",
         "autumn",
@@ -464,7 +464,7 @@ LOOKS: Final = (
         "green wellies, rubber",
         ("wax bag", "tweed cap"),
     ),
-    Look(
+    PlannedOutfit(
         "City Heatwave",
         "Sal y Sol",
         "summer",
@@ -474,7 +474,7 @@ LOOKS: Final = (
         "tan sandals, leather",
         ("woven fan", "round sunglasses"),
     ),
-    Look(
+    PlannedOutfit(
         "New Year Sequins",
         "Studio Kettu",
         "winter",
@@ -484,7 +484,7 @@ LOOKS: Final = (
         "silver heels, leather",
         ("star hairpins", "mini bag"),
     ),
-    Look(
+    PlannedOutfit(
         "Pyjama Call",
         "Oat & Ivory",
         "all year",

@@ -2,12 +2,12 @@
 
 from typing import Any, Final
 
-from ops.seed.rows import Episode
+from ops.seed.rows import PlannedEpisode
 
 Row = dict[str, Any]
 
 
-def versions(episode: Episode) -> tuple[Row, ...]:
+def versions(episode: PlannedEpisode) -> tuple[Row, ...]:
     """The versions of an episode's script, the oldest first; one is active."""
     final = {"title": "Shooting script", "content": f"{episode.script}\n", "is_active": True}
     return DRAFTS.get(episode.title, (final,))

@@ -23,8 +23,7 @@ from models import process_privacy
 from models.settings import Settings, SettingsError, load, with_dotenv
 from ops.stack import home as homes
 from ops.stack import launch, logs, ports, users
-from ops.stack.processes import Process, StartFailed, User
-from ops.stack.processes import Program as Command
+from ops.stack.processes import Command, Process, StartFailed, User
 from ops.stack.services import Services
 from ops.stack.welcome import welcome
 

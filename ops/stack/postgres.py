@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ops.stack import users
-from ops.stack.processes import Process, Program, StartFailed, User, await_leftovers
+from ops.stack.processes import Command, Process, StartFailed, User, await_leftovers
 
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -32,7 +32,7 @@ STATE_LINE: Final = 7
 SHARED_MEMORY: Final = 256 * 1024 * 1024  # bytes that parallel queries may want of /dev/shm
 
 
-def program(home: Path, port: int, password: str) -> Program:
+def program(home: Path, port: int, password: str) -> Command:
     """PostgreSQL with its data in ``<home>/postgres``, on a port of the loopback interface.
 
     The database ``episodes`` belongs to the role ``episodes``, which may create
@@ -41,7 +41,7 @@ def program(home: Path, port: int, password: str) -> Program:
     data = home / "postgres"
     settings = {**SETTINGS, **_shared_memory(), "port": str(port)}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return Program(
+    return Command(
         name="postgres",
         command=(_binary("postgres"), "-D", str(data), *options),
         environment=_environment(),
@@ -107,7 +107,7 @@ def _character_types() -> str:
 def _run(data: Path, command: tuple[str, ...], statements: str = "") -> None:
     """Run one of PostgreSQL's programs to its end, as its user, fed with statements."""
     log = data.parent / "logs" / "postgres.log"
-    task = Program(
+    task = Command(
         name=f"creating PostgreSQL's data ({Path(command[0]).name})",
         command=command,
         environment=_environment(),

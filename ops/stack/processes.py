@@ -38,7 +38,7 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
+class Command:
     """What to run: an absolute command, where, as whom, and how it is asked to stop."""
 
     name: str
@@ -58,7 +58,7 @@ class Program:
 class Process:
     """A program and the one process that runs it, if any."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Command) -> None:
         self.program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -191,7 +191,7 @@ class Process:
         return f"{self.program.name} {what}" + (f"; the end of {log}:\n{logs.tail(log)}" if log else "")
 
 
-def _spawn(program: Program) -> subprocess.Popen[bytes]:
+def _spawn(program: Command) -> subprocess.Popen[bytes]:
     with _output(program.log) as output:
         process = subprocess.Popen(
             (*_launcher(program), *program.command),
@@ -213,7 +213,7 @@ def _feed(pipe: IO[bytes] | None, data: bytes) -> None:
             pipe.write(data)
 
 
-def _launcher(program: Program) -> tuple[str, ...]:
+def _launcher(program: Command) -> tuple[str, ...]:
     parent, signal_number = str(os.getpid()), str(int(program.death_signal))
     return (sys.executable, "-I", "-S", str(LAUNCH), parent, signal_number, str(program.user or "-"))
 

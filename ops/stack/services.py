@@ -18,7 +18,7 @@ from models.build import PROJECT
 from ops.stack import home as homes
 from ops.stack import logs, ports, postgres, users
 from ops.stack.buckets import ensure_buckets
-from ops.stack.processes import Process, Program, StartFailed, await_leftovers
+from ops.stack.processes import Command, Process, StartFailed, await_leftovers
 
 DEFAULT_BUCKETS: Final = {"S3_PRIMARY_BUCKET": "episodes-media", "S3_THUMBNAIL_BUCKET": "episodes-thumbnails"}
 EXTERNAL: Final = {"DATABASE_URL": 5432, "REDIS_URL": 6379, "S3_ENDPOINT_URL": 443}
@@ -179,10 +179,10 @@ def _await_free(port: int, *, was_ours: bool) -> bool:
     return free
 
 
-def _valkey(home: Path, port: int, password: str) -> Program:
+def _valkey(home: Path, port: int, password: str) -> Command:
     data = home / "valkey"
     binary = _valkey_binary()
-    return Program(
+    return Command(
         name="valkey",
         command=(binary, str(data / "valkey.conf")),
         environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
@@ -222,10 +222,10 @@ def _valkey_answers(port: int, password: str) -> bool:
         return False
 
 
-def _nanio(home: Path, port: int, settings: Mapping[str, str]) -> Program:
+def _nanio(home: Path, port: int, settings: Mapping[str, str]) -> Command:
     data = home / "objects"
     place = {"OBJECT_STORAGE_HOME": str(data), "OBJECT_STORAGE_PORT": str(port), "PYTHONPATH": str(PROJECT)}
-    return Program(
+    return Command(
         name="object-storage",
         command=(sys.executable, "-P", "-m", "ops.s3.server", str(data)),
         environment={"PATH": os.defpath, "LANG": "C.UTF-8", **settings, **place},

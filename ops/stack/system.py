@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.build import PROJECT
 from ops.stack import ports
-from ops.stack.processes import Process, Program
+from ops.stack.processes import Command, Process
 
 
 class System:
@@ -61,7 +61,7 @@ class System:
     def child(self, module: str, **environ: str) -> Process:
         """One more process of a program; not started."""
         name = module.rpartition(".")[2]
-        program = Program(
+        program = Command(
             name=name,
             command=(sys.executable, "-m", module),
             environment={**self.environ, "MIGRATION_DATABASE_URL": "", **environ},

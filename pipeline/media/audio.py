@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from models.errors import Rejected
 from models.media.types import Media
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 from pipeline.media.streams.demuxer import first_taken, is_taken, open_container
 from pipeline.media.streams.durations import seconds_of
 from pipeline.media.streams.frames import sounds_of
@@ -42,7 +42,7 @@ def probe_audio(path: Path, mime_type: str) -> Media:
         return Media(mime_type=mime_type, kind="audio", duration_seconds=seconds, codec=codec)
 
 
-def audio_thumbnails(source: Path, folder: Path, mime_type: str) -> list[Thumbnail]:
+def audio_thumbnails(source: Path, folder: Path, mime_type: str) -> list[RenderedThumbnail]:
     """Write the three sizes of a sound's cover picture or, without one, of its drawn waveform.
 
     Raises:

@@ -22,7 +22,17 @@ from pipeline.media.file_types import head_of, media_type
 from pipeline.media.inspect import inspect
 from pipeline.media.isolation import cage
 from pipeline.media.isolation.cell import Cell
-from pipeline.media.protocol import Done, Failed, Inspect, Limits, Ready, Refused, Render, Result, Task
+from pipeline.media.protocol import (
+    DecodeFailure,
+    DecodeResult,
+    DecodeTask,
+    Done,
+    Inspect,
+    Limits,
+    Ready,
+    Refused,
+    Render,
+)
 from pipeline.media.render import render
 
 DESCRIPTORS: Final = 64
@@ -31,33 +41,33 @@ PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 
 
-def perform(task: Task) -> Done:
+def perform(task: DecodeTask) -> Done:
     """Do a task; errors as `inspect` and `render`."""
     if isinstance(task, Inspect):
         return Done(media=inspect(Path(task.path), name=task.name))
     return Done(thumbnails=render(Path(task.source), Path(task.folder), task.kind))
 
 
-def answer(task: Task, work: Callable[[Task], Done]) -> Result:
+def answer(task: DecodeTask, work: Callable[[DecodeTask], Done]) -> DecodeResult:
     """Do a task by ``work`` and never raise: every error is an answer, and one that nobody foresaw is our fault."""
     try:
         return work(task)
     except Rejected as error:
         return _refused(error)
     except Fault as error:
-        return Failed(code=error.code, message=error.message, trace=traceback.format_exc())
+        return DecodeFailure(code=error.code, message=error.message, trace=traceback.format_exc())
     except MemoryError:
         return _refused(too_much_memory("file"))
     except Exception:
         message = "Something went wrong on our side while the file was looked at; it has been logged."
-        return Failed(code="INTERNAL", message=message, trace=traceback.format_exc())
+        return DecodeFailure(code="INTERNAL", message=message, trace=traceback.format_exc())
 
 
 def _refused(error: Rejected) -> Refused:
     return Refused(code=error.code, message=error.message)
 
 
-def main(work: Callable[[Task], Done] = perform) -> None:
+def main(work: Callable[[DecodeTask], Done] = perform) -> None:
     """Enter the cage, then serve tasks until the input ends; ``work`` does one."""
     limits = msgspec.json.decode(sys.argv[-1], type=Limits)
     _die_with(limits.parent)
@@ -65,12 +75,12 @@ def main(work: Callable[[Task], Done] = perform) -> None:
     _limit(limits)
     _say(answers, Ready(walls=cage.enter(limits.cage, Cell(Path(limits.cell)))))
     for line in sys.stdin.buffer:
-        task = msgspec.json.decode(line, type=Task)
+        task = msgspec.json.decode(line, type=DecodeTask)
         _allow_cpu(limits.picture_seconds if _on_picture(task) else limits.cpu_seconds)
         _say(answers, answer(task, work))
 
 
-def _say(answers: BinaryIO, what: Ready | Result) -> None:
+def _say(answers: BinaryIO, what: Ready | DecodeResult) -> None:
     answers.write(msgspec.json.encode(what) + b"\n")
     answers.flush()
 
@@ -112,7 +122,7 @@ def _limit_threads() -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 
 
-def _on_picture(task: Task) -> bool:
+def _on_picture(task: DecodeTask) -> bool:
     if isinstance(task, Render):
         return task.kind == "image"
     with suppress(OSError), Path(task.path).open("rb") as file:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from models.errors import Rejected
 from pipeline.media.colour.tone_mapping import colours_of, matrix_of, shown_grey
-from pipeline.media.posters import MOST_WORTH, Look, look_at
+from pipeline.media.posters import MOST_WORTH, Tones, look_at
 from pipeline.media.streams.frames import Budget, frame_alone, frames_of
 
 LEAD_SECONDS: Final = 12.0  # searched frame by frame for one that can be shown
@@ -38,7 +38,7 @@ class Best:
 
     def __init__(self) -> None:
         self.frame: av.VideoFrame | None = None
-        self.look = Look(lights=0, contrast=0, edges=0)
+        self.look = Tones(lights=0, contrast=0, edges=0)
         self._grey = VideoReformatter()  # keeps its tables from frame to frame
 
     def offer(self, frame: av.VideoFrame) -> bool:
@@ -51,7 +51,7 @@ class Best:
         look = look_at(_grey(self._grey, frame))
         return self._take(frame, look, better=look.worth > self.look.worth * CLEARLY_BETTER)
 
-    def _take(self, frame: av.VideoFrame, look: Look, *, better: bool) -> bool:
+    def _take(self, frame: av.VideoFrame, look: Tones, *, better: bool) -> bool:
         taken = self.frame is None or (look.good, better) > (self.look.good, False)
         if taken:
             self.frame, self.look = frame, look

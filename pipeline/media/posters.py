@@ -18,7 +18,7 @@ GRAINY: Final = 12  # edges below this are noise
 LAPLACE: Final = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=2, offset=128)
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Tones(msgspec.Struct, frozen=True, kw_only=True):
     """Three numbers of 0–255: how light the lights are, how far from the shadows, how steep the steepest edges."""
 
     lights: int
@@ -47,11 +47,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         return sqrt(min(self.contrast, RICH) * min(self.edges, CRISP))
 
 
-def look_at(grey: Image.Image) -> Look:
+def look_at(grey: Image.Image) -> Tones:
     """Judge a small grey picture, best of about 640 pixels width: smaller ones hide a blur."""
     tones = grey.histogram()
     shadows, lights = _level(tones, 0.05), _level(tones, 0.95)
-    return Look(lights=lights, contrast=lights - shadows, edges=_steepest(grey))
+    return Tones(lights=lights, contrast=lights - shadows, edges=_steepest(grey))
 
 
 def _steepest(grey: Image.Image) -> int:

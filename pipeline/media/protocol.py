@@ -52,7 +52,7 @@ class Render(Struct, frozen=True, kw_only=True, tag=True):
     kind: MediaKind
 
 
-class Thumbnail(Struct, frozen=True, kw_only=True):
+class RenderedThumbnail(Struct, frozen=True, kw_only=True):
     """One JPEG on disk: its size in pixels and in bytes."""
 
     size_variant: SizeVariant
@@ -66,7 +66,7 @@ class Done(Struct, frozen=True, kw_only=True, tag=True):
     """What came out."""
 
     media: Media | None = None
-    thumbnails: list[Thumbnail] = []
+    thumbnails: list[RenderedThumbnail] = []
 
 
 class Refused(Struct, frozen=True, kw_only=True, tag=True):
@@ -76,7 +76,7 @@ class Refused(Struct, frozen=True, kw_only=True, tag=True):
     message: str
 
 
-class Failed(Struct, frozen=True, kw_only=True, tag=True):
+class DecodeFailure(Struct, frozen=True, kw_only=True, tag=True):
     """Our fault; ``trace`` is for our log."""
 
     code: ErrorCode
@@ -84,5 +84,5 @@ class Failed(Struct, frozen=True, kw_only=True, tag=True):
     trace: str
 
 
-Task = Inspect | Render
-Result = Done | Refused | Failed
+DecodeTask = Inspect | Render
+DecodeResult = Done | Refused | DecodeFailure

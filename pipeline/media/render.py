@@ -5,12 +5,12 @@ from pathlib import Path
 from models.entities import MediaKind
 from pipeline.media.audio import audio_thumbnails
 from pipeline.media.file_types import head_of, media_type
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 from pipeline.media.thumbnails import thumbnails
 from pipeline.media.video import video_thumbnails
 
 
-def render(source: Path, folder: Path, kind: MediaKind) -> list[Thumbnail]:
+def render(source: Path, folder: Path, kind: MediaKind) -> list[RenderedThumbnail]:
     """Write the thumbnails of a file: of a picture itself, a clip's poster, a sound's cover or waveform.
 
     A document has none: the list is empty.

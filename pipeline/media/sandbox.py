@@ -27,16 +27,16 @@ from models.settings import Cage
 from pipeline.media.fair_semaphore import FairSemaphore
 from pipeline.media.isolation.cell import Cell
 from pipeline.media.protocol import (
+    DecodeFailure,
+    DecodeResult,
+    DecodeTask,
     Done,
-    Failed,
     Inspect,
     Limits,
     Ready,
     Refused,
     Render,
-    Result,
-    Task,
-    Thumbnail,
+    RenderedThumbnail,
 )
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "pipeline.media.decoder")
@@ -48,7 +48,7 @@ LONGEST_LINE: Final = MB
 LONGEST_TRACE: Final = 8000  # characters of what broke in a decoder that our log takes
 
 log = structlog.get_logger()
-_answers: Final[msgspec.json.Decoder[Result]] = msgspec.json.Decoder(Result)
+_answers: Final[msgspec.json.Decoder[DecodeResult]] = msgspec.json.Decoder(DecodeResult)
 
 
 class Sandbox:
@@ -107,7 +107,7 @@ class Sandbox:
             raise _killed("answered nonsense")
         return done.media
 
-    async def render(self, source: Path, folder: Path, kind: MediaKind) -> list[Thumbnail]:
+    async def render(self, source: Path, folder: Path, kind: MediaKind) -> list[RenderedThumbnail]:
         """`pipeline.media.render.render` in a decoder; errors as `inspect`."""
         return (await self._run(Render(source=_full(source), folder=_full(folder), kind=kind))).thumbnails
 
@@ -116,12 +116,12 @@ class Sandbox:
         for decoder in tuple(self._all):
             await self._discard(decoder)
 
-    async def _run(self, task: Task) -> Done:
+    async def _run(self, task: DecodeTask) -> Done:
         async with self._decoder() as decoder:
             answer = await decoder.perform(task, self._wall_seconds)
         if isinstance(answer, Refused):
             raise Rejected(answer.code, answer.message)
-        if isinstance(answer, Failed):
+        if isinstance(answer, DecodeFailure):
             log.error("decoder broke", code=answer.code, exception=answer.trace[-LONGEST_TRACE:])
             raise Fault(answer.code, answer.message)
         return answer
@@ -215,14 +215,14 @@ class _Decoder:
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
             raise _not_started() from error
 
-    async def perform(self, task: Task, seconds: float) -> Result:
+    async def perform(self, task: DecodeTask, seconds: float) -> DecodeResult:
         """Let a task's file into the cell, ask, and bring its pictures out; whatever happens, nothing is left there."""
         try:
             return self._brought_out(await self.ask(await self._admitted(task), seconds), task)
         finally:
             self._cell.clear()
 
-    async def ask(self, task: Task, seconds: float) -> Result:
+    async def ask(self, task: DecodeTask, seconds: float) -> DecodeResult:
         self.tasks += 1
         try:
             async with asyncio.timeout(seconds):
@@ -245,7 +245,7 @@ class _Decoder:
         self._process.stdin.write(line)
         await self._process.stdin.drain()
 
-    async def _read(self) -> Result:
+    async def _read(self) -> DecodeResult:
         return _answers.decode(await self._line())
 
     async def _line(self) -> bytes:
@@ -253,14 +253,14 @@ class _Decoder:
             raise OSError("a decoder without a pipe for answers")
         return await self._process.stdout.readuntil(b"\n")
 
-    async def _admitted(self, task: Task) -> Task:
+    async def _admitted(self, task: DecodeTask) -> DecodeTask:
         """The task as the decoder sees it."""
         if isinstance(task, Inspect):
             return msgspec.structs.replace(task, path=await self._cell.admit(task.path))
         source = await self._cell.admit(task.source)
         return msgspec.structs.replace(task, source=source, folder=str(self._cell.exit))
 
-    def _brought_out(self, answer: Result, task: Task) -> Result:
+    def _brought_out(self, answer: DecodeResult, task: DecodeTask) -> DecodeResult:
         if not (isinstance(answer, Done) and isinstance(task, Render)):
             return answer
         try:

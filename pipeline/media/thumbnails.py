@@ -9,7 +9,7 @@ from pipeline.media.colour.primaries import in_srgb, note_colours
 from pipeline.media.colour.profiles import managed
 from pipeline.media.image_formats.orientation import SIDEWAYS
 from pipeline.media.images import open_image, turn
-from pipeline.media.protocol import SizeVariant, Thumbnail
+from pipeline.media.protocol import RenderedThumbnail, SizeVariant
 
 Size = tuple[int, int]
 
@@ -25,7 +25,7 @@ WHITE: Final = (255, 255, 255)
 CHARCOAL: Final = (52, 52, 56)
 
 
-def thumbnails(source: Path, folder: Path) -> list[Thumbnail]:
+def thumbnails(source: Path, folder: Path) -> list[RenderedThumbnail]:
     """Write ``primary.jpg``, ``medium.jpg`` and ``small.jpg`` of a picture into a folder that exists.
 
     They are upright, cropped to 16:9 around the centre, sRGB, and carry nothing of the original's metadata.
@@ -39,7 +39,7 @@ def thumbnails(source: Path, folder: Path) -> list[Thumbnail]:
     return write_thumbnails(covered if way is None else covered.transpose(way), folder)
 
 
-def write_thumbnails(image: Image.Image, folder: Path) -> list[Thumbnail]:
+def write_thumbnails(image: Image.Image, folder: Path) -> list[RenderedThumbnail]:
     """Write the three sizes of an upright picture; ``image`` may have any size and mode."""
     picture = _srgb(cover(image, PRIMARY))
     written = []
@@ -121,8 +121,10 @@ def _flatten(image: Image.Image) -> Image.Image:
     return paper
 
 
-def _write(picture: Image.Image, variant: SizeVariant, folder: Path) -> Thumbnail:
+def _write(picture: Image.Image, variant: SizeVariant, folder: Path) -> RenderedThumbnail:
     path = folder / f"{variant}.jpg"
     picture.save(path, "JPEG", quality=QUALITY)
     width, height = picture.size
-    return Thumbnail(size_variant=variant, path=str(path), width=width, height=height, file_size=path.stat().st_size)
+    return RenderedThumbnail(
+        size_variant=variant, path=str(path), width=width, height=height, file_size=path.stat().st_size
+    )

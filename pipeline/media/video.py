@@ -20,7 +20,7 @@ from pipeline.media.colour.tone_mapping import Colours, colours_of, matrix_of, s
 from pipeline.media.image_formats.orientation import SIDEWAYS
 from pipeline.media.images import MAX_PIXELS
 from pipeline.media.poster_search import SECONDS, best_frame, image_of
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 from pipeline.media.streams.demuxer import first_taken, open_container, picture_tracks
 from pipeline.media.streams.durations import frame_rate_of, seconds_of
 from pipeline.media.streams.frames import Budget, frame_alone, frames_of
@@ -80,7 +80,7 @@ def poster(path: Path, mime_type: str = "video/mp4") -> Image.Image:
     return image if way is None else image.transpose(way)
 
 
-def video_thumbnails(source: Path, folder: Path, mime_type: str = "video/mp4") -> list[Thumbnail]:
+def video_thumbnails(source: Path, folder: Path, mime_type: str = "video/mp4") -> list[RenderedThumbnail]:
     """Write the three sizes of a clip's poster; errors as `poster`."""
     return write_thumbnails(poster(source, mime_type), folder)
 

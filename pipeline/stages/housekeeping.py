@@ -19,9 +19,9 @@ from pipeline.tasks.search import search_check
 from pipeline.tasks.trash import trash
 from pipeline.tasks.uploads import expired_uploads
 
-Task = Callable[[Run], Awaitable[bool]]  # True: time ran out, and there is more to do
+TaskFunction = Callable[[Run], Awaitable[bool]]  # True: time ran out, and there is more to do
 
-TASKS: Final[Mapping[str, Task]] = {
+TASKS: Final[Mapping[str, TaskFunction]] = {
     "expired-uploads": expired_uploads,
     "orphan-objects": orphan_objects,
     "trash": trash,

@@ -11,7 +11,7 @@ from models.media import files, thumbnails
 from models.media.thumbnails import NewThumbnail
 from pipeline.engine.context import Context
 from pipeline.engine.runner import Finish
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 from pipeline.stages.download import local
 
 
@@ -36,12 +36,12 @@ async def _render(context: Context, claimed: Claimed, folder: Path) -> list[NewT
     return await store(context, claimed.sha256 or "", rendered)
 
 
-async def store(context: Context, sha256: str, rendered: list[Thumbnail]) -> list[NewThumbnail]:
+async def store(context: Context, sha256: str, rendered: list[RenderedThumbnail]) -> list[NewThumbnail]:
     """Put the pictures of a content in their places."""
     return list(await asyncio.gather(*(_store(context, sha256, picture) for picture in rendered)))
 
 
-async def _store(context: Context, content: str, picture: Thumbnail) -> NewThumbnail:
+async def _store(context: Context, content: str, picture: RenderedThumbnail) -> NewThumbnail:
     target = thumbnails.of_content(context.storage.thumbnails, content, picture.size_variant)
     sha256 = await context.storage.put(target, Path(picture.path), "image/jpeg")
     return NewThumbnail(picture.size_variant, str(target), picture.width, picture.height, picture.file_size, sha256)

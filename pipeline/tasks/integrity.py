@@ -26,7 +26,7 @@ BATCH: Final = 20
 TRIES: Final = 2
 
 
-class Found(NamedTuple):
+class ObjectState(NamedTuple):
     """What is wrong with an object, if anything, and what it holds, where it could be read."""
 
     kind: FindingKind | None
@@ -94,7 +94,7 @@ async def _read(run: Run, unproved: Unproved) -> None:
         log.error("a stored object is not what it was", kind=found.kind, file=unproved.file_reference)
 
 
-async def _compare(run: Run, unproved: Unproved) -> Found:
+async def _compare(run: Run, unproved: Unproved) -> ObjectState:
     """What is wrong with an object, and its hash where that is another.
 
     One that breaks off again and again while the storage is there is rotten; it must not hold up all others.
@@ -104,7 +104,7 @@ async def _compare(run: Run, unproved: Unproved) -> Found:
             return await _hash(run, unproved)
         except Fault as fault:
             await _while_the_storage_answers(run, fault)
-    return Found("corrupt")
+    return ObjectState("corrupt")
 
 
 async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
@@ -119,20 +119,20 @@ async def _while_the_storage_answers(run: Run, fault: Fault) -> None:
         raise fault from None
 
 
-async def _hash(run: Run, unproved: Unproved) -> Found:
+async def _hash(run: Run, unproved: Unproved) -> ObjectState:
     size = LARGEST if unproved.file_size is None else unproved.file_size
     rate = max(run.settings.integrity_bytes_per_second, size / LONGEST_SECONDS)
     reading = _Reading(rate, run.context.lock)
     try:
         await run.storage.fetch(parse(unproved.file_reference), reading.take, limit=size)
     except Rejected as error:
-        return Found("missing" if error.code == "SOURCE_MISSING" else "corrupt")
+        return ObjectState("missing" if error.code == "SOURCE_MISSING" else "corrupt")
     except Invalid:
-        return Found("missing")  # such a thing there cannot be
+        return ObjectState("missing")  # such a thing there cannot be
     finally:
         reading.stop()
     same = unproved.sha256 in (None, reading.hexdigest()) and unproved.file_size in (None, reading.size)
-    return Found(None if same else "corrupt", reading.hexdigest(), reading.size)
+    return ObjectState(None if same else "corrupt", reading.hexdigest(), reading.size)
 
 
 class _Reading:

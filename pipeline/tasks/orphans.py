@@ -6,7 +6,7 @@ import structlog
 
 from models.db import connection as db
 from models.housekeeping import orphans, schedule
-from models.housekeeping.orphans import Page
+from models.housekeeping.orphans import ObjectPage
 from models.media.references import Reference
 from pipeline.tasks.run import Run
 
@@ -15,7 +15,7 @@ PAGE: Final = 1000  # objects looked at at once
 REMOVAL_SECONDS: Final = 5.0  # in which a removal has its effect or none
 
 
-class Place(NamedTuple):
+class BucketPosition(NamedTuple):
     """In a bucket, after a key."""
 
     bucket: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 async def orphan_objects(run: Run) -> bool:
     """Walk over all buckets, from where the run before it stopped."""
     buckets = sorted(run.storage.buckets)
-    place: Place | None = await _beginning(run, buckets)
+    place: BucketPosition | None = await _beginning(run, buckets)
     while place:
         if run.out_of_time:
             return True
@@ -37,32 +37,32 @@ async def orphan_objects(run: Run) -> bool:
     return False
 
 
-async def _beginning(run: Run, buckets: list[str]) -> Place:
+async def _beginning(run: Run, buckets: list[str]) -> BucketPosition:
     """Where the last run stopped, unless that bucket is none of ours any more."""
     async with run.transaction() as connection:
         found = await schedule.position(connection, run.task)
-    return Place(**found) if found and found["bucket"] in buckets else Place(buckets[0], "")
+    return BucketPosition(**found) if found and found["bucket"] in buckets else BucketPosition(buckets[0], "")
 
 
-async def _page(run: Run, bucket: str, after: str) -> Page:
+async def _page(run: Run, bucket: str, after: str) -> ObjectPage:
     objects = await run.storage.objects(bucket, after, PAGE)
-    return Page(bucket, after, objects[-1].key if len(objects) == PAGE else None, objects)
+    return ObjectPage(bucket, after, objects[-1].key if len(objects) == PAGE else None, objects)
 
 
-def _following(page: Page, buckets: list[str]) -> Place | None:
+def _following(page: ObjectPage, buckets: list[str]) -> BucketPosition | None:
     """Where the page after this one begins; None after the last."""
     if page.last is not None:
-        return Place(page.bucket, page.last)
+        return BucketPosition(page.bucket, page.last)
     rest = buckets[buckets.index(page.bucket) + 1 :]
-    return Place(rest[0], "") if rest else None
+    return BucketPosition(rest[0], "") if rest else None
 
 
-async def _move(run: Run, place: Place | None) -> None:
+async def _move(run: Run, place: BucketPosition | None) -> None:
     async with run.transaction() as connection:
         await schedule.move(connection, run.task, place and place._asdict())
 
 
-async def _look(run: Run, page: Page) -> list[str]:
+async def _look(run: Run, page: ObjectPage) -> list[str]:
     """Mark the orphans of a page; those whose time is over.
 
     What is younger than an upload may take is none yet. What is removed was marked by an earlier run. The look through

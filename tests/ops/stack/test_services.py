@@ -15,7 +15,7 @@ from redis import Redis
 
 from ops.stack import home as homes
 from ops.stack import ports
-from ops.stack.processes import Process, Program, StartFailed
+from ops.stack.processes import Command, Process, StartFailed
 from ops.stack.services import Services
 
 pytestmark = pytest.mark.services
@@ -200,7 +200,7 @@ def test_as_root_postgres_runs_as_nobody_below_a_directory_that_stays_closed(emb
 def test_what_dies_at_once_is_started_again_after_growing_pauses(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
     command = (sys.executable, "-c", "print('started')")
-    child = Process(Program(name="mayfly", command=command, environment={}, log=log))
+    child = Process(Command(name="mayfly", command=command, environment={}, log=log))
     child.spawn()
     ends = time.monotonic() + 1.2
     while time.monotonic() < ends:
@@ -217,7 +217,7 @@ def test_a_child_that_does_not_stop_is_killed_in_the_end(tmp_path: Path) -> None
     log = tmp_path / "child.log"
     command = (sys.executable, "-c", stubborn)
     ready = lambda: log.exists() and "up" in log.read_text()  # noqa: E731
-    child = Process(Program(name="stubborn", command=command, environment={}, log=log, patience=0.2, ready=ready))
+    child = Process(Command(name="stubborn", command=command, environment={}, log=log, patience=0.2, ready=ready))
     child.start()
     child.stop()
     assert not child.alive
@@ -226,7 +226,7 @@ def test_a_child_that_does_not_stop_is_killed_in_the_end(tmp_path: Path) -> None
 def test_a_program_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "raise SystemExit('no such luck')")
     child = Process(
-        Program(name="hopeless", command=command, environment={}, log=tmp_path / "x.log", ready=lambda: False)
+        Command(name="hopeless", command=command, environment={}, log=tmp_path / "x.log", ready=lambda: False)
     )
     with pytest.raises(StartFailed, match=r"hopeless ended with code 1(.|\n)*no such luck"):
         child.start()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from models.media.types import Media
 from pipeline.media.decoder import main, perform
-from pipeline.media.protocol import Done, Inspect, Task
+from pipeline.media.protocol import DecodeTask, Done, Inspect
 
 
 def spin() -> None:
@@ -71,7 +71,7 @@ def open_many() -> None:
     held.clear()
 
 
-def behave(task: Task) -> Done:
+def behave(task: DecodeTask) -> Done:
     deed = Path(task.path if isinstance(task, Inspect) else task.source).name
     if deed == "tell":  # who it is and what it knows, in a field of text
         return Done(media=Media(mime_type=str(os.getpid()), kind="document", codec=" ".join(os.environ)))

@@ -8,7 +8,7 @@ import pytest
 from models.catalog import CATALOG
 from tests import media
 from tests.eventually import eventually
-from tests.pipeline.tasks.test_run import EAGER, JOBS, LONG_AGO, MEDIA, OURS, audited, gone, key_of, objects, run
+from tests.pipeline.tasks.house import EAGER, JOBS, LONG_AGO, MEDIA, OURS, audited, gone, key_of, objects, run
 from tests.resources import INGESTED, RESOURCES, Resource, create
 from tests.stack import Stack, running
 from tests.work import ended, entity, ingested, post, storage, unique, upload

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.resources.test_search import word
 from tests.eventually import eventually
-from tests.pipeline.tasks.test_run import deleted, run
+from tests.pipeline.tasks.house import deleted, run
 from tests.resources import EPISODE, GUEST, create
 from tests.stack import Stack, running
 

@@ -9,7 +9,7 @@ import pytest
 from migrations.upgrade import upgrade
 from tests import media
 from tests.eventually import eventually
-from tests.pipeline.tasks.test_run import EAGER, LONG_AGO, key_of, objects, run
+from tests.pipeline.tasks.house import EAGER, LONG_AGO, key_of, objects, run
 from tests.resources import CLIP, create
 from tests.stack import Stack
 from tests.work import ended, entity, post, storage, unique, upload

@@ -22,7 +22,7 @@ import psycopg
 from models import dev_issuer
 from models.media.types import Media
 from pipeline.media.decoder import main, perform
-from pipeline.media.protocol import Done, Inspect, Task
+from pipeline.media.protocol import DecodeTask, Done, Inspect
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 WORKER = os.getppid()
@@ -231,7 +231,7 @@ def told_privileges() -> str:
     return json.dumps({"effective": effective, "threads": resource.getrlimit(resource.RLIMIT_NPROC)[0]})
 
 
-def behave(task: Task) -> Done:
+def behave(task: DecodeTask) -> Done:
     if not (isinstance(task, Inspect) and task.name.startswith("{")):
         return perform(task)
     told: Told = json.loads(task.name)

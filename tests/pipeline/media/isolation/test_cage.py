@@ -15,7 +15,7 @@ from models import dev_issuer, kernel
 from models.errors import Fault
 from models.kernel import Walls
 from pipeline.media.inspect import inspect
-from pipeline.media.protocol import Thumbnail
+from pipeline.media.protocol import RenderedThumbnail
 from pipeline.media.render import render
 from pipeline.media.sandbox import Sandbox
 from tests import media
@@ -168,7 +168,7 @@ def sample(folder: Path, name: str) -> Path:
     return path
 
 
-def hashes(written: Sequence[Thumbnail]) -> list[str]:
+def hashes(written: Sequence[RenderedThumbnail]) -> list[str]:
     return [hashlib.sha256(Path(one.path).read_bytes()).hexdigest() for one in written]
 
 
