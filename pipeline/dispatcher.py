@@ -38,7 +38,7 @@ from pipeline.engine.metrics_server import serve_metrics
 
 logger = structlog.get_logger()
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
-BUSY_SECONDS: Final = 0.05  # between looks at a window that is full
+BUSY_SECONDS: Final = 0.05  # between looks while the broker has all it may
 INDEX_SECONDS: Final = 0.25
 SLICE_SECONDS: Final = 0.25  # how long a walk may lock what it looks at: its slices grow and shrink towards it
 LONGEST_SLICE: Final = 1024
@@ -88,7 +88,7 @@ class Dispatcher:
                 self._woken.set()
 
     async def _dispatch(self) -> None:
-        """Fill the window; what it has no room for stays in the database, where it can be overtaken."""
+        """Send what the broker has room for; the rest stays in the database, where it can be overtaken."""
         async with db.transaction(self._pool) as connection:
             due = await dispatch.due(connection)
         if due.messages:

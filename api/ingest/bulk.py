@@ -1,4 +1,4 @@
-"""The failed-job desk: count, look closer, start again, cancel, hold back."""
+"""Bulk operations on jobs: count, look closer, retry, cancel, pause, limit."""
 
 from datetime import datetime
 from typing import Annotated, Final

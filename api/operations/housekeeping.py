@@ -57,7 +57,7 @@ class IntegrityController(Controller):
     async def read_integrity(self, db: Db, config: Config) -> Data[Integrity]:
         return Data(await integrity.summary(db, config.integrity_days))
 
-    @get("/findings", summary="List files that are rotten or lost, the newest first")
+    @get("/findings", summary="List files that are corrupt or missing, the newest first")
     async def list_findings(
         self,
         db: Db,

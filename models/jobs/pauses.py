@@ -101,7 +101,7 @@ async def resume(connection: Connection, actor: Actor, name: Priority | Stage) -
             select %(actor)s, 'resume', 'pause', pause_id,
                    jsonb_build_object('name', name, 'reason', reason, 'until', until), %(request_id)s
             from resumed
-        ), forgotten as (
+        ), undispatched as (
             update ingest_jobs set dispatched_at = null
             where job_id in (select job_id from ingest_jobs as job, resumed
                              where {DISPATCHED} and resumed.name in (priority, stage)

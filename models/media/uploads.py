@@ -11,7 +11,7 @@ from models.db.connection import Connection
 from models.errors import Conflict, Rejected
 from models.media.s3 import StoredPart
 
-SLICE: Final = 10_000  # rows forgotten at once
+SLICE: Final = 10_000  # rows removed at once
 
 
 class Announced(Struct, frozen=True):

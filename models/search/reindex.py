@@ -1,7 +1,7 @@
-"""Walks over all documents: a reindex that somebody asked for, and checks whether each says what its entity says.
+"""Reindex jobs: every search document is written anew, or checked against its entity.
 
-Both compare every document with what it should be, slice by slice, beside what changes meanwhile. Where a walk stands
-is in the row that it counts in, changed in the transaction of each slice: whoever does the next goes on there.
+A job compares every document with what it should be, batch by batch, beside what changes meanwhile. Its row says how
+far it is, and changes in the transaction of each batch: whoever does the next batch goes on there.
 """
 
 from datetime import datetime
@@ -21,7 +21,7 @@ ORDER: Final = sorted(TYPES)
 
 
 class ReindexJob(Struct):
-    """How far a walk has come: ``done`` of about ``total`` documents, and what was not as it should have been.
+    """How far a reindex job has come: ``done`` of about ``total`` documents, and what was not as it should have been.
 
     It puts that right where it is ``repairing``, and leaves time to others where it is ``gentle``; ``finished_at`` is
     null while it is under way.
@@ -47,7 +47,7 @@ class _Place(Struct):
 
 
 class ReindexBatch(Struct):
-    """One slice of a walk, and which of its documents were wrong."""
+    """One batch of a reindex job, and which of its documents were wrong."""
 
     purpose: Purpose
     drift: list[Drift]
@@ -57,7 +57,7 @@ _COLUMNS: Final = "purpose, repairing, gentle, total, done, missing, orphaned, s
 
 
 async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, gentle: bool = False) -> ReindexJob:
-    """Begin a walk, from the start where one of its purpose is under way."""
+    """Begin a reindex job, from the start where one of its purpose is under way."""
     query = f"""
         insert into search_reindex_jobs (purpose, repairing, gentle, entity_type, total) values (%s, %s, %s, %s, %s)
         on conflict (purpose) do update set
@@ -67,19 +67,19 @@ async def begin(connection: Connection, purpose: Purpose, *, repairing: bool, ge
         returning {_COLUMNS}
     """
     total = await documents.count(connection)
-    walk = await db.row(connection, ReindexJob, query.encode(), [purpose, repairing, gentle, ORDER[0], total])
-    assert walk is not None  # noqa: S101
-    return walk
+    job = await db.row(connection, ReindexJob, query.encode(), [purpose, repairing, gentle, ORDER[0], total])
+    assert job is not None  # noqa: S101
+    return job
 
 
 async def last(connection: Connection, purpose: Purpose) -> ReindexJob | None:
-    """The walk of this purpose that is under way, else the one before; None where there was none."""
+    """The job of this purpose that is under way, else the one before; None where there was none."""
     query = f"select {_COLUMNS} from search_reindex_jobs where purpose = %s"
     return await db.row(connection, ReindexJob, query.encode(), [purpose])
 
 
 async def next_batch(connection: Connection, limit: int, *, gentle: bool) -> ReindexBatch | None:
-    """Do the next slice of a walk that is under way, a gentle one or one that somebody waits for; None without one."""
+    """Do the next batch of a job that is under way, a gentle one or one that somebody waits for; None without one."""
     query = """
         select purpose, repairing, entity_type, after from search_reindex_jobs where finished_at is null and gentle = %s
         order by started_at limit 1 for update skip locked
@@ -96,7 +96,7 @@ async def next_batch(connection: Connection, limit: int, *, gentle: bool) -> Rei
 
 
 async def _move(connection: Connection, place: _Place, ids: list[UUID], drift: list[Drift]) -> None:
-    """Count the slice; after the last of a type comes the next type, after the last type the end."""
+    """Count the batch; after the last of a type comes the next type, after the last type the end."""
     query = """
         update search_reindex_jobs set entity_type = %s, after = %s, done = done + %s, missing = missing + %s,
             orphaned = orphaned + %s, stale = stale + %s, finished_at = case when %s then clock_timestamp() end

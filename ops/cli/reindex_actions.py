@@ -1,4 +1,4 @@
-"""Walks over all search documents, as somebody at the terminal asks for them and waits for their end.
+"""Reindex jobs, begun at the terminal and waited for.
 
 The server does the work and knows where it is. Whoever stops waiting stops nothing, and whoever asks again joins in.
 """
@@ -16,7 +16,7 @@ PATIENCE: Final = 30.0  # seconds that a server may be away meanwhile
 
 
 async def reindex(purpose: Purpose, *, repair: bool, detach: bool, as_json: bool) -> int:
-    """Have a walk done and print what it found; 1 where documents are wrong that were left so.
+    """Have a reindex job done and print what it found; 1 where documents are wrong that were left so.
 
     Raises:
         CommandError: the server refuses, or cannot be reached.

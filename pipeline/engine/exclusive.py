@@ -1,4 +1,4 @@
-"""Whose turn it is in a process: many side by side, or one with nothing beside it."""
+"""A lock that many stages share, or one stage has with nothing beside it in its process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 
 class SharedExclusiveLock:
-    """Who wants a turn alone waits for those that have one to end, and lets no other begin meanwhile."""
+    """The exclusive holder waits until all shared ones have ended; no new one begins meanwhile."""
 
     def __init__(self) -> None:
         self._alone = asyncio.Lock()
@@ -15,11 +15,11 @@ class SharedExclusiveLock:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits to be alone: who has a turn beside others should end it soon."""
+        """Whether somebody waits for the exclusive lock: shared holders should end soon."""
         return self._alone.locked() and self._inside > 0
 
     async def open(self, seconds: float) -> bool:
-        """Whether a turn beside others may begin, if need be after waiting for so long."""
+        """Whether a shared holder may begin, if need be after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._alone.locked():
@@ -28,7 +28,7 @@ class SharedExclusiveLock:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """A turn that others may have at the same time."""
+        """Held beside others."""
         self._inside += 1
         try:
             yield
@@ -38,7 +38,7 @@ class SharedExclusiveLock:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """A turn that nobody has at the same time."""
+        """Held by one alone."""
         try:
             async with self._alone:
                 while self._inside:

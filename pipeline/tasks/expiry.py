@@ -1,4 +1,4 @@
-"""What is no longer promised is forgotten, a slice at a time."""
+"""What is no longer promised expires, a slice at a time."""
 
 from models.db import idempotency
 from models.jobs import poison, retention
@@ -7,7 +7,7 @@ from pipeline.tasks.run import Run
 
 async def idempotency_keys(run: Run) -> bool:
     """Forget answers that are a day old."""
-    return await run.slices("forgotten", idempotency.expire)
+    return await run.slices("expired", idempotency.expire)
 
 
 async def finished_jobs(run: Run) -> bool:
@@ -19,6 +19,6 @@ async def finished_jobs(run: Run) -> bool:
     if days == 0:
         return False
     before = run.ago(days=days)
-    if await run.slices("forgotten", lambda connection: retention.expire_jobs(connection, before)):
+    if await run.slices("expired", lambda connection: retention.expire_jobs(connection, before)):
         return True
     return await run.slices("poison_forgotten", lambda connection: poison.forget_old(connection, before))

@@ -1,4 +1,4 @@
-"""What is stored is read again, slowly: what has another hash is rotten, what is not there is lost."""
+"""What is stored is read again, slowly: what has another hash is corrupt, what is not there is missing."""
 
 import asyncio
 import hashlib
@@ -97,7 +97,7 @@ async def _read(run: Run, unproved: Unproved) -> None:
 async def _compare(run: Run, unproved: Unproved) -> ObjectState:
     """What is wrong with an object, and its hash where that is another.
 
-    One that breaks off again and again while the storage is there is rotten; it must not hold up all others.
+    One that breaks off again and again while the storage is there is corrupt; it must not hold up all others.
     """
     for _ in range(TRIES):
         try:

@@ -1,6 +1,6 @@
 """Uploads in parts that nobody completed in time are given up, with what has arrived of them.
 
-What was announced is forgotten when an object that came of it would be an orphan, and no job may still bring it.
+An announcement is removed when an object that came of it would be an orphan, and no job may still bring it.
 
 A URL that was never used leaves nothing behind; an object that was never ingested is an orphan. What others upload to
 the bucket, under names that this application does not give, is theirs.

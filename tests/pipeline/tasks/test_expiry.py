@@ -11,7 +11,7 @@ def test_answers_older_than_their_promise_are_removed(stack: Stack, chief: httpx
         "insert into idempotency_keys (caller, key, request_hash, created_at)"
         " select 'x', number::text, '', now() - make_interval(hours => number) from generate_series(1, 2000) as number"
     )
-    assert run(chief, "idempotency-keys") == {"forgotten": 1976}
+    assert run(chief, "idempotency-keys") == {"expired": 1976}
     assert stack.sql("select max(key::integer) from idempotency_keys where caller = 'x'") == [(24,)]
 
 
@@ -27,6 +27,6 @@ def test_jobs_that_ended_long_ago_are_forgotten_but_not_those_that_failed(stack:
     stack.sql("update ingest_jobs set run_at = now() + interval '1 day' where status = 'queued'")
     with another_worker(stack, **CAUTIOUS):
         assert run(chief, "finished-jobs") == {}
-    assert run(chief, "finished-jobs") == {"forgotten": 2}
+    assert run(chief, "finished-jobs") == {"expired": 2}
     left = {name for (name,) in stack.sql("select source_reference from ingest_jobs where kind = 'ingest'")}
     assert left == {"old failed", "new succeeded", "new cancelled", "new failed", "waiting"}
