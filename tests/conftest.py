@@ -46,10 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick is what stands on no service, as its fixtures tell; who starts one by itself says so by its mark."""
+    """Quick is what starts no service, as its fixtures tell, and no program; who starts one by itself has a mark."""
     for item in items:
         started = SERVICES.intersection(getattr(item, "fixturenames", ()))
-        if not started and not any(mark.name in ("services", "chaos") for mark in item.iter_markers()):
+        if not started and not any(mark.name in ("services", "programs", "chaos") for mark in item.iter_markers()):
             item.add_marker("quick")
     items.sort(key=lambda item: "quick" in item.keywords)  # short ones last: no process waits long for another's end
 

@@ -16,6 +16,8 @@ from ops.stack.services import Services
 from tests.resources import RESOURCES
 from tests.stack import Stack, running
 
+pytestmark = pytest.mark.services
+
 # Statements with neither parameters nor the values that an error tells.
 LOGGED = "log_statement = 'all'\nlog_parameter_max_length = 0\nlog_error_verbosity = terse\n"
 MARKER = f"marker{uuid4().hex}"

@@ -262,6 +262,7 @@ def test_a_refusal_tells_no_secret() -> None:
         assert "s3cr3t" not in refusal(**environ)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_with_a_bad_setting_stops_with_one_line(program: str) -> None:
     environ = {"PATH": os.environ["PATH"], "EPISODES_DOTENV": "", **NEEDED, "PORT": "http"}
@@ -273,6 +274,7 @@ def test_a_program_with_a_bad_setting_stops_with_one_line(program: str) -> None:
     assert ended.stderr.startswith("PORT: ")
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("app_env", ["development", "test"])
 def test_a_program_reads_the_developers_file_in_development(program: str, app_env: str, tmp_path: Path) -> None:

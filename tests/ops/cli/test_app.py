@@ -21,6 +21,8 @@ from tests.eventually import eventually
 from tests.stack import Stack, unmeasured
 from tests.work import ended
 
+pytestmark = pytest.mark.programs
+
 
 def episodes(environ: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from ops.cli.app import main; main()", *args]

@@ -13,6 +13,8 @@ import pipeline.stages
 import pipeline.tasks
 from models.build import PROJECT
 
+pytestmark = pytest.mark.programs
+
 CODECS: Final = {"av", "PIL"}
 # Of a program: its module, and which libraries of others it does without.
 WITHOUT: Final = {

@@ -20,6 +20,8 @@ from pipeline.media import sandbox as module
 from pipeline.media.sandbox import Sandbox
 from tests import media
 
+pytestmark = pytest.mark.programs
+
 MISBEHAVING = (sys.executable, str(Path(__file__).parent / "misbehaving_decoder.py"))
 QUICK = 5.0  # seconds within which a hostile file is done with
 

@@ -22,6 +22,8 @@ from tests import media
 from tests.pipeline.media.isolation.compromised_decoder import DEEDS, NEEDS
 from tests.stack import Stack
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).parent
 COMPROMISED = (sys.executable, "-P", str(HERE / "compromised_decoder.py"))
 
