@@ -25,7 +25,7 @@ run: $(VENV)/.runtime ## Start everything on this machine (PORT, EPISODES_HOME a
 test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3 (PYTEST=--cov measures coverage, at least 90 %)
 	@$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST)
 
-quick: $(VENV)/.dev ## Run the tests that need no service
+quick: $(VENV)/.dev ## Run the tests that start no service and no program
 	@$(BIN)/python -m pytest -m quick -n logical --dist worksteal
 
 check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, declared packages, the lock, the Postman collection
