@@ -1,7 +1,7 @@
 """How many rows match, counted again only when something has changed.
 
-A snapshot of PostgreSQL names the transactions that a query sees, and the same snapshot sees the same rows. So a count
-is true for as long as no transaction has changed anything, whichever process it was of.
+A snapshot of PostgreSQL names the transactions that a query sees; two queries with the same snapshot see the same rows.
+So a kept count is right while the snapshot is the same, whichever process counted.
 """
 
 import time
@@ -25,7 +25,7 @@ class SnapshotCount(msgspec.Struct):
 
     @property
     def capped(self) -> bool:
-        """Whether it is more than anybody is told, and was so a short while ago."""
+        """Whether it was above the largest total that a list shows, a few seconds ago."""
         return self.total > COUNT_LIMIT and time.monotonic() < self.counted_at + CAPPED_SECONDS
 
     def params(self) -> dict[str, str | int | bool]:

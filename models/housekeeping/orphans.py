@@ -3,8 +3,8 @@
 They are marked when they are first seen, and may go when they are still such after a grace time. What somebody else
 put into the buckets is listed and stays: only names that this application gave are its own to remove.
 
-The mark is the lock. Whoever begins to refer to an object takes its mark away in the same transaction (triggers do, and
-``spare``), or is told to come again where a removal is under way; what has no mark is not removed.
+The mark is the lock. A transaction that begins to refer to an object deletes its mark (by triggers, and ``spare``);
+where a removal is under way it fails with 503, and the caller tries again. An object without a mark is not removed.
 """
 
 import time

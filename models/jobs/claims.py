@@ -120,16 +120,16 @@ async def claim(
 ) -> list[Claimed]:
     """Take those stages that are due and no other transaction holds: count the attempt, raise the fence.
 
-    A suspect is to be had only by who has nothing else at work, and says so. Without a message that counts none is
-    to be had: the dispatcher, which keeps the priorities to their limits, sends a new one.
+    A suspect is claimed only by a process that works on nothing else and says so (``alone``). A stage whose message no
+    longer counts is not claimed: the dispatcher holds the limits of priorities, and sends a new message when it may.
     """
     params: dict[str, Any] = {"jobs": list(wanted), "stages": list(wanted.values())}
     params |= {"worker": holder.worker, "lease": holder.lease_seconds}
     return await db.rows(connection, Claimed, _CLAIM_ALONE if alone else _CLAIM, params)
 
 
-# A message is asked for so that the way to the rows is their key, not the index of messages with all its dead ones;
-# whose jobs, so that the plan does not rest on how many they are, and is made once.
+# The condition on the message makes the planner find the rows by their primary key; the index of messages is full of
+# dead entries. The ids come as one array, so that the plan is the same for any number of them.
 _CLAIMING: Final = f"""
     with due as (
         select job_id from ingest_jobs as job

@@ -60,12 +60,12 @@ async def _due(connection: Connection, query: bytes, rank: int, limit: int) -> l
     return await db.rows(connection, Message, query, params)
 
 
-# Who has something due is found from name to name, and what each may have next by the same index: of a million jobs as
-# few are looked at as of a hundred. The rank is compared and ordered by, else the planner may take an index by name
-# alone, and meet all jobs of the other priorities. Both questions about pauses are asked once, not for each row;
-# written otherwise, they mislead the planner.
+# The query jumps in one index from caller to caller, and reads the next jobs of each from the same index. So it reads
+# as few rows of a million jobs as of a hundred. It compares and orders by the rank; without that the planner may choose
+# an index by caller alone and read all jobs of other priorities. The subqueries on pauses do not refer to the
+# row, so that PostgreSQL runs each of them once.
 def _due_of(each: int, turns: int) -> bytes:
-    """So many jobs of each who has fewer than so many under way, which are numbers so that this is planned once."""
+    """At most ``each`` jobs of each caller with fewer than ``turns`` under way; constants, so that one plan serves."""
     return f"""
     with recursive callers (priority_rank, name) as (
         (select priority_rank, created_by from ingest_jobs as job

@@ -16,8 +16,8 @@ LEASED: Final = "job.status = 'running' and job.lease_expires_at is not null"
 COUNTED_AS_LEASED: Final = "job.status = 'running' and job.lease_expires_at > '-infinity'"
 MINE: Final = f"job.job_id = %(job_id)s and job.fence = %(fence)s and {LEASED}"
 
-# A worker died with the stage since the job began, or began again. What kills its worker is not tried for the last
-# time beside others, who would die with it, and is not blamed before it was alone.
+# A worker died with this stage since the job was posted or retried. Such a job is a suspect: its last attempt runs
+# alone in its process, so that no other job dies with it, and only an attempt that ran alone makes it guilty.
 DIED_WITH_IT: Final = """
     exists (select from ingest_attempts as earlier
             where earlier.job_id = job.job_id and earlier.fence > job.retried_fence and earlier.stage = job.stage

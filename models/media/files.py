@@ -16,8 +16,8 @@ from models.entities import EntityType, FileRole
 class StoredFile(msgspec.Struct):
     """The one row of a content.
 
-    ``stored`` once its first job has proved that it decodes; ``displaced`` where the entity that brought it shows
-    another content by now. ``thumbnails`` lie under the content's own name and are never overwritten.
+    ``stored`` is true once its first job has decoded it; ``displaced`` is true where the entity that brought it now
+    shows another content. ``thumbnails`` lie under the content's own name and are never overwritten.
     """
 
     sha256: str

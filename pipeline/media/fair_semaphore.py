@@ -1,4 +1,4 @@
-"""Places for work that is done for somebody: shared fairly between those who wait, all for who is alone."""
+"""A semaphore that is fair between callers: those who wait share its places; a caller alone may have all of them."""
 
 import asyncio
 from collections import Counter
@@ -20,9 +20,9 @@ class _Waiting(Struct, eq=False):
 
 
 class FairSemaphore:
-    """So many places, and some to spare for who has none while others hold all of them.
+    """``places`` for all callers, and ``spare`` ones for callers that hold none while others hold all places.
 
-    One that is free goes to who has the fewest; of those, to who waits longest.
+    A free place goes to the waiting caller that holds the fewest; among equals, to the one that waits longest.
     """
 
     def __init__(self, places: int, spare: int = 0) -> None:

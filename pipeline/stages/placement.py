@@ -1,8 +1,8 @@
-"""The places of an entity's pictures in the storage: only who holds the job writes there, and the storage sees to it.
+"""The places of an entity's pictures in the storage: only the worker that holds the job writes there.
 
-A place has the same name whatever it shows, and a storage keeps what comes last. So a worker that slept through its
-lease, or a request that was held up on its way, could put older pictures over newer ones. Each copy is signed for less
-time than the lease has: the storage refuses it before anybody else may write there. See ops/docs/decisions/0015.
+A place keeps its name when its picture changes, and the storage keeps the last write. A worker that slept through its
+lease, or a request that was late, could overwrite newer pictures with older ones. So each copy is signed for less time
+than the lease lasts: the storage refuses a late one before another worker may write. See ops/docs/decisions/0015.
 """
 
 import asyncio
