@@ -8,18 +8,18 @@ from models.catalog.resource import File, Resource, Searched
 from models.db.table import Entity, Table
 
 
-class Location(Entity):
-    """A row of ``locations``."""
+class Vehicle(Entity):
+    """A row of ``vehicles``."""
 
-    location_id: UUID
+    vehicle_id: UUID
     name: str
     description: str | None
     photo_reference: str | None
 
 
-LOCATIONS = Table("locations", Location, key="location_id", title="name", filters={})
+VEHICLES = Table("vehicles", Vehicle, key="vehicle_id", title="name", filters={})
 RESOURCE = Resource(
-    table=LOCATIONS, new=Location, patch=None, search=Searched(), files={"primary": File("photo_reference")}
+    table=VEHICLES, new=Vehicle, patch=None, search=Searched(), files={"primary": File("photo_reference")}
 )
 
 if __name__ == "__main__":
