@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from models.db.actions import Action
 from models.entities import EntityType
+from models.jobs.types import OnDuplicate, Priority
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
 from ops.cli.options import AsJson, Limit, run
@@ -83,8 +84,8 @@ def ingest(
     create: bool = False,
     show_id: str | None = None,
     role: Literal["thumbnail", "trailer", "script"] | None = None,
-    on_duplicate: Literal["link", "reject", "keep"] = "link",
-    priority: Literal["interactive", "batch", "backfill"] = "batch",
+    on_duplicate: OnDuplicate = "link",
+    priority: Priority = "batch",
     json: AsJson = False,
 ) -> int:
     """Send files and folders through the pipeline and wait for the end. Started again, it continues where it was.
