@@ -118,3 +118,14 @@ def running(services: Mapping[str, str], home: Path, **settings: str) -> Iterato
         yield stack
     finally:
         stack.stop()
+
+
+@contextmanager
+def serving(services: Mapping[str, str], home: Path, **settings: str) -> Iterator[Stack]:
+    """A stack of which only the API is started, so that no job goes on; stopped at the end."""
+    stack = Stack(services, home, **settings)
+    try:
+        stack.api.start()
+        yield stack
+    finally:
+        stack.stop()

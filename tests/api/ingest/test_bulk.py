@@ -11,7 +11,7 @@ import pytest
 from tests import media
 from tests.eventually import eventually
 from tests.resources import CLIP, create
-from tests.stack import Stack, running
+from tests.stack import Stack, running, serving
 from tests.work import ended, post, unique, upload
 
 PATH = "/api/v1/ingest"
@@ -28,12 +28,8 @@ FAILED = """
 @pytest.fixture(scope="module")
 def quiet(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API whose jobs wait, because nobody works."""
-    stack = Stack(services, tmp_path_factory.mktemp("desk"))
-    try:
-        stack.api.start()
+    with serving(services, tmp_path_factory.mktemp("desk")) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="module")

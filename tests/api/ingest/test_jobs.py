@@ -17,7 +17,7 @@ from models.settings import load
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 PATH = "/api/v1/ingest"
 FIELDS = {
@@ -52,12 +52,8 @@ STAGES = ["ingest", "deduplicate", "thumbnail", "index"]
 @pytest.fixture(scope="module")
 def quiet(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API whose jobs wait, because nobody works."""
-    stack = Stack(services, tmp_path_factory.mktemp("quiet"))
-    try:
-        stack.api.start()
+    with serving(services, tmp_path_factory.mktemp("quiet")) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="module")

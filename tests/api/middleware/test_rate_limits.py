@@ -22,7 +22,7 @@ from api.middleware.gcra import Counts, LocalCounts, Quota
 from ops.stack.services import Services
 from tests.eventually import eventually
 from tests.resources import SHOW
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 READ = SHOW.path
 QUOTA = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -33,12 +33,8 @@ ADDRESSES = count(1)
 @pytest.fixture(scope="module")
 def slow(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API with a small limit behind a proxy, so that each test can come with a subject or an address of its own."""
-    stack = Stack(services, tmp_path_factory.mktemp("slow"), RATE_LIMIT_PER_MINUTE=SLOW, TRUSTED_PROXIES="1")
-    try:
-        stack.api.start()
+    with serving(services, tmp_path_factory.mktemp("slow"), RATE_LIMIT_PER_MINUTE=SLOW, TRUSTED_PROXIES="1") as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture
@@ -240,12 +236,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 @pytest.fixture
 def alone(own: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API on those services."""
-    stack = Stack(own.environment, tmp_path_factory.mktemp("alone"), RATE_LIMIT_PER_MINUTE="30")
-    try:
-        stack.api.start()
+    with serving(own.environment, tmp_path_factory.mktemp("alone"), RATE_LIMIT_PER_MINUTE="30") as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def warnings(stack: Stack) -> int:

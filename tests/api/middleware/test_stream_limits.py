@@ -15,7 +15,7 @@ from models import dev_issuer
 from tests import work
 from tests.eventually import eventually
 from tests.resources import GUEST, SHOW
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 JOBS = "/api/v1/ingest"
 PER_CALLER, TOTAL, IDLE_SECONDS = 2, 3, 2
@@ -26,14 +26,10 @@ SHORT = {"Host": "x", "Content-Type": "application/json"}
 def strict(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API that is short of patience, alone: no job of it goes on."""
     settings = {"STREAMS_PER_CALLER": PER_CALLER, "STREAMS_TOTAL": TOTAL, "IDLE_SECONDS": IDLE_SECONDS}
-    stack = Stack(
+    with serving(
         services, tmp_path_factory.mktemp("strict"), **{name: str(number) for name, number in settings.items()}
-    )
-    try:
-        stack.api.start()
+    ) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from ops.stack.processes import Process
 from ops.stack.services import Services
 from tests.eventually import eventually
 from tests.processes import children
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 SERVICES = ("database", "schema", "broker", "storage")
 UP = dict.fromkeys(SERVICES, "up") | {"status": "ready", "answer": 200}
@@ -57,12 +57,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def alone(own: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API on those services."""
-    stack = Stack(own.start(), tmp_path_factory.mktemp("alone"), EPISODES_COMMIT="4a125a01")
-    try:
-        stack.api.start()
+    with serving(own.start(), tmp_path_factory.mktemp("alone"), EPISODES_COMMIT="4a125a01") as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def test_the_process_says_that_it_is_alive_and_what_it_runs(alone: Stack) -> None:
