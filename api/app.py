@@ -19,7 +19,7 @@ from api.ingest.jobs import IngestController
 from api.ingest.multipart import MultipartController
 from api.ingest.uploads import UploadController
 from api.middleware.admission import PlainRequest, admit
-from api.middleware.cors import CrossOrigin
+from api.middleware.cors import cross_origin
 from api.middleware.drain_body import Drained
 from api.middleware.gcra import Counts, Quota
 from api.middleware.head import Heads
@@ -89,19 +89,26 @@ def create_app(settings: Settings) -> Litestar:
 
 
 def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIApp:
-    """Litestar inside the layers that every request passes, also one that no route takes.
+    """Litestar inside the layers that every request passes, also one that no route takes; from the outermost in:
 
-    From outside in: request id, log line and metrics · the time that an answer may take · the time that a body may take
-    to arrive · the rest of a refused body is read · HEAD becomes GET · CORS · OPTIONS · rate limit · transaction ·
-    streams are counted · Litestar: ``admit`` (token, caller's limit, parameters, body, Idempotency-Key), and the route.
-    An answer passes all layers outside the one that makes it, errors too: CORS marks a 429, HEAD takes its body off.
+    - ``Telemetry``: request id, log line and metrics, of what any layer answers
+    - ``Departure``: the time that an answer may take; it holds what all layers inside have made
+    - ``Arrival``: the time that a body may take to come, whoever reads it
+    - ``Drained``: the rest of a refused body is read, so that its sender sees the refusal
+    - ``Heads``: HEAD becomes GET before anybody looks for a route, and the body of the answer is left out
+    - ``cross_origin``: answers a browser's question beforehand, and marks all answers, also a 429
+    - ``Options``: OPTIONS that is no such question is answered from the routes
+    - ``RateLimits``: before anything costs the database something
+    - ``Transactions``: the answer waits for its commit
+    - ``Counted``: how many streams are open
+    - Litestar: ``admit`` (token, caller's limit, parameters, body, Idempotency-Key), and the route
     """
     counted = Counted(app.asgi_handler, app.state.streams)
     layered: ASGIApp = Transactions(counted, app.state.pool, errors.messages)
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
-    layered = Heads(CrossOrigin(Options(layered), settings.allowed_origins))
+    layered = Heads(cross_origin(Options(layered), settings.allowed_origins))
     arriving = Arrival(Drained(layered), settings.idle_seconds)
     return Telemetry(Departure(arriving, settings.idle_seconds, errors.messages), Protection(settings.app_env))
 

@@ -46,13 +46,9 @@ _TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``api.h
 
 
 async def database(request: AnyRequest) -> Connection:
-    """The request's connection.
-
-    A route that writes by one statement says so with ``single_statement=True``: that saves it a ``begin`` and a
-    ``commit``.
-    """
+    """The request's connection."""
     transaction: RequestTransaction = request.scope["state"]["transaction"]
-    return await transaction.connection(single="single_statement" in request.route_handler.opt)
+    return await transaction.connection()
 
 
 def actor(request: AnyRequest) -> Actor:

@@ -46,19 +46,19 @@ class RequestTransaction:
         self._key: tuple[str, str] | None = None
         self._made: list[tuple[str, PresignedRequest]] = []
 
-    async def connection(self, *, single: bool = False) -> Connection:
-        """The request's connection, inside its transaction where the request writes.
+    async def connection(self) -> Connection:
+        """The request's connection; where the request writes, its first statement begins the transaction.
 
-        A ``single`` statement is a transaction of its own: it needs no other around it.
+        A write of ``Table`` stands alone: it needs no transaction around it.
         """
         if self._connection is None:
             self._connection = await db.take(self._pool)
-            if self._writes and not single:
-                await self._begin(self._connection)
+            if self._writes:
+                self._connection.open_later(self._begin)
         return self._connection
 
-    async def _begin(self, connection: Connection) -> None:
-        transaction = connection.transaction()
+    async def _begin(self) -> None:
+        transaction = (await self.connection()).transaction()
         await transaction.__aenter__()
         self._transaction = transaction
 
@@ -86,6 +86,7 @@ class RequestTransaction:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        connection.open_later(None)
         try:
             await self._finish(connection, answer)
         finally:

@@ -41,7 +41,7 @@ class BackgroundController(Controller):
     ) -> Listing[Background]:
         return page_of(await BACKGROUNDS.page(db, paging, {"background_type": background_type, "tag": with_tags}))
 
-    @post("/", summary="Create a background", single_statement=True)
+    @post("/", summary="Create a background")
     async def create_background(self, db: Db, who: Who, data: JSONBody[NewBackground]) -> Response[Data[Background]]:
         background = await BACKGROUNDS.create(db, who, data)
         return created(background, f"{self.path}/{background.background_id}")
@@ -50,13 +50,13 @@ class BackgroundController(Controller):
     async def read_background(self, db: Db, background_id: Id, trash: Trash) -> Response[Data[Background]]:
         return entity(await BACKGROUNDS.read(db, background_id, include_deleted=trash))
 
-    @patch("/{background_id:str}", summary="Change a background", single_statement=True)
+    @patch("/{background_id:str}", summary="Change a background")
     async def patch_background(
         self, db: Db, who: Who, background_id: Id, data: JSONBody[BackgroundPatch], expected: Expected
     ) -> Response[Data[Background]]:
         return entity(await BACKGROUNDS.patch(db, who, background_id, data, expected))
 
-    @delete("/{background_id:str}", summary="Delete a background", single_statement=True)
+    @delete("/{background_id:str}", summary="Delete a background")
     async def delete_background(
         self, db: Db, who: Who, background_id: Id, expected: Expected, reason: Reason = None
     ) -> None:

@@ -47,7 +47,7 @@ class ClipController(Controller):
         }
         return page_of(await CLIPS.page(db, paging, filters))
 
-    @post("/", summary="Create a clip", single_statement=True)
+    @post("/", summary="Create a clip")
     async def create_clip(self, db: Db, who: Who, data: JSONBody[NewClip]) -> Response[Data[Clip]]:
         clip = await CLIPS.create(db, who, data)
         return created(clip, f"{self.path}/{clip.clip_id}")
@@ -56,13 +56,13 @@ class ClipController(Controller):
     async def read_clip(self, db: Db, clip_id: Id, trash: Trash) -> Response[Data[Clip]]:
         return entity(await CLIPS.read(db, clip_id, include_deleted=trash))
 
-    @patch("/{clip_id:str}", summary="Change a clip", single_statement=True)
+    @patch("/{clip_id:str}", summary="Change a clip")
     async def patch_clip(
         self, db: Db, who: Who, clip_id: Id, data: JSONBody[ClipPatch], expected: Expected
     ) -> Response[Data[Clip]]:
         return entity(await CLIPS.patch(db, who, clip_id, data, expected))
 
-    @delete("/{clip_id:str}", summary="Delete a clip", single_statement=True)
+    @delete("/{clip_id:str}", summary="Delete a clip")
     async def delete_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected, reason: Reason = None) -> None:
         await CLIPS.delete(db, who, clip_id, reason, expected)
 
@@ -71,13 +71,13 @@ class ClipController(Controller):
         row = await CLIPS.restore(db, who, clip_id, expected)
         return restored(row, await still_deleted(db, CLIPS.entity_type, clip_id))
 
-    @post("/{clip_id:str}/assign", status_code=200, summary="Give a clip to an episode", single_statement=True)
+    @post("/{clip_id:str}/assign", status_code=200, summary="Give a clip to an episode")
     async def assign_clip(
         self, db: Db, who: Who, clip_id: Id, data: JSONBody[Assignment], expected: Expected
     ) -> Response[Data[Clip]]:
         return entity(await CLIPS.patch(db, who, clip_id, data, expected))
 
-    @post("/{clip_id:str}/unassign", status_code=200, summary="Take a clip from its episode", single_statement=True)
+    @post("/{clip_id:str}/unassign", status_code=200, summary="Take a clip from its episode")
     async def unassign_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
         return entity(await CLIPS.patch(db, who, clip_id, ClipPatch(episode_id=None), expected))
 

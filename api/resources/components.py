@@ -41,7 +41,7 @@ class ComponentController(Controller):
     ) -> Listing[Component]:
         return page_of(await COMPONENTS.page(db, paging, {"component_type": component_type, "tag": with_tags}))
 
-    @post("/", summary="Create a component", single_statement=True)
+    @post("/", summary="Create a component")
     async def create_component(self, db: Db, who: Who, data: JSONBody[NewComponent]) -> Response[Data[Component]]:
         component = await COMPONENTS.create(db, who, data)
         return created(component, f"{self.path}/{component.component_id}")
@@ -50,13 +50,13 @@ class ComponentController(Controller):
     async def read_component(self, db: Db, component_id: Id, trash: Trash) -> Response[Data[Component]]:
         return entity(await COMPONENTS.read(db, component_id, include_deleted=trash))
 
-    @patch("/{component_id:str}", summary="Change a component", single_statement=True)
+    @patch("/{component_id:str}", summary="Change a component")
     async def patch_component(
         self, db: Db, who: Who, component_id: Id, data: JSONBody[ComponentPatch], expected: Expected
     ) -> Response[Data[Component]]:
         return entity(await COMPONENTS.patch(db, who, component_id, data, expected))
 
-    @delete("/{component_id:str}", summary="Delete a component", single_statement=True)
+    @delete("/{component_id:str}", summary="Delete a component")
     async def delete_component(
         self, db: Db, who: Who, component_id: Id, expected: Expected, reason: Reason = None
     ) -> None:

@@ -51,7 +51,7 @@ class EpisodeController(Controller):
         }
         return page_of(await EPISODES.page(db, paging, filters))
 
-    @post("/", summary="Create an episode", single_statement=True, request_max_body_size=request_body.LARGE)
+    @post("/", summary="Create an episode", request_max_body_size=request_body.LARGE)
     async def create_episode(self, db: Db, who: Who, data: JSONBody[NewEpisode]) -> Response[Data[Episode]]:
         episode = await EPISODES.create(db, who, data)
         return created(episode, f"{self.path}/{episode.episode_id}")
@@ -63,7 +63,6 @@ class EpisodeController(Controller):
     @patch(
         "/{episode_id:str}",
         summary="Change an episode",
-        single_statement=True,
         request_max_body_size=request_body.LARGE,
         responses={409: ResponseSpec(ErrorBody)},
     )
@@ -72,7 +71,7 @@ class EpisodeController(Controller):
     ) -> Response[Data[Episode]]:
         return entity(await EPISODES.patch(db, who, episode_id, data, expected))
 
-    @delete("/{episode_id:str}", summary="Delete an episode", single_statement=True)
+    @delete("/{episode_id:str}", summary="Delete an episode")
     async def delete_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected, reason: Reason = None) -> None:
         await EPISODES.delete(db, who, episode_id, reason, expected)
 

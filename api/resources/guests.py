@@ -26,7 +26,7 @@ class GuestController(Controller):
     async def list_guests(self, db: Db, paging: Paging, with_tags: TagFilter = None) -> Listing[Guest]:
         return page_of(await GUESTS.page(db, paging, {"tag": with_tags}))
 
-    @post("/", summary="Create a guest", single_statement=True)
+    @post("/", summary="Create a guest")
     async def create_guest(self, db: Db, who: Who, data: JSONBody[NewGuest]) -> Response[Data[Guest]]:
         guest = await GUESTS.create(db, who, data)
         return created(guest, f"{self.path}/{guest.guest_id}")
@@ -35,13 +35,13 @@ class GuestController(Controller):
     async def read_guest(self, db: Db, guest_id: Id, trash: Trash) -> Response[Data[Guest]]:
         return entity(await GUESTS.read(db, guest_id, include_deleted=trash))
 
-    @patch("/{guest_id:str}", summary="Change a guest", single_statement=True)
+    @patch("/{guest_id:str}", summary="Change a guest")
     async def patch_guest(
         self, db: Db, who: Who, guest_id: Id, data: JSONBody[GuestPatch], expected: Expected
     ) -> Response[Data[Guest]]:
         return entity(await GUESTS.patch(db, who, guest_id, data, expected))
 
-    @delete("/{guest_id:str}", summary="Delete a guest", single_statement=True)
+    @delete("/{guest_id:str}", summary="Delete a guest")
     async def delete_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected, reason: Reason = None) -> None:
         await GUESTS.delete(db, who, guest_id, reason, expected)
 

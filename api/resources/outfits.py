@@ -58,7 +58,7 @@ class OutfitController(Controller):
         }
         return page_of(await OUTFITS.page(db, paging, filters))
 
-    @post("/", summary="Create an outfit", single_statement=True)
+    @post("/", summary="Create an outfit")
     async def create_outfit(self, db: Db, who: Who, data: JSONBody[NewOutfit]) -> Response[Data[Outfit]]:
         outfit = await OUTFITS.create(db, who, data)
         return created(outfit, f"{self.path}/{outfit.outfit_id}")
@@ -67,13 +67,13 @@ class OutfitController(Controller):
     async def read_outfit(self, db: Db, outfit_id: Id, trash: Trash) -> Response[Data[Outfit]]:
         return entity(await OUTFITS.read(db, outfit_id, include_deleted=trash))
 
-    @patch("/{outfit_id:str}", summary="Change an outfit", single_statement=True)
+    @patch("/{outfit_id:str}", summary="Change an outfit")
     async def patch_outfit(
         self, db: Db, who: Who, outfit_id: Id, data: JSONBody[OutfitPatch], expected: Expected
     ) -> Response[Data[Outfit]]:
         return entity(await OUTFITS.patch(db, who, outfit_id, data, expected))
 
-    @delete("/{outfit_id:str}", summary="Delete an outfit", single_statement=True)
+    @delete("/{outfit_id:str}", summary="Delete an outfit")
     async def delete_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected, reason: Reason = None) -> None:
         await OUTFITS.delete(db, who, outfit_id, reason, expected)
 

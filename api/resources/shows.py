@@ -24,7 +24,7 @@ class ShowController(Controller):
     async def list_shows(self, db: Db, paging: Paging, status: FromQuery[ShowStatus | None] = None) -> Listing[Show]:
         return page_of(await SHOWS.page(db, paging, {"status": status}))
 
-    @post("/", summary="Create a show", single_statement=True)
+    @post("/", summary="Create a show")
     async def create_show(self, db: Db, who: Who, data: JSONBody[NewShow]) -> Response[Data[Show]]:
         show = await SHOWS.create(db, who, data)
         return created(show, f"{self.path}/{show.show_id}")
@@ -33,13 +33,13 @@ class ShowController(Controller):
     async def read_show(self, db: Db, show_id: Id, trash: Trash) -> Response[Data[Show]]:
         return entity(await SHOWS.read(db, show_id, include_deleted=trash))
 
-    @patch("/{show_id:str}", summary="Change a show", single_statement=True, responses={409: ResponseSpec(ErrorBody)})
+    @patch("/{show_id:str}", summary="Change a show", responses={409: ResponseSpec(ErrorBody)})
     async def patch_show(
         self, db: Db, who: Who, show_id: Id, data: JSONBody[ShowPatch], expected: Expected
     ) -> Response[Data[Show]]:
         return entity(await SHOWS.patch(db, who, show_id, data, expected))
 
-    @delete("/{show_id:str}", summary="Delete a show", single_statement=True)
+    @delete("/{show_id:str}", summary="Delete a show")
     async def delete_show(self, db: Db, who: Who, show_id: Id, expected: Expected, reason: Reason = None) -> None:
         await SHOWS.delete(db, who, show_id, reason, expected)
 

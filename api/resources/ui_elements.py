@@ -39,7 +39,7 @@ class UiElementController(Controller):
     ) -> Listing[UiElement]:
         return page_of(await UI_ELEMENTS.page(db, paging, {"element_type": element_type, "tag": with_tags}))
 
-    @post("/", summary="Create a UI element", single_statement=True)
+    @post("/", summary="Create a UI element")
     async def create_ui_element(self, db: Db, who: Who, data: JSONBody[NewUiElement]) -> Response[Data[UiElement]]:
         ui_element = await UI_ELEMENTS.create(db, who, data)
         return created(ui_element, f"{self.path}/{ui_element.ui_element_id}")
@@ -48,13 +48,13 @@ class UiElementController(Controller):
     async def read_ui_element(self, db: Db, ui_element_id: Id, trash: Trash) -> Response[Data[UiElement]]:
         return entity(await UI_ELEMENTS.read(db, ui_element_id, include_deleted=trash))
 
-    @patch("/{ui_element_id:str}", summary="Change a UI element", single_statement=True)
+    @patch("/{ui_element_id:str}", summary="Change a UI element")
     async def patch_ui_element(
         self, db: Db, who: Who, ui_element_id: Id, data: JSONBody[UiElementPatch], expected: Expected
     ) -> Response[Data[UiElement]]:
         return entity(await UI_ELEMENTS.patch(db, who, ui_element_id, data, expected))
 
-    @delete("/{ui_element_id:str}", summary="Delete a UI element", single_statement=True)
+    @delete("/{ui_element_id:str}", summary="Delete a UI element")
     async def delete_ui_element(
         self, db: Db, who: Who, ui_element_id: Id, expected: Expected, reason: Reason = None
     ) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, LiteralString, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor, OperationalError, adapters, errors
+from psycopg import AsyncConnection, AsyncCursor, AsyncTransaction, OperationalError, adapters, errors
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format, TransactionStatus
@@ -113,6 +114,36 @@ class Connection(AsyncConnection[tuple[Any, ...]]):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._kept: dict[object, _Cursor[Any]] = {}
+        self._opening: Callable[[], Awaitable[None]] | None = None
+
+    def open_later(self, opening: Callable[[], Awaitable[None]] | None) -> None:
+        """Have ``opening`` begin a transaction before the first statement that does not stand alone; None: nothing."""
+        self._opening = opening
+
+    async def opened(self) -> None:
+        """Begin the transaction that waits for its first statement, if one does."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await opening()
+
+    def wrote(self) -> None:
+        """A statement that stands alone has written: a transaction that still waits may only read, so that what a
+        request writes is written whole or not at all."""
+        if self._opening is not None:
+            self._opening = partial(self._reading, self._opening)
+
+    async def _reading(self, opening: Callable[[], Awaitable[None]]) -> None:
+        await opening()
+        await execute(self, "set transaction read only")
+
+    @asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[AsyncTransaction]:
+        """A transaction, inside the one that waits for a statement."""
+        await self.opened()
+        async with super().transaction(savepoint_name, force_rollback) as inner:
+            yield inner
 
     def cursor_of(self, query: Query, kind: type[Any] | None = None, *, raw: bool = False) -> _Cursor[Any]:
         """The cursor of a text whose rows become ``kind``, or tuples; where it is ``raw``, its bytes are JSON."""
@@ -218,6 +249,7 @@ async def savepoint(connected: Connection) -> AsyncIterator[None]:
 
 async def rows(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> list[Row]:
     """All rows of a query as ``kind``, whose fields stand in the order of the columns."""
+    await connected.opened()
     cursor = connected.cursor_of(query, kind)
     await cursor.execute(query, params)
     return await cursor.every()
@@ -227,6 +259,7 @@ async def tuples(
     connected: Connection, query: Query, params: Params = None, *, prepare: bool | None = None
 ) -> list[tuple[Any, ...]]:
     """All rows of a query as they come; planned for its parameters each time where ``prepare`` is False."""
+    await connected.opened()
     cursor = connected.cursor_of(query)
     await cursor.execute(query, params, prepare=prepare)
     return await cursor.every()
@@ -236,6 +269,7 @@ async def raw_tuples(
     connected: Connection, query: Query, params: Params = None, *, prepare: bool | None = None
 ) -> list[tuple[Any, ...]]:
     """The same, where each column of bytes is JSON that goes into an answer as it is."""
+    await connected.opened()
     cursor = connected.cursor_of(query, raw=True)
     await cursor.execute(query, params, prepare=prepare)
     return await cursor.every()
@@ -243,13 +277,28 @@ async def raw_tuples(
 
 async def row(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> Row | None:
     """The first row of a query as ``kind``, or None."""
+    await connected.opened()
     cursor = connected.cursor_of(query, kind)
     await cursor.execute(query, params)
     return await cursor.first()
 
 
+async def written(connected: Connection, kind: type[Row], query: Query, params: Params = None) -> Row | None:
+    """The row that a statement writes and gives back, or None where it writes nothing.
+
+    It stands alone: outside a transaction it is one by itself, which saves a ``begin`` and a ``commit``.
+    """
+    cursor = connected.cursor_of(query, kind)
+    await cursor.execute(query, params)
+    found = await cursor.first()
+    if found is not None:
+        connected.wrote()
+    return found
+
+
 async def value(connected: Connection, query: Query, params: Params = None) -> Any:
     """The first column of the first row, or None."""
+    await connected.opened()
     cursor = connected.cursor_of(query)
     await cursor.execute(query, params)
     found = await cursor.first()
@@ -258,6 +307,7 @@ async def value(connected: Connection, query: Query, params: Params = None) -> A
 
 async def execute(connected: Connection, query: Query, params: Params = None) -> int:
     """Run a statement; the number of rows it touched."""
+    await connected.opened()
     cursor = connected.cursor_of(query)
     await cursor.execute(query, params)
     return cursor.touched()

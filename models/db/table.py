@@ -224,10 +224,10 @@ class Table(Generic[Row]):
     async def _alone(self, connection: Connection, query: bytes, params: Mapping[str, Any]) -> Row | None:
         """What a write gives back, or which row stands in its way."""
         if not self.unique:
-            return await db.row(connection, self.row, query, params)
+            return await db.written(connection, self.row, query, params)
         try:
             async with db.savepoint(connection):  # so that after a clash we may still ask with what
-                return await db.row(connection, self.row, query, params)
+                return await db.written(connection, self.row, query, params)
         except UniqueViolation:
             raise await self._clash(connection, params) from None
 

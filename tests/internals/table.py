@@ -233,6 +233,7 @@ TABLE: Final[dict[str, Internal]] = {
 # What the search finds and its library documents, as a setting or for classes like ours.
 DOCUMENTED: Final = frozenset(
     {
+        "AsyncConnection.transaction",
         "Collector.collect",
         "Controller.dependencies",
         "Controller.path",

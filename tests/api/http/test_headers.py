@@ -19,6 +19,7 @@ PROTECTED = {
 PRIVATE = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 HTTPS = "Strict-Transport-Security"
 LIMIT = 1024 * 1024
+OURS = {"authorization", "content-type", "if-match", "idempotency-key", "x-request-id"}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def every_kind(client: httpx2.Client, anonymous: httpx2.Client) -> dict[str, htt
         "200 metrics": anonymous.get("/metrics"),
         "200 keys": anonymous.get("/.well-known/jwks.json"),
         "201": client.post(shows, json={"name": f"Headers {uuid4()}"}),
-        "204 preflight": anonymous.options(shows, headers={"Origin": STUDIO, "Access-Control-Request-Method": "POST"}),
+        "200 preflight": anonymous.options(shows, headers={"Origin": STUDIO, "Access-Control-Request-Method": "POST"}),
         "400": client.post(shows, content=b"nope", headers={"Content-Type": "application/json"}),
         "401": anonymous.get(shows),
         "404": client.get("/nowhere"),
@@ -120,18 +121,18 @@ def check_origins(client: httpx2.Client) -> None:
     for origin in (STUDIO, "https://edit.example"):
         for answer in (client.get(SHOW.path, headers={"Origin": origin}), preflight(client, origin)):
             assert once(answer, "Access-Control-Allow-Origin") == origin
-            assert once(answer, "Vary") == "Origin"
+            assert "Origin" in once(answer, "Vary").split(", ")
     for origin in ("https://foreign.example", "http://studio.example", f"{STUDIO}.evil.example", "null", "*", ""):
         for answer in (client.get(SHOW.path, headers={"Origin": origin}), preflight(client, origin)):
             assert "Access-Control-Allow-Origin" not in answer.headers, origin
-            assert once(answer, "Vary") == "Origin"
+            assert "Origin" in once(answer, "Vary").split(", ")
     assert not [name for name in client.get(SHOW.path).headers if name.startswith("access-control")]
 
 
 def preflight(client: httpx2.Client, origin: str) -> httpx2.Response:
     """What a browser asks before a write."""
-    headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
-    return client.options(SHOW.path, headers=headers)
+    asks = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": ", ".join(sorted(OURS))}
+    return client.options(SHOW.path, headers={"Origin": origin, **asks})
 
 
 def test_a_page_may_read_how_its_quota_stands(editor: httpx2.Client) -> None:
@@ -142,9 +143,9 @@ def test_a_page_may_read_how_its_quota_stands(editor: httpx2.Client) -> None:
 
 def test_a_page_may_send_its_token_and_its_tags(anonymous: httpx2.Client) -> None:
     answer = preflight(anonymous, STUDIO)
-    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.status_code == 200
     accepted = {name.strip().lower() for name in once(answer, "Access-Control-Allow-Headers").split(",")}
-    assert accepted >= {"authorization", "content-type", "if-match", "idempotency-key", "x-request-id"}
+    assert accepted >= OURS
     assert "PATCH" in once(answer, "Access-Control-Allow-Methods")
 
 
