@@ -1,7 +1,20 @@
-"""Who has started whom, as Linux tells it."""
+"""Programs beside a test, and who has started whom, as Linux tells it."""
 
-from contextlib import suppress
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def program(command: Sequence[str], environ: Mapping[str, str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program beside the test. It is killed at the end: a test that fails must not wait for it for ever."""
+    with subprocess.Popen(command, env=environ, text=True, **options) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
 
 
 def children(pid: int) -> list[int]:

@@ -17,16 +17,13 @@ import pytest
 from models.dev_issuer import key, sign
 from ops.client.credentials import SignIn, find_server
 from ops.errors import CommandError
+from tests.command_line import episodes
 from tests.eventually import eventually
-from tests.stack import Stack, unmeasured
+from tests.processes import program
+from tests.stack import Stack
 from tests.work import ended
 
 pytestmark = pytest.mark.programs
-
-
-def episodes(environ: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from ops.cli.app import main; main()", *args]
-    return subprocess.run(command, env=unmeasured(environ), capture_output=True, text=True, timeout=120, check=False)
 
 
 def answer(environ: Mapping[str, str], *args: str) -> Any:
@@ -243,14 +240,14 @@ def test_an_interrupted_reindex_goes_on_and_the_same_command_joins_in(new_stack:
     stack.api.start()
     begun = "select started_at from search_reindex_jobs where purpose = 'reindex'"
     command = [sys.executable, "-c", "from ops.cli.app import main; main()", "reindex"]
-    with subprocess.Popen(command, env=stack.environ, stderr=subprocess.PIPE, text=True) as waiting:
+    with program(command, stack.environ, stderr=subprocess.PIPE) as waiting:
         (first,) = eventually(lambda: stack.sql(begun), within=20)
         waiting.send_signal(signal.SIGINT)
         told = waiting.communicate(timeout=20)[1]
     assert waiting.returncode == 130
     assert told == "episodes: interrupted; the server goes on, and the same command joins in again\n"
     asked = stack.log("api").count("/search/reindex")
-    with subprocess.Popen([*command, "--json"], env=stack.environ, stdout=subprocess.PIPE, text=True) as joining:
+    with program([*command, "--json"], stack.environ, stdout=subprocess.PIPE) as joining:
         eventually(lambda: stack.log("api").count("/search/reindex") > asked)
         stack.dispatcher.spawn()  # not before: nothing is left to join in where it has ended
         assert json.loads(joining.communicate(timeout=60)[0])["finished_at"]

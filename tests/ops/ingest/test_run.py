@@ -22,8 +22,10 @@ from PIL import Image
 
 from models.catalog import CATALOG
 from tests import media
+from tests.command_line import episodes
 from tests.eventually import eventually
-from tests.stack import Stack, unmeasured
+from tests.processes import program
+from tests.stack import Stack
 
 COMMAND = [sys.executable, "-c", "from ops.cli.app import main; main()", "ingest"]
 MANY = 30  # pictures, enough to be interrupted among them
@@ -47,10 +49,7 @@ class Run:
 
 
 def ingest(environ: Mapping[str, str], *args: str | Path) -> Run:
-    command = [*COMMAND, *map(str, args), "--json"]
-    return Run(
-        subprocess.run(command, env=unmeasured(environ), capture_output=True, text=True, timeout=120, check=False)
-    )
+    return Run(episodes(environ, "ingest", *map(str, args), "--json"))
 
 
 class Api:
@@ -158,10 +157,10 @@ def test_an_interrupted_run_continues_and_doubles_nothing(
 ) -> None:
     folder = pictures(tmp_path / "in", mark, MANY)
     command = [*COMMAND, str(folder), "--create", "--json"]
-    started = subprocess.Popen(command, env=server.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: api.titles(mark), within=30)
-    started.send_signal(how)
-    out, said = started.communicate(timeout=30)
+    with program(command, server.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        eventually(lambda: api.titles(mark), within=30)
+        started.send_signal(how)
+        out, said = started.communicate(timeout=30)
     if how == signal.SIGINT:
         assert (started.returncode, out, said.count("\n")) == (130, "", 1)
         assert "again to continue" in said
@@ -175,7 +174,7 @@ def test_an_interrupted_run_continues_and_doubles_nothing(
 def test_a_file_that_is_on_its_way_is_waited_for(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
     folder = pictures(tmp_path / "in", mark, 12)
     command = [*COMMAND, str(folder), "--create", "--json"]
-    with subprocess.Popen(command, env=server.environ, stdout=subprocess.PIPE, text=True) as other:
+    with program(command, server.environ, stdout=subprocess.PIPE) as other:
         eventually(lambda: api.jobs_of(mark).total() > 0, within=30)
         run = ingest(server.environ, folder, "--create")
         other.communicate(timeout=60)
@@ -219,8 +218,8 @@ def test_what_only_the_trash_holds_is_brought_in_for_the_living_again(
     shown = [ingest(server.environ, path, "--create").results[0]["entity_id"]]
     for _ in range(2):
         api.delete(f"/clips/{shown[-1]}")
-        command = [*COMMAND, str(path), "--create"]
-        done = subprocess.run(command, env=server.environ, capture_output=True, text=True, check=True)
+        done = episodes(server.environ, "ingest", str(path), "--create")
+        assert done.returncode == 0
         assert f"of clip {shown[0]} (in the trash)" in done.stdout
         assert "\x1b" not in done.stdout
         (clip,) = api.get("/clips", q=mark)
@@ -450,7 +449,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(server: Stack, api: Api
     with gate(server) as way:
         environ = {**server.environ, "EPISODES_URL": f"http://127.0.0.1:{way.port}"}
         command = [*COMMAND, str(folder), "--create", "--json"]
-        with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as started:
+        with program(command, environ, stdout=subprocess.PIPE) as started:
             eventually(lambda: api.titles(mark), within=30)
             way.shut()
             eventually(lambda: all(job["finished_at"] for job in api.get("/ingest", limit=100)), within=30)

@@ -11,6 +11,7 @@ from ops.seed import scripts, things
 from ops.seed.links import links
 from ops.seed.rows import SERIES, TAG
 from tests.eventually import eventually
+from tests.processes import program
 from tests.stack import Stack
 
 SEED = [sys.executable, "-m", "ops.seed"]
@@ -72,7 +73,7 @@ def test_of_the_versions_of_a_sample_script_one_is_active() -> None:
 
 
 def test_a_killed_seeding_goes_on_and_doubles_nothing(server: Stack) -> None:
-    with subprocess.Popen(SEED, env=server.environ) as first:
+    with program(SEED, server.environ) as first:
         eventually(lambda: len(stored(server, "clips", tag=TAG)) >= 10, within=60)
         first.kill()
     done = subprocess.run(SEED, env=server.environ, capture_output=True, text=True, timeout=240, check=False)

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,9 +12,10 @@ import pytest
 from PIL import Image
 
 from tests import media
+from tests.command_line import episodes
 from tests.eventually import eventually
 from tests.resources import CLIP, OUTFIT, create
-from tests.stack import Stack, running, unmeasured
+from tests.stack import Stack, running
 from tests.work import ended, entity, ingested, post, storage, unique, upload
 
 PATH = "/api/v1/ingest"
@@ -223,21 +222,8 @@ def test_only_admins_ask_and_nonsense_is_refused(stack: Stack, chief: httpx2.Cli
 def test_the_command_line_asks_and_tells_how_to_look(stack: Stack, chief: httpx2.Client) -> None:
     ingested(chief, unique(media.jpeg()))
     stack.worker.stop()
-    command = (
-        sys.executable,
-        "-c",
-        "from ops.cli.app import main; main()",
-        "jobs",
-        "reprocess",
-        "--entity-type",
-        "clip",
-    )
-    told = [
-        subprocess.run(
-            [*command, *more], env=unmeasured(stack.environ), check=True, capture_output=True, text=True
-        ).stdout
-        for more in ((), ("--json",))
-    ]
+    asks = "jobs", "reprocess", "--entity-type", "clip"
+    told = [episodes(stack.environ, *asks, *more).stdout for more in ((), ("--json",))]
     assert told[0].startswith("1 queued, 0 waited")
     made = json.loads(told[1])
     assert (made["queued"], made["skipped"]) == (0, 1)

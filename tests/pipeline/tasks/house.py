@@ -1,8 +1,6 @@
 """What the tests of housekeeping share: buckets, settings, a run of a task."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +9,7 @@ import httpx2
 
 from tests import media
 from tests.eventually import eventually
-from tests.stack import Stack, unmeasured
+from tests.stack import Stack
 from tests.work import ENDED, storage
 
 PATH = "/api/v1/housekeeping"
@@ -76,14 +74,6 @@ def audited(client: httpx2.Client, **wanted: str) -> list[tuple[str, str, Any, A
     """Who did what: actor, action, before, after; the oldest first."""
     rows = client.get("/api/v1/audit", params=wanted).json()["data"]
     return [(row["actor"], row["action"], row["before"], row["after"]) for row in rows[::-1]]
-
-
-def episodes(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
-    """The command line."""
-    command = [sys.executable, "-c", "from ops.cli.app import main; main()", *args]
-    return subprocess.run(
-        command, env=unmeasured(stack.environ), capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def deleted(stack: Stack, client: httpx2.Client, path: str, *, long_ago: bool = True) -> None:

@@ -9,6 +9,7 @@ import pytest
 from nanio.storage.paths import object_path
 
 from tests import media
+from tests.command_line import episodes
 from tests.eventually import eventually
 from tests.pipeline.tasks.house import (
     JOBS,
@@ -18,7 +19,6 @@ from tests.pipeline.tasks.house import (
     PICTURE,
     PICTURES,
     another_worker,
-    episodes,
     key_of,
     over,
     run,
@@ -58,14 +58,14 @@ def test_corrupt_and_missing_objects_are_found_on_the_disk_told_and_over_when_me
     assert (summary["files"], summary["overdue"], summary["corrupt"], summary["missing"]) == (4, 0, 1, 1)
     metrics = httpx2.get(f"{stack.url}/metrics", trust_env=False).text
     assert 'episodes_integrity_findings{kind="corrupt"} 1.0' in metrics
-    told = episodes(stack, "integrity")
+    told = episodes(stack.environ, "integrity")
     assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "4 files: 1 corrupt, 1 missing, 0 not read in time")
     for clip, place in places.items():
         place.write_bytes(whole[clip])
     assert run(chief, "integrity") == {"checked": 2}
     assert chief.get("/api/v1/integrity/findings").json()["data"] == []
     assert len(chief.get("/api/v1/integrity/findings", params={"resolved": True}).json()["data"]) == 2
-    told = episodes(stack, "integrity", "--json")
+    told = episodes(stack.environ, "integrity", "--json")
     assert (told.returncode, json.loads(told.stdout)["findings"]) == (0, [])
     assert entity(chief, CLIP, sound)["file_hash"]
 

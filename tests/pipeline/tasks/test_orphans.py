@@ -10,6 +10,7 @@ import pytest
 
 from models.media.s3_signing import MOMENT, SLACK
 from tests.chaos.proxy import Hold, Link, Proxy
+from tests.command_line import episodes
 from tests.eventually import eventually
 from tests.pipeline.tasks.house import (
     JOBS,
@@ -19,7 +20,6 @@ from tests.pipeline.tasks.house import (
     PICTURES,
     REMOVAL,
     another_worker,
-    episodes,
     key_of,
     objects,
     over,
@@ -56,7 +56,7 @@ def test_only_what_nothing_refers_to_is_removed_and_only_by_a_later_run(stack: S
     assert objects(stack) == stay
     assert objects(stack, PICTURES) == pictures
     assert [row["key"] for row in chief.get(f"{PATH}/orphan-objects/found").json()["data"]] == ["import/theirs.jpg"]
-    assert "import/theirs.jpg" in episodes(stack, "housekeeping", "orphans").stdout
+    assert "import/theirs.jpg" in episodes(stack.environ, "housekeeping", "orphans").stdout
 
 
 def orphan(stack: Stack, chief: httpx2.Client) -> str:

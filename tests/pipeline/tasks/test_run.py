@@ -13,6 +13,7 @@ from models.db.connection import Connection
 from models.housekeeping.schedule import TASKS, fire
 from ops.cli.housekeeping import TaskName
 from pipeline.stages import housekeeping as stage
+from tests.command_line import episodes
 from tests.eventually import eventually
 from tests.pipeline.tasks.house import (
     JOBS,
@@ -21,7 +22,6 @@ from tests.pipeline.tasks.house import (
     PICTURE,
     another_worker,
     audited,
-    episodes,
     over,
     run,
 )
@@ -148,9 +148,9 @@ def test_the_desk_shows_housekeeping_only_where_it_is_asked_for(stack: Stack, ch
 
 
 def test_the_command_line_lists_tasks_and_runs_one(stack: Stack, chief: httpx2.Client) -> None:
-    done = episodes(stack, "housekeeping", "run", "idempotency-keys")
+    done = episodes(stack.environ, "housekeeping", "run", "idempotency-keys")
     assert (done.returncode, done.stdout) == (0, "idempotency-keys: succeeded\n")
-    listed = json.loads(episodes(stack, "housekeeping", "list", "--json").stdout)
+    listed = json.loads(episodes(stack.environ, "housekeeping", "list", "--json").stdout)
     assert {task["task"] for task in listed} == set(TASKS)
-    assert "idempotency-keys" in episodes(stack, "housekeeping", "list").stdout
-    assert episodes(stack, "housekeeping", "run", "laundry").returncode != 0
+    assert "idempotency-keys" in episodes(stack.environ, "housekeeping", "list").stdout
+    assert episodes(stack.environ, "housekeeping", "run", "laundry").returncode != 0
