@@ -7,6 +7,9 @@ LOCKED := $(PIP) install --require-hashes --no-deps --requirement
 RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 
+# Where it is set, each process of the tests reads all of them anew, which takes as long as a quick run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 FUZZ_SEED ?= 0
 

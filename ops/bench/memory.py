@@ -21,7 +21,7 @@ RESTED_SECONDS = 15
 
 def large_video(folder: Path) -> Path:
     """A short video made 2 GiB long by a box that players skip; its bytes are holes on the disk."""
-    (path,) = drawing.videos(folder, 1, 7)
+    path = drawing.videos(folder, [0], 7)[0]
     padding = 2 * GIB
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)

@@ -22,10 +22,10 @@ from ops.ingest.run import RESOURCES, Choices, Listener, ingest
 from ops.seed import scripts, things, trash
 from ops.seed.links import Link, links
 from ops.seed.media import Made, complete, draw
-from ops.seed.rows import SERIES, TAG, Row
-from ops.seed.rows import clips as clip_rows
-from ops.seed.rows import episodes as episode_rows
-from ops.seed.rows import outfits as outfit_rows
+from ops.seed.outfits import outfits as outfit_rows
+from ops.seed.series import SERIES, TAG, Row
+from ops.seed.series import clips as clip_rows
+from ops.seed.series import episodes as episode_rows
 from ops.seed.trash import Dropped
 
 AT_ONCE: Final = 8  # requests at a time

@@ -6,7 +6,7 @@ The same seed draws the same pictures and the same moving scenes.
 import math
 import struct
 import wave
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -56,18 +56,18 @@ TUNE: Final = (
 )
 
 
-def pictures(folder: Path, count: int, seed: int) -> list[Path]:
-    """Draw ``count`` pictures of 1–3 megapixels into ``folder``: JPEG mostly, some PNG, WebP and AVIF."""
+def pictures(folder: Path, numbers: Collection[int], seed: int) -> dict[int, Path]:
+    """Draw numbered pictures of 1–3 megapixels into ``folder``: JPEG mostly, some PNG, WebP and AVIF."""
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as threads:  # Pillow lets go of the interpreter's lock while it works
-        return list(threads.map(partial(_save_picture, folder, seed), range(count)))
+        return dict(zip(numbers, threads.map(partial(_save_picture, folder, seed), numbers), strict=True))
 
 
-def videos(folder: Path, count: int, seed: int) -> list[Path]:
-    """Draw ``count`` clips of 2–4 seconds into ``folder``: H.264 in MP4 and MOV, now and then VP9 in WebM."""
+def videos(folder: Path, numbers: Collection[int], seed: int) -> dict[int, Path]:
+    """Draw numbered clips of 2–4 seconds into ``folder``: H.264 in MP4 and MOV, now and then VP9 in WebM."""
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as threads:
-        return list(threads.map(partial(_save_video, folder, seed), range(count)))
+        return dict(zip(numbers, threads.map(partial(_save_video, folder, seed), numbers), strict=True))
 
 
 def jingle(path: Path) -> Path:

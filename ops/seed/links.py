@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from ops.seed.rows import LOOKS, SERIES, Series
+from ops.seed.outfits import LOOKS
+from ops.seed.series import SERIES, Series
 
 Row = dict[str, Any]
 

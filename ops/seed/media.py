@@ -8,7 +8,7 @@ from models.entities import EntityType
 from ops.ingest.plan import LocalFile, Target
 from ops.ingest.run import RESOURCES
 from ops.seed.drawing import jingle, pictures, videos
-from ops.seed.rows import Row
+from ops.seed.series import Row
 
 SEED: Final = 2025  # draws the same pictures every time
 VIDEOS: Final = 6  # clips that move; the others are pictures
@@ -58,19 +58,25 @@ def _sounding(made: Made) -> list[Place]:
 
 
 def draw(folder: Path, made: Made) -> list[LocalFile]:
-    """Media for all rows, so that each has the same at every try; files only for the rows without.
+    """Media for the rows that have none; a row's are the same at every try.
 
     An episode shows the picture of its main look, which is stored already by then.
     """
-    still, moving, sounding = _still(made), _moving(made), _sounding(made)
-    shown = pictures(folder / "pictures", len(still), SEED)
+    still, moving, shown = (_bare(places) for places in (_still(made), _moving(made), _of("episode", made.episodes)))
+    looks = pictures(folder / "pictures", still.keys() | shown.keys(), SEED)
+    films = videos(folder / "videos", moving.keys(), SEED)
     drawn = (
-        *zip(still, shown, strict=True),
-        *zip(moving, videos(folder / "videos", len(moving), SEED), strict=True),
-        *((place, jingle(folder / "felt-piano.wav")) for place in sounding),
-        *zip(_of("episode", made.episodes), shown[: len(made.episodes)], strict=True),
+        *((place, looks[number]) for number, place in still.items()),
+        *((place, films[number]) for number, place in moving.items()),
+        *((place, jingle(folder / "felt-piano.wav")) for place in _bare(_sounding(made)).values()),
+        *((place, looks[number]) for number, place in shown.items()),
     )
-    return [_file(*place, path) for place, path in drawn if not _has_file(place[1])]
+    return [_file(*place, path) for place, path in drawn]
+
+
+def _bare(places: Iterable[Place]) -> dict[int, Place]:
+    """The places without a file, by their numbers."""
+    return {number: place for number, place in enumerate(places) if not _has_file(place[1])}
 
 
 def _has_file(row: Row) -> bool:

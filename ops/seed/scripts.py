@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ops.seed.rows import PlannedEpisode
+from ops.seed.series import PlannedEpisode
 
 Row = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from ops.seed.rows import TAG
+from ops.seed.series import TAG
 
 Row = dict[str, Any]
 

@@ -6,10 +6,9 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from ops.seed import rows as sample_rows
-from ops.seed import scripts, things
+from ops.seed import outfits, scripts, series, things
 from ops.seed.links import links
-from ops.seed.rows import SERIES, TAG
+from ops.seed.series import SERIES, TAG
 from tests.eventually import eventually
 from tests.processes import program
 from tests.stack import Stack
@@ -30,35 +29,35 @@ def stored(server: Stack, resource: str, **params: str) -> list[dict[str, Any]]:
 
 
 def test_the_samples_are_two_shows_of_two_seasons() -> None:
-    episodes = [row for series in SERIES for row in sample_rows.episodes(series, "id")]
+    episodes = [row for one in SERIES for row in series.episodes(one, "id")]
     assert Counter(row["season_number"] for row in episodes) == {1: 6, 2: 6}
     assert len({row["title"] for row in episodes}) == 12
     assert all(row["script_text"] and row["description"] and row["category"] for row in episodes)
 
 
 def test_every_sample_can_be_told_from_the_others() -> None:
-    clips = [row["title"] for series in SERIES for row in sample_rows.clips(series, ["id"] * 6)]
-    outfits = [row["name"] for row in sample_rows.outfits()]
-    assert (len(set(clips)), len(set(outfits))) == (60, 24)
+    clips = [row["title"] for one in SERIES for row in series.clips(one, ["id"] * 6)]
+    looks = [row["name"] for row in outfits.outfits()]
+    assert (len(set(clips)), len(set(looks))) == (60, 24)
 
 
 def test_a_season_is_filmed_before_it_is_published() -> None:
-    for series in SERIES:
-        rows = list(sample_rows.episodes(series, "id"))
+    for one in SERIES:
+        rows = list(series.episodes(one, "id"))
         assert all(row["filming_date"] < row["edit_deadline"] < row["publish_date"] for row in rows)
-        assert all(one["publish_date"] < next_one["publish_date"] for one, next_one in pairwise(rows))
+        assert all(before["publish_date"] < after["publish_date"] for before, after in pairwise(rows))
 
 
 def test_what_episodes_show_is_there_to_be_shown() -> None:
     named = {
-        "outfits": {look.name for look in sample_rows.LOOKS},
+        "outfits": {look.name for look in outfits.LOOKS},
         "guests": {row["name"] for row in things.GUESTS},
         "backgrounds": {row["name"] for row in things.BACKGROUNDS},
         "ui-elements": {row["name"] for row in things.UI_ELEMENTS},
         "components": {row["name"] for row in things.COMPONENTS},
     }
-    for number, series in enumerate(SERIES):
-        for place in range(len(series.episodes)):
+    for number, one in enumerate(SERIES):
+        for place in range(len(one.episodes)):
             shown = [(link.kind, link.name) for link in links(number, place)]
             assert len(set(shown)) == len(shown)
             assert [name for kind, name in shown if name not in named[kind]] == []
@@ -66,7 +65,7 @@ def test_what_episodes_show_is_there_to_be_shown() -> None:
 
 
 def test_of_the_versions_of_a_sample_script_one_is_active() -> None:
-    episodes = [episode for series in SERIES for episode in series.episodes]
+    episodes = [episode for one in SERIES for episode in one.episodes]
     assert set(scripts.DRAFTS) < {episode.title for episode in episodes}
     for episode in episodes:
         assert sum(row.get("is_active", False) for row in scripts.versions(episode)) == 1
