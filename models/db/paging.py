@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -74,7 +74,7 @@ def decode_cursor(text: str, of: str, sort: str, kind: Any) -> Position:
     try:
         position = _read(text, kind)
         same = encode_cursor(*msgspec.structs.astuple(position)) == text
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         raise Invalid(MADE_UP, field="cursor") from None
     if not same or (position.of, position.sort) != (of, sort):
         raise Invalid(MADE_UP, field="cursor")
@@ -84,7 +84,8 @@ def decode_cursor(text: str, of: str, sort: str, kind: Any) -> Position:
 def _read(text: str, kind: Any) -> Position:
     raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     position = msgspec.json.decode(raw, type=Position)
-    position.value = msgspec.convert(position.value, kind)
+    value = msgspec.convert(position.value, kind)
+    position.value = value.astimezone(UTC) if isinstance(value, datetime) else value  # as the database tells it
     return position
 
 
