@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import pytest
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, GUEST, OUTFIT, SHOW, create
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 PATH = "/api/v1/search"
 SOON = 2.0  # seconds; what the API promises
@@ -40,6 +41,28 @@ def ids(client: httpx2.Client, q: str = "", **params: Any) -> list[str]:
 def findable(client: httpx2.Client, key: str, q: str) -> None:
     """Wait until it is found."""
     eventually(lambda: key in ids(client, q))
+
+
+@pytest.fixture(scope="module")
+def few(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with few documents, so that a walk over all of them is short; no job goes on."""
+    with serving(services, tmp_path_factory.mktemp("few")) as stack:
+        stack.dispatcher.spawn()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def writer(few: Stack) -> Iterator[httpx2.Client]:
+    """Its editor."""
+    with few.client("editor") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def chief(few: Stack) -> Iterator[httpx2.Client]:
+    """Its admin."""
+    with few.client("admin") as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -368,17 +391,17 @@ def test_a_hit_shows_its_picture(editor: httpx2.Client) -> None:
     assert picture.content.startswith(b"\xff\xd8")
 
 
-def test_a_reindex_brings_back_what_was_lost(server: Stack, editor: httpx2.Client, admin: httpx2.Client) -> None:
+def test_a_reindex_brings_back_what_was_lost(few: Stack, writer: httpx2.Client, chief: httpx2.Client) -> None:
     mark = word()
-    show = create(editor, SHOW, name=f"Lost {mark}")["show_id"]
-    findable(editor, show, mark)
-    server.sql("delete from search_documents where entity_id = %s", show)
-    assert ids(editor, mark) == []
-    assert editor.post(f"{PATH}/reindex").status_code == 403
-    answer = admin.post(f"{PATH}/reindex")
+    show = create(writer, SHOW, name=f"Lost {mark}")["show_id"]
+    findable(writer, show, mark)
+    few.sql("delete from search_documents where entity_id = %s", show)
+    assert ids(writer, mark) == []
+    assert writer.post(f"{PATH}/reindex").status_code == 403
+    answer = chief.post(f"{PATH}/reindex")
     assert answer.status_code == 202
     assert answer.json()["data"]["total"] >= 1
-    findable(editor, show, mark)
+    findable(writer, show, mark)
 
 
 def test_a_typing_error_in_a_tag_is_forgiven(editor: httpx2.Client) -> None:
@@ -610,35 +633,33 @@ def walked_over(client: httpx2.Client, purpose: str, **params: Any) -> dict[str,
     return eventually(ended, 30)
 
 
-def test_a_check_tells_what_is_wrong_and_puts_it_right(
-    server: Stack, editor: httpx2.Client, admin: httpx2.Client
-) -> None:
+def test_a_check_tells_what_is_wrong_and_puts_it_right(few: Stack, writer: httpx2.Client, chief: httpx2.Client) -> None:
     mark = word()
-    walked_over(admin, "check", repair=True)
-    made = [create(editor, SHOW, name=f"{mark} {number}")["show_id"] for number in range(4)]
-    eventually(lambda: set(ids(editor, mark)) == set(made))
-    server.sql("delete from search_documents where entity_id = %s", made[0])
-    server.sql("update search_documents set title = 'Wrong' where entity_id = %s", made[1])
-    server.sql("update search_documents set vector = '' where entity_id = %s", made[2])
-    server.sql("update search_documents set entity_id = uuidv7() where entity_id = %s", made[3])
-    found = walked_over(admin, "check")
+    walked_over(chief, "check", repair=True)
+    made = [create(writer, SHOW, name=f"{mark} {number}")["show_id"] for number in range(4)]
+    eventually(lambda: set(ids(writer, mark)) == set(made))
+    few.sql("delete from search_documents where entity_id = %s", made[0])
+    few.sql("update search_documents set title = 'Wrong' where entity_id = %s", made[1])
+    few.sql("update search_documents set vector = '' where entity_id = %s", made[2])
+    few.sql("update search_documents set entity_id = uuidv7() where entity_id = %s", made[3])
+    found = walked_over(chief, "check")
     assert (found["missing"], found["stale"], found["orphaned"]) == (2, 2, 1)
-    assert set(ids(editor, mark)) != set(made)
-    assert walked_over(admin, "check", repair=True).items() >= {"missing": 2, "stale": 2, "orphaned": 1}.items()
-    assert set(ids(editor, mark)) == set(made)
-    assert walked_over(admin, "check").items() >= {"missing": 0, "stale": 0, "orphaned": 0}.items()
+    assert set(ids(writer, mark)) != set(made)
+    assert walked_over(chief, "check", repair=True).items() >= {"missing": 2, "stale": 2, "orphaned": 1}.items()
+    assert set(ids(writer, mark)) == set(made)
+    assert walked_over(chief, "check").items() >= {"missing": 0, "stale": 0, "orphaned": 0}.items()
 
 
 def test_a_reindex_finds_what_is_wrong_and_says_how_far_it_is(
-    server: Stack, editor: httpx2.Client, admin: httpx2.Client
+    few: Stack, writer: httpx2.Client, chief: httpx2.Client
 ) -> None:
     mark = word()
-    show = create(editor, SHOW, name=mark)["show_id"]
-    findable(editor, show, mark)
-    server.sql("update search_documents set vector = '' where entity_id = %s", show)
-    walk = walked_over(admin, "reindex")
+    show = create(writer, SHOW, name=mark)["show_id"]
+    findable(writer, show, mark)
+    few.sql("update search_documents set vector = '' where entity_id = %s", show)
+    walk = walked_over(chief, "reindex")
     assert walk["stale"] >= 1
     assert walk["done"] >= walk["total"] - walk["missing"] >= 1
-    assert ids(editor, mark) == [show]
-    assert editor.get(f"{PATH}/reindex").status_code == 403
-    assert editor.post(f"{PATH}/check").status_code == editor.get(f"{PATH}/check").status_code == 403
+    assert ids(writer, mark) == [show]
+    assert writer.get(f"{PATH}/reindex").status_code == 403
+    assert writer.post(f"{PATH}/check").status_code == writer.get(f"{PATH}/check").status_code == 403
