@@ -48,7 +48,7 @@ def main() -> None:
 
     os.environ.update(with_dotenv(os.environ))
     try:
-        app()
+        app(sys.argv[1:])
     except CommandError as error:
         print(f"episodes: {error}", file=sys.stderr)
         sys.exit(1)
