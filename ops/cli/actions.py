@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ops.client.http import Client, connected
-from ops.errors import CommandError, Unreachable
+from ops.cli.sign_in import connected
+from ops.client.errors import Unreachable
+from ops.client.http import Client
+from ops.errors import CommandError
 from ops.ingest import junk, output
 from ops.ingest.junk import Junk
 from ops.ingest.plan import LocalFile, Target, find

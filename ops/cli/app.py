@@ -71,7 +71,7 @@ def token(*, role: Literal["admin", "editor", "viewer"], subject: str = "develop
     subject
         Who its bearer is.
     """
-    from ops.client.credentials import issue
+    from ops.cli.sign_in import issue
 
     print(issue(role, subject))
 
@@ -227,7 +227,7 @@ def migrate() -> None:
     """
     from migrations import upgrade
     from migrations.application import OwnerError
-    from ops.client.credentials import databases
+    from ops.cli.sign_in import databases
     from ops.errors import CommandError
 
     owner, application = databases()

@@ -4,7 +4,8 @@ import asyncio
 from typing import Any, Final
 
 from ops.cli.actions import first
-from ops.client.http import Client, connected
+from ops.cli.sign_in import connected
+from ops.client.http import Client
 from ops.ingest import output
 
 TASKS: Final = "/api/v1/housekeeping"

@@ -5,7 +5,8 @@ from typing import Any, Final, Literal, get_args
 
 from models.jobs.types import Priority
 from ops.cli.actions import first
-from ops.client.http import Client, connected
+from ops.cli.sign_in import connected
+from ops.client.http import Client
 from ops.errors import CommandError
 from ops.ingest import output
 

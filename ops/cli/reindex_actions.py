@@ -7,7 +7,8 @@ import asyncio
 from typing import Final
 
 from models.search.reindex import Purpose, ReindexJob
-from ops.client.http import Client, connected
+from ops.cli.sign_in import connected
+from ops.client.http import Client
 from ops.errors import CommandError
 from ops.ingest import output
 

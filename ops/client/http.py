@@ -1,20 +1,16 @@
-"""The HTTP client of the command line: the envelope, and patience with a server that is away."""
+"""HTTP: the envelope, and patience with a server that is away."""
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import uuid4
 
 import httpx2
 import msgspec
 
-from models.dev_issuer import RoleName
-from ops.client.credentials import SignIn, find_server
-from ops.errors import ApiError, CommandError, Unreachable
+from .errors import ApiError, ClientError, Unreachable
 
 T = TypeVar("T")
 AWAY: Final = (502, 503, 504)  # a server that will be back soon
@@ -66,18 +62,45 @@ class ApiResponse(msgspec.Struct, Generic[T]):
     replayed: bool
 
 
+class Credentials(Protocol):
+    """What signs a request in."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused token can be replaced by a new one."""
+        ...
+
+    def token(self, *, fresh: bool = False) -> str:
+        """A token; a new one where it is ``fresh``."""
+        ...
+
+
+class Token:
+    """A token, or a key for machines, that somebody gave us."""
+
+    renewable = False
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def token(self, *, fresh: bool = False) -> str:  # noqa: ARG002  (there is no other)
+        return self._text
+
+
 def web_client(base_url: str = "", answering: float = TIMEOUT) -> httpx2.AsyncClient:
     """A client that reaches this machine's own services directly, and others as the environment says."""
     return httpx2.AsyncClient(base_url=base_url, timeout=httpx2.Timeout(answering, connect=5.0), mounts=DIRECT)
 
 
 class Client:
-    """Calls the API. Shared by all tasks of a command.
+    """Calls the API. Shared by all tasks of a program.
 
     ``patience`` is how many seconds a server may be away, ``answering`` how many it may take to answer.
     """
 
-    def __init__(self, url: str, credentials: SignIn, *, patience: float = 3.0, answering: float = TIMEOUT) -> None:
+    def __init__(
+        self, url: str, credentials: Credentials, *, patience: float = 3.0, answering: float = TIMEOUT
+    ) -> None:
         self.url = url
         self._credentials = credentials
         self._patience = patience
@@ -89,6 +112,10 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
         await self._http.aclose()
 
     async def get(self, path: str, kind: type[T], /, **params: str | int | None) -> ApiResponse[T]:
@@ -121,6 +148,16 @@ class Client:
             Unreachable: it stayed away for longer than our patience.
         """
         return _answer(await self._call("PUT", path, **_json(body, {})), kind)
+
+    async def patch(self, path: str, kind: type[T], body: object, *, version: int | None = None) -> ApiResponse[T]:
+        """Change a row, where it is said only if it still has the ``version`` that was seen.
+
+        Raises:
+            ApiError: the server refused; with 412 where it is at another version by now.
+            Unreachable: it stayed away for longer than our patience.
+        """
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        return _answer(await self._call("PATCH", path, **_json(body, headers)), kind)
 
     async def delete(self, path: str, **params: str) -> None:
         """Put a row in the trash.
@@ -209,33 +246,18 @@ def _answer(response: httpx2.Response, kind: type[T]) -> ApiResponse[T]:
         envelope = msgspec.json.decode(response.content, type=Envelope)
         data = msgspec.json.decode(envelope.data, type=kind)
     except msgspec.DecodeError as error:
-        raise CommandError(f"{response.url} does not answer as this version expects: {error}") from error
+        raise ClientError(f"{response.url} does not answer as this version expects: {error}") from error
     return ApiResponse(data, envelope.metadata.pagination, response.headers.get("Idempotency-Replayed") == "true")
 
 
-def _refusal(response: httpx2.Response) -> CommandError:
+def _refusal(response: httpx2.Response) -> ClientError:
     try:
         entries = msgspec.json.decode(response.content, type=Errors).errors
         first = entries[0]
     except (msgspec.DecodeError, IndexError):
-        return CommandError(f"{response.url} answers {response.status_code}: is it this project's server?")
+        return ClientError(f"{response.url} answers {response.status_code}: is it this project's server?")
     return ApiError(response.status_code, first.code, "; ".join(_sentence(entry) for entry in entries), first.field)
 
 
 def _sentence(entry: ErrorEntry) -> str:
     return f"{entry.field}: {entry.message}" if entry.field and entry.field not in entry.message else entry.message
-
-
-@asynccontextmanager
-async def connected(
-    role: RoleName, *, patience: float = 3.0, answering: float = TIMEOUT, environ: Mapping[str, str] = os.environ
-) -> AsyncIterator[Client]:
-    """A client that is signed in with a role at the server of the environment.
-
-    Raises:
-        CommandError: no server runs, or there is nothing to sign in with.
-    """
-    credentials = SignIn(role, environ)
-    credentials.token()  # what is missing is told before the work begins
-    async with Client(find_server(environ), credentials, patience=patience, answering=answering) as client:
-        yield client

@@ -16,10 +16,10 @@ from models.media.formats import UNKNOWN, by_name, canonical
 from models.media.limits import accepted, size_limit, too_large, unsupported
 from models.media.types import kind_of
 from models.media.wording import takes
+from ops.client.errors import FileFailed
 from ops.errors import CommandError
 from ops.ingest import junk
 from ops.ingest.junk import Junk
-from ops.ingest.result import FileFailed
 
 INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
 UNFIT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of letters, ends of lines
@@ -61,6 +61,14 @@ class Item:
     size: int
     sha256: str
     mime_type: str
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
+
+    @property
+    def entity_type(self) -> EntityType:
+        return self.file.target.entity_type
 
 
 def find(paths: Iterable[Path], target: Target, skipped: Counter[Junk] | None = None) -> list[LocalFile]:

@@ -4,23 +4,10 @@ from typing import Literal
 
 import msgspec
 
+from ops.client.errors import Why
+from ops.client.jobs import Original
+
 Outcome = Literal["stored", "duplicate", "failed", "cancelled"]
-
-
-class Why(msgspec.Struct, frozen=True):
-    """Why a file failed: a code of the API's, or one of ours, and a sentence for a production assistant."""
-
-    code: str
-    message: str
-
-
-class Original(msgspec.Struct, frozen=True):
-    """What already holds the same bytes; ``deleted`` if it lies in the trash."""
-
-    entity_type: str
-    entity_id: str
-    file_reference: str | None = None
-    deleted: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +21,3 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     error: Why | None = None
     duplicate_of: Original | None = None
-
-
-class FileFailed(Exception):
-    """This file cannot be ingested; the others go on."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.why = Why(code, message)

@@ -1,8 +1,8 @@
 """``episodes ingest``: what happens to each file, from the disk to the end of its job.
 
-Planned by ``plan``; then for each distinct file, four uploads at a time: ask the server, upload (``upload``), create
-the entity, post the job and wait for its end (``jobs``); shown by ``report``. The server knows what was done before,
-so a run that was interrupted continues when it is started again.
+Planned by ``plan``; then for each distinct file, four uploads at a time: ask the server, upload, create the entity,
+post the job and wait for its end (``wait``); shown by ``output``. The server knows what was done before, so a run
+that was interrupted continues when it is started again.
 """
 
 import asyncio
@@ -20,13 +20,15 @@ import msgspec
 
 from models.catalog import CATALOG
 from models.jobs.types import OnDuplicate, Priority
+from ops.client.errors import ApiError, FileFailed, Why
 from ops.client.http import AWAY, Client
-from ops.errors import ApiError, CommandError
+from ops.client.jobs import Job, Original
+from ops.client.upload import Ticket, Uploads
+from ops.errors import CommandError
 from ops.ingest.episode_numbers import Numbering
 from ops.ingest.plan import Item, LocalFile, read
-from ops.ingest.result import FileFailed, Original, Outcome, Result, Why
-from ops.ingest.upload import Ticket, Uploads
-from ops.ingest.wait import Batches, Job, Watch, jobs, unfinished
+from ops.ingest.result import Outcome, Result
+from ops.ingest.wait import Batches, Watch, jobs, unfinished
 
 AT_ONCE: Final = 4  # uploads
 LONGEST_TITLE: Final = 255  # characters

@@ -3,47 +3,19 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from ops.client.errors import FileFailed, Why
 from ops.client.http import Client
-from ops.ingest.result import FileFailed, Original, Why
+from ops.client.jobs import Job
 
 BATCH: Final = 25  # jobs posted at once
 LINGER: Final = 0.25  # seconds a job waits for others to travel with
 LOOKED_AT: Final = 8  # batches asked about in one round
 PAUSES: Final = (0.1, 1.0)  # seconds between two rounds, from busy to nothing new
 IN_FLIGHT: Final = 10_000  # unfinished jobs looked through for files that are already on their way
-
-
-class Job(msgspec.Struct):
-    """What we use of a job; the API tells more of it."""
-
-    job_id: str
-    entity_type: str
-    entity_id: str
-    status: str
-    batch_id: str | None = None
-    outcome: str | None = None
-    duplicate_of: Original | None = None
-    sha256: str | None = None
-    error: Why | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.status in ("succeeded", "failed", "cancelled")
-
-    @property
-    def seconds(self) -> float:
-        """From the start of its first stage to its end."""
-        if self.started_at is None or self.finished_at is None:
-            return 0.0
-        return (self.finished_at - self.started_at).total_seconds()
 
 
 class Posted(msgspec.Struct):

@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from rich.progress import Progress, TaskID
 
-from ops.client.http import Client, connected
+from ops.cli.sign_in import connected
+from ops.client.http import Client
 from ops.errors import CommandError
 from ops.ingest.output import progress, summary
 from ops.ingest.result import Result

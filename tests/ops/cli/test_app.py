@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from models.dev_issuer import key, sign
-from ops.client.credentials import SignIn, find_server
+from ops.cli.sign_in import SignIn, find_server
 from ops.errors import CommandError
 from tests.command_line import episodes
 from tests.eventually import eventually

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from models.dev_issuer import key
-from ops.client.credentials import SignIn
+from ops.cli.sign_in import SignIn
+from ops.client.errors import ApiError, FileFailed, Unreachable
 from ops.client.http import Client
-from ops.errors import ApiError, CommandError, Unreachable
+from ops.client.upload import Ticket, Uploads
+from ops.errors import CommandError
 from ops.ingest.plan import Item, Target, find, read
-from ops.ingest.result import FileFailed
-from ops.ingest.upload import Ticket, Uploads
 
 Answer = tuple[int, dict[str, str], Any]
 FINE: Answer = (200, {}, {"data": {"ok": True}, "metadata": {}})
@@ -170,7 +170,7 @@ async def test_an_expired_url_is_replaced(script: Script, uploads: Uploads, item
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch, script: Script) -> dict[str, Any]:
     """Files of more than 2 MB are sent in parts of 2 MB, the first of which are these."""
-    monkeypatch.setattr("ops.ingest.upload.WHOLE", 2_000_000)
+    monkeypatch.setattr("ops.client.upload.WHOLE", 2_000_000)
     parts = [{"partNumber": number, "url": f"{script.url}/part{number}"} for number in (1, 2)]
     return {"uploadId": "u", "fileReference": "s3://bucket/parts", "partSize": 2_000_000, "parts": parts}
 
@@ -234,7 +234,7 @@ async def test_a_file_that_changes_on_the_way_fails_alone(
 async def test_a_storage_that_stays_away_ends_the_run(
     uploads: Uploads, item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.ingest.upload.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("ops.client.upload.PAUSES", (0.01, 0.01))
     nowhere = Ticket("http://127.0.0.1:9/one", "s3://bucket/one", {})
     with pytest.raises(Unreachable, match="storage"):
         await uploads.send(item, nowhere)

@@ -27,7 +27,7 @@ DOCUMENTS: Final = ("README.md", "ops/docs/tutorial.md", "ops/docs/operations.md
 RUNNING: Final = "Episodes is running"
 SAMPLES: Final = """
 import asyncio
-from ops.client.http import connected
+from ops.cli.sign_in import connected
 from ops.seed.__main__ import rows
 
 async def main():

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.client.errors import FileFailed
 from ops.errors import CommandError
 from ops.ingest.junk import Junk, told
 from ops.ingest.plan import Item, LocalFile, Target, find, named, printable, read, type_of
-from ops.ingest.result import FileFailed
 from ops.ingest.run import title_of
 
 CLIP = Target("clip")

@@ -2,11 +2,13 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from models.dev_issuer import RoleName, sign
+from ops.client.http import TIMEOUT, Client
 from ops.errors import CommandError
 from ops.stack.home import read
 
@@ -103,3 +105,18 @@ def databases(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
 
 def _key_of(where: Path) -> Path:
     return where / "issuer" / "key.pem"
+
+
+@asynccontextmanager
+async def connected(
+    role: RoleName, *, patience: float = 3.0, answering: float = TIMEOUT, environ: Mapping[str, str] = os.environ
+) -> AsyncIterator[Client]:
+    """A client that is signed in with a role at the server of the environment.
+
+    Raises:
+        CommandError: no server runs, or there is nothing to sign in with.
+    """
+    credentials = SignIn(role, environ)
+    credentials.token()  # what is missing is told before the work begins
+    async with Client(find_server(environ), credentials, patience=patience, answering=answering) as client:
+        yield client

@@ -5,15 +5,15 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import httpx2
 import msgspec
 
-from ops.client.http import Client, web_client
-from ops.errors import CommandError, Unreachable
-from ops.ingest.plan import Item
-from ops.ingest.result import FileFailed, Original
+from .errors import ClientError, FileFailed, Unreachable
+from .http import Client, web_client
+from .jobs import Original
 
 CHUNK: Final = 1024 * 1024  # bytes read at once
 WHOLE: Final = 64 * 1024 * 1024  # bytes of the largest file that is sent at once
@@ -23,6 +23,21 @@ UPLOAD: Final = "/api/v1/upload"
 # Our own earlier attempt arrived after all, only its answer was lost: the key is nobody else's.
 ARRIVED: Final = (200, 201, 204, 412)
 AGAIN: Final = (0, 403, 408, 429)
+
+
+class File(Protocol):
+    """What can be sent: ``size`` in bytes, ``sha256`` in hex, ``mime_type`` as declared to the server."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def entity_type(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def mime_type(self) -> str: ...
 
 
 class Ticket(msgspec.Struct, rename="camel"):
@@ -60,7 +75,7 @@ class OpenUpload(msgspec.Struct, rename="camel"):
 class Piece:
     """``size`` bytes of a file from ``start`` on."""
 
-    item: Item
+    file: File
     start: int
     size: int
 
@@ -77,37 +92,37 @@ class Uploads:
         """Let go of the connections."""
         await self._http.aclose()
 
-    async def ticket(self, item: Item) -> Ticket:
+    async def ticket(self, file: File) -> Ticket:
         """A presigned URL for a file, good for an hour."""
-        return (await self._client.post(f"{UPLOAD}/generate-url", Ticket, _announced(item))).data
+        return (await self._client.post(f"{UPLOAD}/generate-url", Ticket, _announced(file))).data
 
-    async def send(self, item: Item, ticket: Ticket) -> str:
+    async def send(self, file: File, ticket: Ticket) -> str:
         """Send a file and give its reference, which is not the ticket's where it went in parts or the URL had expired.
 
         Raises:
-            Failed: the storage refuses this file, or it cannot be read.
+            FileFailed: the storage refuses this file, or it cannot be read.
             Unreachable: the storage does not take anything for half a minute.
         """
-        if item.size > WHOLE:
-            return await self._in_parts(item)
-        return await self._repeated(Piece(item, 0, item.size), ticket, lambda: self.ticket(item))
+        if file.size > WHOLE:
+            return await self._in_parts(file)
+        return await self._repeated(Piece(file, 0, file.size), ticket, lambda: self.ticket(file))
 
-    async def _in_parts(self, item: Item) -> str:
-        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(item))).data
+    async def _in_parts(self, file: File) -> str:
+        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(file))).data
         known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
         try:
             for part in upload.parts:
-                await self._part(item, upload, part)
+                await self._part(file, upload, part)
         except FileFailed:
-            with suppress(CommandError):  # housekeeping gives it up a day later
+            with suppress(ClientError):  # housekeeping gives it up a day later
                 await self._client.delete(f"{UPLOAD}/multipart", **known)
             raise
         await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], known)
         return upload.file_reference
 
-    async def _part(self, item: Item, upload: PartsTicket, part: PartTarget) -> None:
+    async def _part(self, file: File, upload: PartsTicket, part: PartTarget) -> None:
         start = (part.part_number - 1) * upload.part_size
-        piece = Piece(item, start, min(upload.part_size, item.size - start))
+        piece = Piece(file, start, min(upload.part_size, file.size - start))
         ticket = Ticket(part.url or "", upload.file_reference, {})
         await self._repeated(piece, ticket, lambda: self._fresh(upload, part.part_number))
 
@@ -152,22 +167,22 @@ class Uploads:
 
     async def _chunks(self, piece: Piece) -> AsyncIterator[bytes]:
         left = piece.size
-        with piece.item.file.path.open("rb") as stream:
+        with piece.file.path.open("rb") as stream:
             stream.seek(piece.start)
             while left:
                 chunk = await asyncio.to_thread(stream.read, min(CHUNK, left))
-                if not chunk or os.fstat(stream.fileno()).st_size != piece.item.size:
+                if not chunk or os.fstat(stream.fileno()).st_size != piece.file.size:
                     raise FileFailed("FILE_CHANGED", "The file changed while it was sent.")
                 left -= len(chunk)
                 yield chunk
                 self._sent(len(chunk))
 
 
-def _announced(item: Item) -> dict[str, Any]:
+def _announced(file: File) -> dict[str, Any]:
     return {
-        "file_name": item.file.path.name.encode("utf-8", "replace").decode(),
-        "file_type": item.mime_type,
-        "entity_type": item.file.target.entity_type,
-        "file_size": item.size,
-        "sha256": item.sha256,
+        "file_name": file.path.name.encode("utf-8", "replace").decode(),
+        "file_type": file.mime_type,
+        "entity_type": file.entity_type,
+        "file_size": file.size,
+        "sha256": file.sha256,
     }
