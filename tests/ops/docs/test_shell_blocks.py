@@ -43,6 +43,7 @@ SHOWN: Final = {
     "A job": r'"status": ?"succeeded"',
     "The result": r'"stage": "index"(.|\n)*"file_size": \d+(.|\n)*Walk at the pier',
     "A folder": r"1 duplicate(.|\n)*6 duplicate(.|\n)*Walk at the pier(.|\n)*5 of \d+ jobs",
+    "From Python": r"succeeded (stored|duplicate)(.|\n)*Walk at the pier",
     "Links and script versions": r"usage_count(.|\n)*\+\+\+",
     "The trash": r'"stillDeleted": {\s*"clips": 1,\s*"outfits": 1\s*}',
     "The audit log": r"restore(.|\n)*changes in \d+ seals hold",
