@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import quote
 from uuid import UUID
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar._kwargs import KwargsModel
 from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
@@ -24,6 +24,7 @@ from api.http.envelope import ErrorEntry
 from api.http.references import check_references
 from api.http.validation import CODE, NO_ID, WrongFields, is_id
 from api.middleware.rate_limits import count_caller
+from api.middleware.unchanged import not_modified
 from models.errors import Invalid, UnsupportedMediaType
 
 _NUMBER: Final = re.compile(r"[-+.\deE]+")
@@ -47,8 +48,8 @@ class PlainRequest(Request[Any, Any, Any]):
         return URL.from_components(path=quote(self.scope["path"]), query=self.scope["query_string"].decode("latin-1"))
 
 
-async def admit(request: AnyRequest) -> None:
-    """Let in who may call the route, and what the route can take.
+async def admit(request: AnyRequest) -> Response[None] | None:
+    """Let in who may call the route, and what the route can take; a client that has the answer already is told so.
 
     Litestar's guards would come before this at several times the cost: it copies the route for each of them.
 
@@ -61,6 +62,7 @@ async def admit(request: AnyRequest) -> None:
     await _check(request)
     if request.method == "POST":
         await request.scope["state"]["transaction"].once(request, request.scope["auth"].subject)
+    return await not_modified(request)
 
 
 async def _check(request: AnyRequest) -> None:

@@ -58,6 +58,10 @@ PLAIN: Final[dict[str, Schema]] = {
         "required": ["id", "event", "data"],
     }
 }
+NOT_MODIFIED: Final[Schema] = {
+    "description": "The client has the answer already",
+    "headers": headers.referred(("X-Request-ID", "ETag", *headers.LIMITED)),
+}
 DONE: Final = {200: "Done", 201: "Made", 202: "Taken on", 204: "Done; there is nothing to say"}
 
 
@@ -74,7 +78,8 @@ def document(app: Litestar) -> Schema:
     made["components"] = {
         "schemas": components,
         "headers": headers.HEADERS,
-        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()},
+        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()}
+        | {"NotModified": NOT_MODIFIED},
         "securitySchemes": SCHEMES,
     }
     return made
@@ -131,6 +136,8 @@ class _Writer:
     def _responses(self, one: Operation) -> Schema:
         refused = {status: _refused(status) for status in refusals(one)}
         answered = {status: self._answer(status, one) for status in one.answers}
+        if headers.conditional(one):
+            answered[304] = {"$ref": "#/components/responses/NotModified"}
         return {str(status): answer for status, answer in sorted({**refused, **answered}.items())}
 
     def _answer(self, status: int, one: Operation) -> Schema:

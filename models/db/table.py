@@ -121,6 +121,10 @@ class Table(Generic[Row]):
             raise NotFound(f"there is no {self.noun} {key}")
         return row
 
+    async def versions(self, connection: Connection, keys: list[UUID]) -> dict[UUID, int]:
+        """The versions that the living ones of these rows are at."""
+        return dict(await db.tuples(connection, self._queries.versions(), {"keys": keys}))
+
     async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
         """One page of the rows that match, their documents as JSON; filters that are None do not count.
 

@@ -162,7 +162,9 @@ def test_headers_are_named_where_they_count(document: dict[str, Any]) -> None:
     assert sent("patch", "/api/v1/shows/{show_id}") == {"X-Request-ID", "If-Match"}
     assert answered("post", "/api/v1/shows", "201") >= {"ETag", "Location", "Idempotency-Replayed", "RateLimit-Limit"}
     assert answered("get", "/api/v1/shows/{show_id}", "200") >= {"ETag"}
-    assert "ETag" not in answered("get", "/api/v1/shows", "200")
+    assert "If-None-Match" in sent("get", "/api/v1/shows") & sent("get", "/api/v1/shows/{show_id}")
+    assert "ETag" in answered("get", "/api/v1/shows", "200") & answered("get", "/api/v1/shows", "304")
+    assert "304" not in document["paths"]["/api/v1/shows/{show_id}/thumbnails"]["get"]["responses"]
     assert "Location" in answered("post", "/api/v1/ingest", "202")
     assert "WWW-Authenticate" in answered("get", "/api/v1/shows", "401")
     assert "Retry-After" in answered("get", "/api/v1/shows", "429") & answered("get", "/health/ready", "503")
