@@ -28,7 +28,6 @@ BY_METHOD: Final[dict[str, Role]] = {
     "DELETE": "editor",
 }
 ADMIN_ENDINGS: Final = (
-    "/restore",
     "/reindex",
     "/search/check",
     "/ingest/retry",

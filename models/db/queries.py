@@ -138,7 +138,7 @@ class Queries:
         sets = SQL(
             "deleted_at = null, deleted_by = null, deleted_reason = null, restored_at = now(), restored_by = %(actor)s"
         )
-        return self._changed(sets, SQL("deleted_at is not null"), "restore")
+        return self._changed(sets, SQL("deleted_at is not null and (%(all)s or it.deleted_by = %(actor)s)"), "restore")
 
     def _rival(self, unique: tuple[str, ...]) -> Composed:
         """The living row that stands where a row would stand: a new one as sent, or one that is there, changed so."""
