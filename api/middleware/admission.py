@@ -15,13 +15,13 @@ from litestar._kwargs import KwargsModel
 from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.types import Method
+from litestar.types import Empty, Method
 from litestar.utils.scope.state import ScopeState
 
 from api.auth.authorize import authorize
 from api.http import normalization, request_body
 from api.http.envelope import ErrorEntry
-from api.http.references import check_references
+from api.http.references import check_objects, check_references
 from api.http.validation import CODE, NO_ID, WrongFields, is_id
 from api.middleware.rate_limits import count_caller
 from api.middleware.unchanged import not_modified
@@ -62,6 +62,8 @@ async def admit(request: AnyRequest) -> Response[None] | None:
     await _check(request)
     if request.method == "POST":
         await request.scope["state"]["transaction"].once(request, request.scope["auth"].subject)
+    if (body := ScopeState.from_scope(request.scope).json) is not Empty:
+        await check_objects(body, request.app.state.storage)
     return await not_modified(request)
 
 

@@ -18,6 +18,7 @@ from tests.resources import (
     create,
 )
 from tests.stack import Stack
+from tests.work import storage
 
 every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
 
@@ -96,7 +97,7 @@ REFERENCES = [
 def test_a_reference_to_nothing_is_null_and_not_empty(editor: httpx2.Client, resource: Resource, name: str) -> None:
     answer = editor.post(resource.path, json=resource.body(editor) | {name: ""})
     assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", name)})
-    path = f"{resource.path}/{create(editor, resource, **{name: 's3://episodes-media/a'})[resource.key]}"
+    path = f"{resource.path}/{create(editor, resource, **{name: 'https://pictures.example/a'})[resource.key]}"
     assert errors(editor.patch(path, json={name: ""})) == {("VALIDATION_ERROR", name)}
     assert editor.patch(path, json={name: None}).json()["data"][name] is None
 
@@ -134,7 +135,7 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("resource", "name"), REFERENCES, ids=[name for _, name in REFERENCES])
 def test_a_reference_names_an_object_of_ours_or_an_https_address(
-    editor: httpx2.Client, resource: Resource, name: str
+    server: Stack, editor: httpx2.Client, resource: Resource, name: str
 ) -> None:
     row = create(editor, resource)
     path = f"{resource.path}/{row[resource.key]}"
@@ -143,9 +144,29 @@ def test_a_reference_names_an_object_of_ours_or_an_https_address(
     assert errors(editor.post(resource.path, json=resource.body(editor) | {name: ADDRESSES[0]})) == {
         ("VALIDATION_ERROR", name)
     }
+    for bucket, key in (("episodes-media", "a b/é.jpg"), ("episodes-thumbnails", "a")):
+        storage(server.environ).put_object(Bucket=bucket, Key=key, Body=b"a")
     for right in ("s3://episodes-media/a b/é.jpg", "s3://episodes-thumbnails/a", "https://studio.example:8443/é?x=1#y"):
         answer = editor.patch(path, json={name: right})
         assert (answer.status_code, answer.json()["data"][name]) == (200, right)
+
+
+def test_a_reference_to_an_object_that_is_not_there_is_named(server: Stack, editor: httpx2.Client) -> None:
+    key = f"outfit/{uuid4()}.jpg"
+    reference = f"s3://episodes-media/{key}"
+    body = {"name": "Camel coat look", "image_reference": reference}
+    headers = {"Idempotency-Key": uuid4().hex}
+    refused = editor.post(OUTFIT.path, json=body, headers=headers)
+    assert (refused.status_code, errors(refused)) == (400, {("VALIDATION_ERROR", "image_reference")})
+    assert said(refused) == f"there is no object {reference}: upload it first"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=b"look")
+    made = editor.post(OUTFIT.path, json=body, headers=headers)
+    assert made.status_code == 201
+    storage(server.environ).delete_object(Bucket="episodes-media", Key=key)
+    assert editor.post(OUTFIT.path, json=body, headers=headers).json() == made.json()
+    for gone in (reference, f"s3://episodes-media/{'s' * 1004}", "s3://episodes-media/a/b%2Fc?d#e"):
+        answer = editor.patch(made.headers["Location"], json={"image_reference": gone})
+        assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", "image_reference")})
 
 
 def test_a_reference_of_old_does_not_stand_in_the_way_of_other_changes(server: Stack, editor: httpx2.Client) -> None:

@@ -58,7 +58,7 @@ def test_a_version_has_content_or_a_file(editor: httpx2.Client, versions: str) -
     for body in wrong:
         answer = editor.post(versions, json=body)
         assert (answer.status_code, field(answer)) == (400, "content")
-    kept = editor.post(versions, json={"file_reference": "s3://episodes-media/draft.pdf"}).json()["data"]
+    kept = editor.post(versions, json={"file_reference": "https://texts.example/draft.pdf"}).json()["data"]
     assert (kept["version_number"], kept["content"]) == (1, None)
 
 
@@ -288,7 +288,7 @@ def test_a_diff_shows_what_a_version_changes_against_another(editor: httpx2.Clie
 def test_a_diff_is_between_two_written_versions_of_one_script(editor: httpx2.Client, versions: str) -> None:
     script = write(editor, versions)["script_id"]
     other = write(editor, f"{EPISODE.path}/{create(editor, EPISODE)['episode_id']}/scripts")["script_id"]
-    file = editor.post(versions, json={"file_reference": "s3://episodes-media/draft.pdf"}).json()["data"]["script_id"]
+    file = editor.post(versions, json={"file_reference": "https://texts.example/draft.pdf"}).json()["data"]["script_id"]
     for against in (other, str(uuid4()), "nonsense"):
         answer = editor.get(f"{PATH}/{script}/diff", params={"against": against})
         assert (answer.status_code, field(answer)) == (400, "against")
