@@ -9,7 +9,9 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from api import errors, shutdown
+from api.auth.api_keys import ApiKeys
 from api.auth.authorize import Authenticator
+from api.auth.controller import KeyController
 from api.dependencies import PROVIDERS, one_by_one
 from api.http import request_body
 from api.http.headers import Protection
@@ -53,6 +55,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     BulkController,
     SearchController,
     AuditController,
+    KeyController,
     HousekeepingController,
     IntegrityController,
 )
@@ -76,7 +79,7 @@ def create_app(settings: Settings) -> Litestar:
                 "settings": settings,
                 "pool": pool,
                 "health": health,
-                "authenticator": Authenticator(settings),
+                "authenticator": Authenticator(settings, api_keys=ApiKeys(pool)),
                 "counts": counts,
                 "unchanged": Unchanged(pool),
                 "streams": Streams(settings.streams_per_caller, settings.streams_total),
