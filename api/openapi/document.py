@@ -116,11 +116,11 @@ class _Writer:
     def refusal(self, status: int) -> Schema:
         """The answer to what is refused, in every route."""
         refusal = ERROR_RESPONSES[status]
-        schema = {"allOf": [self._named[ErrorBody], _with_code(refusal.code)]}
         shown = {"errors": [refusal.entry], "metadata": example(self._components["Metadata"], self._components)}
-        content = {"application/json": {"schema": schema, "example": shown}}
+        content = {"application/json": {"schema": self._named[ErrorBody], "example": shown}}
         names = ("X-Request-ID", *refusal.headers, *headers.LIMITED)
-        return {"description": refusal.description, "headers": headers.referred(names), "content": content}
+        description = f"`{refusal.code}`: {refusal.description}"
+        return {"description": description, "headers": headers.referred(names), "content": content}
 
     def _operation(self, made: Schema, one: Operation) -> Schema:
         made.pop("deprecated", None)
@@ -179,7 +179,3 @@ def _security(one: Operation) -> list[dict[str, list[str]]]:
 
 def _refused(status: int) -> Schema:
     return {"$ref": f"#/components/responses/{ERROR_RESPONSES[status].name}"}
-
-
-def _with_code(code: str) -> Schema:
-    return {"properties": {"errors": {"minItems": 1, "items": {"properties": {"code": {"const": code}}}}}}
