@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 
 from litestar import Litestar
 
+from api.http.deprecation import DEPRECATED
 from api.http.envelope import ErrorBody
 from api.openapi import headers, parameters
 from api.openapi.error_responses import ERROR_RESPONSES, refusals
@@ -124,6 +125,7 @@ class _Writer:
 
     def _operation(self, made: Schema, one: Operation) -> Schema:
         made.pop("deprecated", None)
+        made |= {"deprecated": True} if (one.method, one.path) in DEPRECATED else {}
         made["description"] = _who(one)
         made["security"] = _security(one)
         made["parameters"] = [parameters.completed(parameter, one.row) for parameter in made.get("parameters", ())]

@@ -135,7 +135,8 @@ RESOURCE: Final = Resource(
     links=OUTFITS_OF_EPISODES,
     search=Searched(
         rest="concat_ws(' ', it.brand, it.season, it.occasion,"
-        " words(it.top), words(it.bottom), words(it.shoes), words(it.accessories))"
+        " words(it.top), words(it.bottom), words(it.shoes), words(it.accessories),"
+        " (select string_agg(distinct worn_by, ' ') from episode_outfits as link where link.outfit_id = it.outfit_id))"
     ),
     files={"primary": File("image_reference")},
 )

@@ -59,6 +59,7 @@ def test_a_version_has_content_or_a_file(editor: httpx2.Client, versions: str) -
         answer = editor.post(versions, json=body)
         assert (answer.status_code, field(answer)) == (400, "content")
     kept = editor.post(versions, json={"file_reference": "https://texts.example/draft.pdf"}).json()["data"]
+    assert (kept["content"], kept["content_source"]) == (None, "file")
     assert (kept["version_number"], kept["content"]) == (1, None)
 
 
