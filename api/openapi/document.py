@@ -9,7 +9,8 @@ from litestar import Litestar
 
 from api.http.deprecation import DEPRECATED
 from api.http.envelope import ErrorBody
-from api.openapi import headers, parameters
+from api.openapi import closed_sets, headers, parameters
+from api.openapi.closed_sets import shared
 from api.openapi.error_responses import ERROR_RESPONSES, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
@@ -75,9 +76,9 @@ def document(app: Litestar) -> Schema:
     writer = _Writer(named, components, found)
     made["info"]["description"] = ABOUT
     made["tags"] = list(_tags(found))
-    made["paths"] = writer.paths(made["paths"])
+    made["paths"] = shared(writer.paths(made["paths"]))
     made["components"] = {
-        "schemas": components,
+        "schemas": shared(components) | closed_sets.components(),
         "headers": headers.HEADERS,
         "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()}
         | {"NotModified": NOT_MODIFIED},

@@ -29,8 +29,9 @@ def upgrade() -> None:
             for each row execute function announce_worn_outfit();
         insert into outbox (entity_type, entity_id)
         select distinct 'outfit', outfit_id from episode_outfits where worn_by is not null;
-        alter table scripts add column content_source text
-            generated always as (case when content is null then 'file' else 'text' end) virtual;
+        alter table scripts add column content_source text not null
+            generated always as (case when content is null then 'file' else 'text' end) virtual
+            constraint scripts_content_source_check check (content_source in ('text', 'file'));
     """)
 
 
