@@ -9,7 +9,9 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from api import errors, shutdown
+from api.auth.api_keys import ApiKeys
 from api.auth.authorize import Authenticator
+from api.auth.controller import KeyController
 from api.dependencies import PROVIDERS, one_by_one
 from api.http import request_body
 from api.http.headers import Protection
@@ -19,6 +21,7 @@ from api.ingest.jobs import IngestController
 from api.ingest.multipart import MultipartController
 from api.ingest.uploads import UploadController
 from api.middleware.admission import PlainRequest, admit
+from api.middleware.compression import Compressed
 from api.middleware.cors import cross_origin
 from api.middleware.drain_body import Drained
 from api.middleware.gcra import Counts, Quota
@@ -30,6 +33,7 @@ from api.middleware.response_timeout import Departure
 from api.middleware.stream_limits import Counted, Streams
 from api.middleware.telemetry import Telemetry
 from api.middleware.transaction import Transactions
+from api.middleware.unchanged import Unchanged
 from api.openapi import page
 from api.operations.broker_check import Broker
 from api.operations.health import HealthController, Probes
@@ -51,6 +55,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     BulkController,
     SearchController,
     AuditController,
+    KeyController,
     HousekeepingController,
     IntegrityController,
 )
@@ -74,8 +79,9 @@ def create_app(settings: Settings) -> Litestar:
                 "settings": settings,
                 "pool": pool,
                 "health": health,
-                "authenticator": Authenticator(settings),
+                "authenticator": Authenticator(settings, api_keys=ApiKeys(pool)),
                 "counts": counts,
+                "unchanged": Unchanged(pool),
                 "streams": Streams(settings.streams_per_caller, settings.streams_total),
             }
         ),
@@ -96,6 +102,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     - ``Arrival``: the time that a body may take to come, whoever reads it
     - ``Drained``: the rest of a refused body is read, so that its sender sees the refusal
     - ``Heads``: HEAD becomes GET before anybody looks for a route, and the body of the answer is left out
+    - ``Compressed``: what has more than a kilobyte, for whoever takes it so
     - ``cross_origin``: answers a browser's question beforehand, and marks all answers, also a 429
     - ``Options``: OPTIONS that is no such question is answered from the routes
     - ``RateLimits``: before anything costs the database something
@@ -108,7 +115,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
-    layered = Heads(cross_origin(Options(layered), settings.allowed_origins))
+    layered = Heads(Compressed(cross_origin(Options(layered), settings.allowed_origins)))
     arriving = Arrival(Drained(layered), settings.idle_seconds)
     return Telemetry(Departure(arriving, settings.idle_seconds, errors.messages), Protection(settings.app_env))
 

@@ -1,5 +1,6 @@
 """What handlers are given: the database, the caller, the storage, the page asked for."""
 
+from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
@@ -41,6 +42,8 @@ History = NamedDependency[SkipValidation[Past]]
 Expected = NamedDependency[SkipValidation[ExpectedVersions | None]]
 Trash = NamedDependency[SkipValidation[bool]]
 
+Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
+
 _TAG: Final = '(W/)?"[0-9]{1,9}"'
 _TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"  # told, not checked: see ``api.http.if_match``
 
@@ -53,7 +56,8 @@ async def database(request: AnyRequest) -> Connection:
 
 def actor(request: AnyRequest) -> Actor:
     """Who changes something."""
-    return Actor(request.scope["auth"].subject, REQUEST_ID.get())
+    caller = request.scope["auth"]
+    return Actor(caller.subject, REQUEST_ID.get(), restores_all=caller.may("admin"))
 
 
 def storage(request: AnyRequest) -> Storage:
@@ -88,9 +92,19 @@ def paging(
     ] = None,
     sort: Annotated[str, QueryParameter(max_length=50, description="A column; '-' for descending.")] = "-created_at",
     q: Annotated[str | None, QueryParameter(max_length=500, description="Text in title or description.")] = None,
+    created_after: Since = None,
+    updated_after: Since = None,
 ) -> PageQuery:
     """The page that a list is asked for."""
-    return PageQuery(limit=limit, cursor=cursor, sort=sort, q=q, include_deleted=trash)
+    return PageQuery(
+        limit=limit,
+        cursor=cursor,
+        sort=sort,
+        q=q,
+        include_deleted=trash,
+        created_after=created_after,
+        updated_after=updated_after,
+    )
 
 
 def past(

@@ -86,14 +86,14 @@ UI_ELEMENT = Resource(
     "ui_element_id",
     "name",
     {"name": "Name strap", "description": "Slides in from the left", "element_type": "lower_third", "tags": ["strap"]},
-    {"element_type": "overlay", "description": None, "file_reference": "s3://episodes-media/strap.png"},
+    {"element_type": "overlay", "description": None, "file_reference": "https://pictures.example/strap.png"},
     {"name": "", "element_type": "sticker", "file_reference": "x" * 1025, "tags": "strap"},
 )
 BACKGROUND = Resource(
     "/api/v1/backgrounds",
     "background_id",
     "name",
-    {"name": "Harbour at dusk", "background_type": "location", "file_reference": "s3://episodes-media/dusk.jpg"},
+    {"name": "Harbour at dusk", "background_type": "location", "file_reference": "https://pictures.example/dusk.jpg"},
     {"background_type": "virtual", "file_reference": None, "tags": ["sea"]},
     {"name": "x" * 256, "background_type": "moon", "description": 5},
 )
@@ -116,7 +116,7 @@ GUEST = Resource(
         "social_links": {"web": "https://atelier.example"},
         "tags": ["tailor"],
     },
-    {"bio": None, "photo_reference": "s3://episodes-media/ines.jpg", "email": "studio@atelier.example"},
+    {"bio": None, "photo_reference": "https://pictures.example/ines.jpg", "email": "studio@atelier.example"},
     {"name": "", "email": "nobody", "social_links": "none", "bio": ["cuts"]},
 )
 RESOURCES = (SHOW, EPISODE, CLIP, OUTFIT, UI_ELEMENT, BACKGROUND, COMPONENT, GUEST)

@@ -1,19 +1,22 @@
 """Who is calling, and what they may do."""
 
 import time
-from typing import Any, Final, Literal
+from ipaddress import ip_network
+from typing import Any, Final
 
 import jwt
 from litestar.connection import ASGIConnection
-from msgspec import Struct
 
+from api.auth.api_keys import ApiKeys
+from api.auth.caller import Caller
 from api.auth.jwks import Keys, issuer_of, keys_of
+from api.http.client_address import client_address
 from api.http.headers import sent
+from models.access.keys import PREFIX, SUBJECT
+from models.access.roles import RANK, Role
 from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings
 
-Role = Literal["viewer", "editor", "admin"]
-RANK: Final[dict[Role, int]] = {"viewer": 1, "editor": 2, "admin": 3}
 LEEWAY_SECONDS: Final = 30
 LONGEST_SUBJECT: Final = 255  # it is written into rows and logs
 REMEMBERED: Final = 2048  # verified tokens kept, so that a caller's next request costs no signature check
@@ -28,7 +31,6 @@ BY_METHOD: Final[dict[str, Role]] = {
     "DELETE": "editor",
 }
 ADMIN_ENDINGS: Final = (
-    "/restore",
     "/reindex",
     "/search/check",
     "/ingest/retry",
@@ -38,21 +40,9 @@ ADMIN_ENDINGS: Final = (
     "/audit/verify",
 )
 ADMIN_AREAS: Final = tuple(
-    f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/priorities", "housekeeping", "integrity")
+    f"/api/v1/{area}" for area in ("api-keys", "ingest/pauses", "ingest/priorities", "housekeeping", "integrity")
 )
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
-
-
-class Caller(Struct, frozen=True):
-    """Somebody with a valid token."""
-
-    subject: str
-    role: Role
-    expires_at: float
-
-    def may(self, role: Role) -> bool:
-        """Whether the caller has this role or a higher one."""
-        return RANK[self.role] >= RANK[role]
 
 
 def role_for(method: str, path: str) -> Role | None:
@@ -71,9 +61,13 @@ def role_for(method: str, path: str) -> Role | None:
 
 
 class Authenticator:
-    """Verifies bearer tokens: RS256 only, by the issuer's keys, and all that the API promises to ask of the claims."""
+    """Verifies bearer tokens: RS256 only, by the issuer's keys, and all that the API promises to ask of the claims.
 
-    def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
+    A key for machines stands wherever a token does; ``api_keys`` look it up.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys | None = None, api_keys: ApiKeys | None = None) -> None:
+        self._api_keys = api_keys
         self._keys = keys or keys_of(settings)
         self._issuer = issuer_of(settings)
         self._client = settings.cognito_client_id or settings.jwt_audience
@@ -82,7 +76,10 @@ class Authenticator:
 
     def known(self, authorization: str | None) -> Caller | None:
         """Who sent this Authorization header, if the token was verified before and is still good, as its key is."""
-        caller, key = self._remembered.get(_bearer(authorization)) or (None, None)
+        token = _bearer(authorization)
+        if self._api_keys and token.startswith(PREFIX):
+            return self._api_keys.known(token)
+        caller, key = self._remembered.get(token) or (None, None)
         if caller is None or key is None or caller.expires_at + LEEWAY_SECONDS <= time.time():
             return None
         return caller if self._keys.known(str(key.key_id)) is key else None
@@ -91,7 +88,7 @@ class Authenticator:
         """Who sent this Authorization header.
 
         Raises:
-            Unauthorized: saying what is wrong with the token.
+            Unauthorized: saying what is wrong with the token or the key.
             Forbidden: where the token has none of the three groups.
         """
         if known := self.known(authorization):
@@ -99,6 +96,8 @@ class Authenticator:
         token = _bearer(authorization)
         if not token:
             raise Unauthorized("send a token: 'Authorization: Bearer …'")
+        if self._api_keys and token.startswith(PREFIX):
+            return await self._api_keys.caller(token)
         key = await self._key(token)
         return self._remember(token, _caller(self._claims(token, key)), key)
 
@@ -165,12 +164,16 @@ def _caller(claims: dict[str, Any]) -> Caller:
     if not roles:
         raise Forbidden("the token has none of the groups viewer, editor, admin")
     if not _is_name(claims["sub"]):
-        raise Unauthorized(f"the token's 'sub' is not a text of 1 to {LONGEST_SUBJECT} printable characters")
+        raise Unauthorized(
+            f"the token's 'sub' is not a text of 1 to {LONGEST_SUBJECT} printable characters, not of a key"
+        )
     return Caller(claims["sub"], max(roles, key=RANK.__getitem__), float(claims["exp"]))
 
 
 def _is_name(subject: object) -> bool:
-    return isinstance(subject, str) and 1 <= len(subject) <= LONGEST_SUBJECT and subject.isprintable()
+    """Whether a token may speak in this name; those of keys are for keys alone."""
+    named = isinstance(subject, str) and 1 <= len(subject) <= LONGEST_SUBJECT and subject.isprintable()
+    return named and not str(subject).startswith(SUBJECT)
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -185,5 +188,13 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     authenticator: Authenticator = connection.app.state.authenticator
     caller = await authenticator.caller(sent(connection.scope, b"authorization"))
     connection.scope["auth"] = caller
+    if caller.network is not None:
+        _check_network(connection, caller.network)
     if not caller.may(needed):
         raise Forbidden(f"this needs the role {needed}; yours is {caller.role}")
+
+
+def _check_network(connection: ASGIConnection[Any, Any, Any, Any], network: str) -> None:
+    address = client_address(connection.scope, connection.app.state.settings.trusted_proxies)
+    if address is None or address not in ip_network(network):
+        raise Forbidden(f"this api key is good in the network {network} only")

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 from litestar import Response
 from msgspec import UNSET, Struct, UnsetType, field
 
-from api.http.json_response import JsonResponse
+from api.http.json_response import JsonResponse, TaggedList
 from models.db.paging import Page
 from models.db.table import Entity
 
@@ -60,7 +60,7 @@ class Restored(Struct, Generic[T]):
     metadata: RestoredMetadata
 
 
-class Listing(Struct, Generic[T]):
+class Listing(TaggedList, Generic[T]):
     """A page of things."""
 
     data: list[T]

@@ -11,10 +11,17 @@ from litestar.enums import MediaType
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from api.http.if_none_match import NOT_MODIFIED, has, tag_of_list, tags_of
+
 T = TypeVar("T")
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _NO_CONTENT: Final = 204
+TELL_TAG: Final = "tell_tag"  # where the state of a request holds who wants to know the tag of its list
+
+
+class TaggedList(msgspec.Struct):
+    """A list whose answer has a weak tag."""
 
 
 class JsonResponse(Response[T]):
@@ -34,8 +41,25 @@ class JsonResponse(Response[T]):
         if status == _NO_CONTENT or kind != MediaType.JSON:
             others |= {"headers": headers, "media_type": media_type, "status_code": status_code}
             return super().to_asgi_response(app, request, **others)
+        named = {**(headers or {}), **self.headers}
+        if status == NOT_MODIFIED:
+            return Bare(status, named)
         body = self.content if isinstance(self.content, bytes) else _ENCODE(self.content)
-        return Sent(status, {**(headers or {}), **self.headers}, body)
+        if isinstance(self.content, TaggedList):
+            named["ETag"] = _told(request, tag_of_list(body))
+        return Bare(NOT_MODIFIED, {"ETag": named["ETag"]}) if _known(request, named) else Sent(status, named, body)
+
+
+def _told(request: Any, tag: str) -> str:
+    if tell := request.scope["state"].get(TELL_TAG):
+        tell(tag)
+    return tag
+
+
+def _known(request: Any, headers: Mapping[str, str]) -> bool:
+    """Whether the client of a read has what is answered."""
+    tags = tags_of(request.scope) if "ETag" in headers else None
+    return tags is not None and has(tags, headers["ETag"])
 
 
 class Sent(ASGIResponse):
@@ -51,3 +75,11 @@ class Sent(ASGIResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (ASGI's signature)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self._pairs})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+class Bare(Sent):
+    """An answer without a body: nothing is said of its length or type."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(status, headers, b"")
+        self._pairs = [(name, value) for name, value in self._pairs if not name.startswith(b"content-")]

@@ -1,7 +1,7 @@
 """Parameters that routes share."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,12 @@ from api.http import normalization
 from api.http.validation import Repeated, has_nul, single
 from models.errors import Invalid
 
+T = TypeVar("T")
 Id = FromPath[UUID]
+AnyOf = Annotated[list[T] | None, QueryParameter(description="Is any of these; given once or several times.")]
+OfShow = Annotated[
+    list[UUID] | None, QueryParameter(name="show_id", description="Belongs to an episode of any of these shows.")
+]
 Reason = Annotated[str | None, QueryParameter(max_length=1000, description="Why it is deleted.")]
 TagFilter = Annotated[list[str] | None, QueryParameter(name="tag", description="Has all of these tags.")]
 DateFilter = Annotated[date | None, QueryParameter(description="A day, YYYY-MM-DD.")]

@@ -1,4 +1,4 @@
-"""What a client may refer to: objects in our own buckets, and https addresses."""
+"""What a client may refer to: objects that are in our own buckets, and https addresses."""
 
 from functools import lru_cache
 from typing import Any, get_args
@@ -10,6 +10,7 @@ from api.http.validation import CODE, WrongFields
 from models.db.fields import ReferenceText
 from models.errors import Invalid
 from models.media import references
+from models.media.s3 import Storage
 
 OBJECT = "s3://"
 
@@ -20,11 +21,30 @@ def check_references(body: Any, buckets: frozenset[str]) -> None:
     Raises:
         WrongFields
     """
-    sent = ((name, getattr(body, name)) for name in _names(body.__class__))
-    objects = [(name, text) for name, text in sent if isinstance(text, str) and text.startswith(OBJECT)]
-    wrong = [ErrorEntry(CODE, said, name) for name, text in objects if (said := _wrong(text, name, buckets))]
+    wrong = [ErrorEntry(CODE, said, name) for name, text in _objects(body) if (said := _wrong(text, name, buckets))]
     if wrong:
         raise WrongFields(wrong)
+
+
+async def check_objects(body: Any, files: Storage) -> None:
+    """Refuse a body that refers to an object which is not there.
+
+    Raises:
+        WrongFields
+        Fault: where the storage does not say.
+    """
+    objects = [(name, references.parse(text, field=name)) for name, text in _objects(body)]
+    missing = [(name, one) for name, one in objects if not await files.exists(one)]
+    if missing:
+        raise WrongFields(
+            [ErrorEntry(CODE, f"there is no object {one}: upload it first", name) for name, one in missing]
+        )
+
+
+def _objects(body: Any) -> list[tuple[str, str]]:
+    """The references to objects in a body, with the names of their fields."""
+    sent = ((name, getattr(body, name)) for name in _names(body.__class__))
+    return [(name, text) for name, text in sent if isinstance(text, str) and text.startswith(OBJECT)]
 
 
 @lru_cache(maxsize=256)

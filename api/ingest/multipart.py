@@ -11,7 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.auth.authorize import Caller
+from api.auth.caller import Caller
 from api.dependencies import Db, Files, Who
 from api.http.envelope import Data, ErrorBody
 from api.ingest.uploads import NewUpload, announced_duplicate, check_announced, new_target

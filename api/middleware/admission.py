@@ -6,24 +6,25 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, cast, get_args, get_origin
 from urllib.parse import quote
 from uuid import UUID
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar._kwargs import KwargsModel
 from litestar.datastructures import URL
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.types import Method
+from litestar.types import Empty, Method
 from litestar.utils.scope.state import ScopeState
 
 from api.auth.authorize import authorize
 from api.http import normalization, request_body
 from api.http.envelope import ErrorEntry
-from api.http.references import check_references
+from api.http.references import check_objects, check_references
 from api.http.validation import CODE, NO_ID, WrongFields, is_id
 from api.middleware.rate_limits import count_caller
+from api.middleware.unchanged import not_modified
 from models.errors import Invalid, UnsupportedMediaType
 
 _NUMBER: Final = re.compile(r"[-+.\deE]+")
@@ -47,8 +48,8 @@ class PlainRequest(Request[Any, Any, Any]):
         return URL.from_components(path=quote(self.scope["path"]), query=self.scope["query_string"].decode("latin-1"))
 
 
-async def admit(request: AnyRequest) -> None:
-    """Let in who may call the route, and what the route can take.
+async def admit(request: AnyRequest) -> Response[None] | None:
+    """Let in who may call the route, and what the route can take; a client that has the answer already is told so.
 
     Litestar's guards would come before this at several times the cost: it copies the route for each of them.
 
@@ -61,6 +62,9 @@ async def admit(request: AnyRequest) -> None:
     await _check(request)
     if request.method == "POST":
         await request.scope["state"]["transaction"].once(request, request.scope["auth"].subject)
+    if (body := ScopeState.from_scope(request.scope).json) is not Empty:
+        await check_objects(body, request.app.state.storage)
+    return await not_modified(request)
 
 
 async def _check(request: AnyRequest) -> None:
@@ -120,13 +124,14 @@ def _check_path(request: AnyRequest) -> None:
 def _repeated(request: AnyRequest) -> list[str]:
     """Litestar would take the last of them."""
     times = Counter(name for name, _ in request.query_params.multi_items())
-    return [name for name, count in times.items() if count > 1 and name in _scalars(request)]
+    several = {name for name, count in times.items() if count > 1}
+    return sorted(several & _values(request).keys() - _lists(request))
 
 
 def _otherwise_written(request: AnyRequest) -> Iterator[tuple[str, str]]:
     """Numbers and ids in forms that the document does not have: 1.0, ١, ids without dashes."""
     types = _types(request)
-    for name, value in request.query_params.items():
+    for name, value in request.query_params.multi_items():
         fits, said = _WRITTEN.get(types.get(name), (None, ""))
         if fits and not fits(value) and value.lower() != "null":
             yield name, said
@@ -139,7 +144,7 @@ def _with_nul(request: AnyRequest) -> list[str]:
 def _null(request: AnyRequest) -> list[str]:
     """Litestar would take "null" for a parameter that is left out, unless it may be a text."""
     types = _types(request)
-    return [name for name, value in request.query_params.items() if value.lower() == "null" and name in types]
+    return [name for name, value in request.query_params.multi_items() if value.lower() == "null" and name in types]
 
 
 def _bare_numbers(request: AnyRequest) -> list[str]:
@@ -174,16 +179,23 @@ def _sent_names_of(app: Litestar, template: str, method: str, kind: Kind) -> dic
 
 def _types(request: AnyRequest) -> dict[str, Any]:
     """Those of them that are no texts."""
-    return {name: kind for name, kind in _scalars(request).items() if kind is not str}
+    return {name: kind for name, kind in _values(request).items() if kind is not str}
 
 
-def _scalars(request: AnyRequest) -> dict[str, Any]:
-    return _scalars_of(request.app, request.scope["path_template"], request.method)
+def _values(request: AnyRequest) -> dict[str, Any]:
+    return _values_of(request.app, request.scope["path_template"], request.method)
+
+
+def _lists(request: AnyRequest) -> frozenset[str]:
+    """Those that take several values."""
+    found = _taker(request.app, request.scope["path_template"], request.method)
+    taken = found[1].expected_query_params if found else ()
+    return frozenset(one.field_alias for one in taken if one.is_sequence)
 
 
 @lru_cache(maxsize=512)
-def _scalars_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
-    """The client's names and our types of a route's query parameters that are no lists; None is none of the types."""
+def _values_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
+    """The client's names and our types of a route's query parameters, of a list those of its items; never None."""
     found = _taker(app, template, method)
     if found is None:
         return {}
@@ -191,13 +203,14 @@ def _scalars_of(app: Litestar, template: str, method: str) -> dict[str, Any]:
     takers: list[Any] = [handler, *handler.resolve_dependencies().values()]
     signatures = [taker.parsed_fn_signature for taker in takers]
     types = {name: field.annotation for signature in signatures for name, field in signature.parameters.items()}
-    return {one.field_alias: _some(types[one.field_name]) for one in model.expected_query_params if not one.is_sequence}
+    return {one.field_alias: _some(types[one.field_name]) for one in model.expected_query_params}
 
 
 def _some(kind: Any) -> Any:
-    """The type of what is sent: ``X`` of ``X | None``."""
+    """The type of what is sent: ``X`` of ``X | None``, and of ``list[X]``."""
     kinds = [one for one in get_args(kind) if one is not NoneType]
-    return kinds[0] if isinstance(kind, UnionType) and len(kinds) == 1 else kind
+    some = kinds[0] if isinstance(kind, UnionType) and len(kinds) == 1 else kind
+    return get_args(some)[0] if get_origin(some) is list else some
 
 
 def _taker(app: Litestar, template: str, method: str) -> tuple[HTTPRouteHandler, KwargsModel] | None:

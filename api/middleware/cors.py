@@ -6,6 +6,7 @@ from litestar.types import ASGIApp
 from starlette.middleware.cors import CORSMiddleware
 
 EXPOSED: Final = (
+    "Deprecation",
     "ETag",
     "Idempotency-Replayed",
     "Location",
@@ -13,6 +14,7 @@ EXPOSED: Final = (
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "Sunset",
     "X-Request-ID",
 )
 _METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")

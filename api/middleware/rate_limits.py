@@ -6,14 +6,16 @@ turned out good, its subject is counted and the address gets its request back.
 """
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.authorize import PUBLIC, Authenticator, Caller
+from api.auth.authorize import PUBLIC, Authenticator
+from api.auth.caller import Caller
+from api.http.client_address import client_address
 from api.http.headers import Headers, sent
 from api.middleware.gcra import Counts, Standing
 from models.errors import RateLimited
@@ -118,26 +120,8 @@ async def count_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 
 
 def address_of(scope: Any, proxies: int) -> str:
-    """The client's address: an IPv4 address, the /64 of an IPv6 address, or ``unknown``.
-
-    It is the socket's peer. Behind ``proxies`` trusted proxies, each of which appends its own peer to X-Forwarded-For,
-    it is the entry that the outermost of them has made; what a client wrote there itself is further left and ignored.
-    """
-    peer = _site((scope.get("client") or ("",))[0])
-    if not proxies:
-        return peer or "unknown"
-    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    hops = ",".join(lines).split(",")
-    told = _site(hops[-proxies].strip()) if len(hops) >= proxies else None
-    return told or peer or "unknown"
-
-
-def _site(text: str) -> str | None:
-    try:
-        address: IPv4Address | IPv6Address = ip_address(text)
-    except ValueError:
-        return None
+    """What an address is counted by: an IPv4 address, the /64 of an IPv6 address, or ``unknown``."""
+    address = client_address(scope, proxies)
     if isinstance(address, IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped or ip_network((address, SITE_PREFIX), strict=False))
-    return str(address)
+        return str(ip_network((address, SITE_PREFIX), strict=False))
+    return str(address or "unknown")

@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
+from api.http.deprecation import DEPRECATED, Deprecations, announced
 from api.http.envelope import REQUEST_ID
 from api.http.headers import Protection
 from models.log import write
@@ -28,8 +29,9 @@ _QUIET: Final = frozenset({"/health", "/health/ready", "/metrics"})
 class Telemetry:
     """Gives each request an id, answers with it and with protection, and tells what became of the request."""
 
-    def __init__(self, app: ASGIApp, protection: Protection) -> None:
+    def __init__(self, app: ASGIApp, protection: Protection, deprecated: Deprecations = DEPRECATED) -> None:
         self._app = app
+        self._deprecated = deprecated
         self._protection = protection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +48,8 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *protection]
+                told = announced(scope, self._deprecated)
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *protection, *told]
             await send(message)
 
         try:

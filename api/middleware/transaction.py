@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.access import keys
 from models.db import connection as db
 from models.db import idempotency, presigned
 from models.db.connection import Connection, Pool
@@ -100,6 +101,7 @@ class RequestTransaction:
             return
         if self._key:
             answer.body, answer.presigned = presigned.without(answer.body, self._made)
+            answer.body = keys.without_secret(answer.body)
             await idempotency.keep(connection, *self._key, answer)
         await self._transaction.__aexit__(None, None, None)
 

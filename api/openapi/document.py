@@ -7,8 +7,10 @@ from typing import Any, Final, get_args
 
 from litestar import Litestar
 
+from api.http.deprecation import DEPRECATED
 from api.http.envelope import ErrorBody
-from api.openapi import headers, parameters
+from api.openapi import closed_sets, headers, parameters
+from api.openapi.closed_sets import shared
 from api.openapi.error_responses import ERROR_RESPONSES, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
@@ -58,6 +60,10 @@ PLAIN: Final[dict[str, Schema]] = {
         "required": ["id", "event", "data"],
     }
 }
+NOT_MODIFIED: Final[Schema] = {
+    "description": "The client has the answer already",
+    "headers": headers.referred(("X-Request-ID", "ETag", *headers.LIMITED)),
+}
 DONE: Final = {200: "Done", 201: "Made", 202: "Taken on", 204: "Done; there is nothing to say"}
 
 
@@ -70,11 +76,12 @@ def document(app: Litestar) -> Schema:
     writer = _Writer(named, components, found)
     made["info"]["description"] = ABOUT
     made["tags"] = list(_tags(found))
-    made["paths"] = writer.paths(made["paths"])
+    made["paths"] = shared(writer.paths(made["paths"]))
     made["components"] = {
-        "schemas": components,
+        "schemas": shared(components) | closed_sets.components(),
         "headers": headers.HEADERS,
-        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()},
+        "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()}
+        | {"NotModified": NOT_MODIFIED},
         "securitySchemes": SCHEMES,
     }
     return made
@@ -111,14 +118,15 @@ class _Writer:
     def refusal(self, status: int) -> Schema:
         """The answer to what is refused, in every route."""
         refusal = ERROR_RESPONSES[status]
-        schema = {"allOf": [self._named[ErrorBody], _with_code(refusal.code)]}
         shown = {"errors": [refusal.entry], "metadata": example(self._components["Metadata"], self._components)}
-        content = {"application/json": {"schema": schema, "example": shown}}
+        content = {"application/json": {"schema": self._named[ErrorBody], "example": shown}}
         names = ("X-Request-ID", *refusal.headers, *headers.LIMITED)
-        return {"description": refusal.description, "headers": headers.referred(names), "content": content}
+        description = f"`{refusal.code}`: {refusal.description}"
+        return {"description": description, "headers": headers.referred(names), "content": content}
 
     def _operation(self, made: Schema, one: Operation) -> Schema:
         made.pop("deprecated", None)
+        made |= {"deprecated": True} if (one.method, one.path) in DEPRECATED else {}
         made["description"] = _who(one)
         made["security"] = _security(one)
         made["parameters"] = [parameters.completed(parameter, one.row) for parameter in made.get("parameters", ())]
@@ -131,6 +139,8 @@ class _Writer:
     def _responses(self, one: Operation) -> Schema:
         refused = {status: _refused(status) for status in refusals(one)}
         answered = {status: self._answer(status, one) for status in one.answers}
+        if headers.conditional(one):
+            answered[304] = {"$ref": "#/components/responses/NotModified"}
         return {str(status): answer for status, answer in sorted({**refused, **answered}.items())}
 
     def _answer(self, status: int, one: Operation) -> Schema:
@@ -172,7 +182,3 @@ def _security(one: Operation) -> list[dict[str, list[str]]]:
 
 def _refused(status: int) -> Schema:
     return {"$ref": f"#/components/responses/{ERROR_RESPONSES[status].name}"}
-
-
-def _with_code(code: str) -> Schema:
-    return {"properties": {"errors": {"minItems": 1, "items": {"properties": {"code": {"const": code}}}}}}

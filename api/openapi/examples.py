@@ -46,7 +46,7 @@ VALUES: Final[dict[str, Any]] = {
     "file_hash": SHA256,
     "source_reference": "s3://episodes-media/clip/019a9c2f-look-001.jpg",
     "fileReference": "s3://episodes-media/clip/019a9c2f-look-001.jpg",
-    "file_reference": "s3://episodes-media/clip/019a9c2f-look-001.jpg",
+    "file_reference": "https://pictures.example/look-001.jpg",
     "uploadUrl": "https://episodes-media.s3.example/clip/019a9c2f-look-001.jpg?X-Amz-Signature=…",
     "url": "https://episodes-thumbnails.s3.example/clips/019a9c2f/primary.jpg?X-Amz-Signature=…",
     "uploadId": "VXBsb2FkSWQtb2YtYS1maWxl",

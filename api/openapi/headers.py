@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, get_origin
 
-from api.http.envelope import Listing
+from api.http.json_response import TaggedList
 from api.openapi.operations import Operation
 from api.openapi.schemas import Schema
 from models.catalog.link_table import Link
@@ -19,9 +19,11 @@ def _number(description: str, minimum: int = 0) -> Schema:
 
 
 REQUEST_ID: Final = r"^[A-Za-z0-9._-]{1,128}$"
+ETAG: Final = r'^("[0-9]+"|W/"[0-9a-f]+")$'
 HEADERS: Final[dict[str, Schema]] = {
     "X-Request-ID": _text("The request's id: the caller's, else a new one.", pattern=REQUEST_ID) | {"required": True},
-    "ETag": _text("The version of what is answered, for If-Match.", pattern=r'^"[0-9]+"$') | {"required": True},
+    "ETag": _text("The version of a row, for If-Match and If-None-Match; of a list a weak tag.", pattern=ETAG)
+    | {"required": True},
     "Location": _text("Where the new thing is.", format="uri-reference") | {"required": True},
     "Idempotency-Replayed": _text("The first answer to this Idempotency-Key, given again.", const="true"),
     "RateLimit-Limit": _number("Requests a minute; absent where they are not limited.", 1),
@@ -41,6 +43,7 @@ SENT: Final[dict[str, Schema]] = {
         maxLength=255,
         pattern="^[ -~¡-¬®-ÿ]+$",
     ),
+    "If-None-Match": _text("The ETag of the answer that the client has; where it is still the same, this is a 304."),
 }
 
 
@@ -49,6 +52,20 @@ def parameters(one: Operation) -> Iterator[Schema]:
     yield {"name": "X-Request-ID", "in": "header", **SENT["X-Request-ID"]}
     if one.method == "POST":
         yield {"name": "Idempotency-Key", "in": "header", **SENT["Idempotency-Key"]}
+    if conditional(one):
+        yield {"name": "If-None-Match", "in": "header", **SENT["If-None-Match"]}
+
+
+def conditional(one: Operation) -> bool:
+    """Whether it answers a client that has the answer already with a 304."""
+    return one.method == "GET" and _tagged(one.answers[one.handler.status_code], one)
+
+
+def _tagged(kind: Any, one: Operation) -> bool:
+    plain = get_origin(kind) or kind
+    if isinstance(plain, type) and issubclass(plain, TaggedList):
+        return True
+    return plain is not None and plain is not kind and bool(one.row) and issubclass(one.row, Entity | Link)
 
 
 def answered(status: int, one: Operation) -> Schema:
@@ -63,7 +80,7 @@ def referred(names: Iterable[str]) -> Schema:
 
 def _answered(status: int, one: Operation) -> Iterator[str]:
     yield "X-Request-ID"
-    if one.row and issubclass(one.row, Entity | Link) and get_origin(one.answers[status]) not in (None, Listing):
+    if _tagged(one.answers[status], one):
         yield "ETag"
     if one.method == "POST" and status in (201, 202) and one.sets_headers:
         yield "Location"

@@ -2,11 +2,11 @@
 
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Id, Reason, TagFilter
+from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -36,10 +36,15 @@ class BackgroundController(Controller):
         self,
         db: Db,
         paging: Paging,
-        background_type: FromQuery[BackgroundType | None] = None,
+        background_type: AnyOf[BackgroundType] = None,
         with_tags: TagFilter = None,
+        of_show: OfShow = None,
     ) -> Listing[Background]:
-        return page_of(await BACKGROUNDS.page(db, paging, {"background_type": background_type, "tag": with_tags}))
+        return page_of(
+            await BACKGROUNDS.page(
+                db, paging, {"background_type": background_type, "tag": with_tags, "show_id": of_show}
+            )
+        )
 
     @post("/", summary="Create a background")
     async def create_background(self, db: Db, who: Who, data: JSONBody[NewBackground]) -> Response[Data[Background]]:

@@ -7,7 +7,7 @@ from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Hash, Id, Reason, TagFilter
+from api.http.parameters import AnyOf, Hash, Id, OfShow, Reason, TagFilter
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
@@ -26,17 +26,19 @@ class ClipController(Controller):
         self,
         db: Db,
         paging: Paging,
-        episode_id: FromQuery[UUID | None] = None,
+        episode_id: AnyOf[UUID] = None,
+        of_show: OfShow = None,
         unassigned: FromQuery[bool | None] = None,
-        talent_source: FromQuery[TalentSource | None] = None,
-        quality: FromQuery[Quality | None] = None,
-        status: FromQuery[ClipStatus | None] = None,
+        talent_source: AnyOf[TalentSource] = None,
+        quality: AnyOf[Quality] = None,
+        status: AnyOf[ClipStatus] = None,
         with_tags: TagFilter = None,
         file_hash: Hash = None,
         duplicates: FromQuery[bool | None] = None,
     ) -> Listing[Clip]:
         filters = {
             "episode_id": episode_id,
+            "show_id": of_show,
             "unassigned": unassigned,
             "talent_source": talent_source,
             "quality": quality,

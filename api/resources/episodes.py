@@ -4,12 +4,12 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http import request_body
 from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import DateFilter, Id, Reason, TagFilter
+from api.http.parameters import AnyOf, DateFilter, Id, Reason, TagFilter
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
@@ -28,12 +28,12 @@ class EpisodeController(Controller):
         self,
         db: Db,
         paging: Paging,
-        show_id: FromQuery[UUID | None] = None,
-        season_number: FromQuery[int | None] = None,
-        status: FromQuery[EpisodeStatus | None] = None,
-        approval_status: FromQuery[ApprovalStatus | None] = None,
-        category: FromQuery[str | None] = None,
-        language: FromQuery[str | None] = None,
+        show_id: AnyOf[UUID] = None,
+        season_number: AnyOf[int] = None,
+        status: AnyOf[EpisodeStatus] = None,
+        approval_status: AnyOf[ApprovalStatus] = None,
+        category: AnyOf[str] = None,
+        language: AnyOf[str] = None,
         with_tags: TagFilter = None,
         publish_date_from: DateFilter = None,
         publish_date_to: DateFilter = None,

@@ -6,7 +6,7 @@ from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Id, Reason, TagFilter
+from api.http.parameters import Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -23,8 +23,11 @@ class GuestController(Controller):
     tags = ("guests",)
 
     @get("/", summary="List guests")
-    async def list_guests(self, db: Db, paging: Paging, with_tags: TagFilter = None) -> Listing[Guest]:
-        return page_of(await GUESTS.page(db, paging, {"tag": with_tags}))
+    async def list_guests(
+        self, db: Db, paging: Paging, with_tags: TagFilter = None, of_show: OfShow = None
+    ) -> Listing[Guest]:
+        filters = {"tag": with_tags, "show_id": of_show}
+        return page_of(await GUESTS.page(db, paging, filters))
 
     @post("/", summary="Create a guest")
     async def create_guest(self, db: Db, who: Who, data: JSONBody[NewGuest]) -> Response[Data[Guest]]:

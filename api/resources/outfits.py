@@ -2,11 +2,11 @@
 
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Id, JsonFilter, Reason, TagFilter, contained
+from api.http.parameters import AnyOf, Id, JsonFilter, OfShow, Reason, TagFilter, contained
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -38,9 +38,11 @@ class OutfitController(Controller):
         db: Db,
         paging: Paging,
         with_tags: TagFilter = None,
-        brand: FromQuery[str | None] = None,
-        season: FromQuery[str | None] = None,
-        occasion: FromQuery[str | None] = None,
+        brand: AnyOf[str] = None,
+        season: AnyOf[str] = None,
+        occasion: AnyOf[str] = None,
+        worn_by: AnyOf[str] = None,
+        of_show: OfShow = None,
         top: JsonFilter = None,
         bottom: JsonFilter = None,
         shoes: JsonFilter = None,
@@ -51,6 +53,8 @@ class OutfitController(Controller):
             "brand": brand,
             "season": season,
             "occasion": occasion,
+            "worn_by": worn_by,
+            "show_id": of_show,
             "top": contained(top, field="top"),
             "bottom": contained(bottom, field="bottom"),
             "shoes": contained(shoes, field="shoes"),

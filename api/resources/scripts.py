@@ -9,7 +9,7 @@ from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
+from api.dependencies import Db, Expected, Files, History, Paging, Since, Trash, Who
 from api.http import request_body
 from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
 from api.http.parameters import Id, Reason
@@ -47,9 +47,19 @@ def newest_first(
         str, QueryParameter(max_length=50, description="A column; '-' for descending.")
     ] = "-version_number",
     q: Annotated[str | None, QueryParameter(max_length=500, description="Text in title or notes.")] = None,
+    created_after: Since = None,
+    updated_after: Since = None,
 ) -> PageQuery:
     """The page of versions that a list is asked for."""
-    return PageQuery(limit=limit, cursor=cursor, sort=sort, q=q, include_deleted=trash)
+    return PageQuery(
+        limit=limit,
+        cursor=cursor,
+        sort=sort,
+        q=q,
+        include_deleted=trash,
+        created_after=created_after,
+        updated_after=updated_after,
+    )
 
 
 class EpisodeScriptController(Controller):

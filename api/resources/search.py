@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct
 
 from api.dependencies import Db, Files
 from api.http.envelope import Data, ListMetadata, Pagination
+from api.http.json_response import TaggedList
 from api.http.parameters import TagFilter
 from models.db.paging import LONGEST_CURSOR
 from models.entities import EntityName
@@ -45,7 +46,7 @@ class SearchMetadata(ListMetadata, kw_only=True):
     facets: Facets
 
 
-class SearchListing(Struct):
+class SearchListing(TaggedList):
     """A page of hits, the best first."""
 
     data: list[SearchHit]

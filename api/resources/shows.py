@@ -2,11 +2,11 @@
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Id, Reason
+from api.http.parameters import AnyOf, Id, Reason
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
@@ -21,7 +21,7 @@ class ShowController(Controller):
     tags = ("shows",)
 
     @get("/", summary="List shows")
-    async def list_shows(self, db: Db, paging: Paging, status: FromQuery[ShowStatus | None] = None) -> Listing[Show]:
+    async def list_shows(self, db: Db, paging: Paging, status: AnyOf[ShowStatus] = None) -> Listing[Show]:
         return page_of(await SHOWS.page(db, paging, {"status": status}))
 
     @post("/", summary="Create a show")

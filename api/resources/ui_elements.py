@@ -2,11 +2,11 @@
 
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
-from api.http.parameters import Id, Reason, TagFilter
+from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -35,9 +35,16 @@ class UiElementController(Controller):
 
     @get("/", summary="List UI elements")
     async def list_ui_elements(
-        self, db: Db, paging: Paging, element_type: FromQuery[ElementType | None] = None, with_tags: TagFilter = None
+        self,
+        db: Db,
+        paging: Paging,
+        element_type: AnyOf[ElementType] = None,
+        with_tags: TagFilter = None,
+        of_show: OfShow = None,
     ) -> Listing[UiElement]:
-        return page_of(await UI_ELEMENTS.page(db, paging, {"element_type": element_type, "tag": with_tags}))
+        return page_of(
+            await UI_ELEMENTS.page(db, paging, {"element_type": element_type, "tag": with_tags, "show_id": of_show})
+        )
 
     @post("/", summary="Create a UI element")
     async def create_ui_element(self, db: Db, who: Who, data: JSONBody[NewUiElement]) -> Response[Data[UiElement]]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.link_table import OF_SHOW, Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import MOVING, File, Resource, Searched
 from models.db.fields import Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
@@ -54,7 +54,11 @@ BACKGROUNDS: Final = Table(
     Background,
     key="background_id",
     title="name",
-    filters={"background_type": "background_type = %(background_type)s", "tag": "tags @> %(tag)s"},
+    filters={
+        "background_type": "background_type = %(background_type)s",
+        "tag": "tags @> %(tag)s",
+        "show_id": "background_id in (select background_id from episode_backgrounds" + OF_SHOW,
+    },
 )
 
 

@@ -80,6 +80,7 @@ CLIPS: Final = Table(
     title="title",
     filters={
         "episode_id": "episode_id = %(episode_id)s",
+        "show_id": "episode_id in (select episode_id from episodes where show_id = %(show_id)s and deleted_at is null)",
         "unassigned": "(episode_id is null) = %(unassigned)s",
         "talent_source": "talent_source = %(talent_source)s",
         "quality": "quality = %(quality)s",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.link_table import OF_SHOW, Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import RECORDED, File, Resource, Searched
 from models.db.fields import Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
@@ -57,7 +57,11 @@ COMPONENTS: Final = Table(
     Component,
     key="component_id",
     title="name",
-    filters={"component_type": "component_type = %(component_type)s", "tag": "tags @> %(tag)s"},
+    filters={
+        "component_type": "component_type = %(component_type)s",
+        "tag": "tags @> %(tag)s",
+        "show_id": "component_id in (select component_id from episode_components" + OF_SHOW,
+    },
 )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.link_table import OF_SHOW, Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
 from models.db.fields import Email, Json, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
@@ -56,7 +56,10 @@ GUESTS: Final = Table(
     key="guest_id",
     title="name",
     about="bio",
-    filters={"tag": "tags @> %(tag)s"},
+    filters={
+        "tag": "tags @> %(tag)s",
+        "show_id": "guest_id in (select guest_id from episode_guests" + OF_SHOW,
+    },
 )
 
 

@@ -6,7 +6,7 @@ changes a link holds its episode, then its thing, so that neither is deleted mea
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, LiteralString, NamedTuple, TypeVar
 from uuid import UUID
 
 from msgspec import Struct, structs
@@ -34,6 +34,10 @@ _PAGE: Final = SQL("""
     select held, {told} from (select count(*) as held, sum({size}) as bytes from page) as weighed
     join page on {fits} order by {order}
 """)
+# How the filter by show of a linked thing ends: it is linked with a living episode of that show.
+OF_SHOW: Final[LiteralString] = (
+    " join episodes using (episode_id) where show_id = %(show_id)s and episodes.deleted_at is null)"
+)
 _LINK_COLUMNS: Final = {"linked_at": "created_at", "linked_by": "created_by"}
 
 

@@ -1,12 +1,12 @@
 """Outfits: what somebody wears."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, LiteralString
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.link_table import OF_SHOW, Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
 from models.db.fields import Json, Label, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
@@ -65,6 +65,11 @@ class OutfitPatch(Tagged, forbid_unknown_fields=True):
     metadata: Json | UnsetType = UNSET
 
 
+# In an episode that is not deleted, as all links are seen.
+WORN_BY: Final[LiteralString] = """
+    outfit_id in (select outfit_id from episode_outfits join episodes using (episode_id)
+                  where worn_by = %(worn_by)s and episodes.deleted_at is null)
+"""
 OUTFITS: Final = Table(
     "outfits",
     Outfit,
@@ -79,6 +84,8 @@ OUTFITS: Final = Table(
         "bottom": "bottom @> %(bottom)s",
         "shoes": "shoes @> %(shoes)s",
         "accessories": "accessories @> %(accessories)s",
+        "worn_by": WORN_BY,
+        "show_id": "outfit_id in (select outfit_id from episode_outfits" + OF_SHOW,
     },
 )
 
@@ -128,7 +135,8 @@ RESOURCE: Final = Resource(
     links=OUTFITS_OF_EPISODES,
     search=Searched(
         rest="concat_ws(' ', it.brand, it.season, it.occasion,"
-        " words(it.top), words(it.bottom), words(it.shoes), words(it.accessories))"
+        " words(it.top), words(it.bottom), words(it.shoes), words(it.accessories),"
+        " (select string_agg(distinct worn_by, ' ') from episode_outfits as link where link.outfit_id = it.outfit_id))"
     ),
     files={"primary": File("image_reference")},
 )

@@ -7,7 +7,7 @@ the active one meanwhile.
 import asyncio
 import subprocess
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json, structs
@@ -24,17 +24,19 @@ from models.db.table import Entity, Table
 from models.errors import Conflict, Invalid, NotFound
 
 DIFF_SECONDS: Final = 5
+ContentSource = Literal["text", "file"]
 Content = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 
 
 class Script(Entity):
-    """A row of ``scripts``: one version of an episode's script."""
+    """One version of an episode's script; ``content`` is null where ``content_source`` says that a file holds it."""
 
     script_id: UUID
     episode_id: UUID
     version_number: int
     title: str | None
     content: str | None
+    content_source: ContentSource
     file_reference: str | None
     change_notes: str | None
     is_active: bool

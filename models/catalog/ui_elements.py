@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from models.catalog.link_table import Link, LinkedEpisode, LinkTable, NewLink
+from models.catalog.link_table import OF_SHOW, Link, LinkedEpisode, LinkTable, NewLink
 from models.catalog.resource import File, Resource, Searched
 from models.db.fields import Json, Moment, Name, ReferenceText, Tagged, Tags, Text
 from models.db.table import Entity, Table
@@ -56,7 +56,11 @@ UI_ELEMENTS: Final = Table(
     UiElement,
     key="ui_element_id",
     title="name",
-    filters={"element_type": "element_type = %(element_type)s", "tag": "tags @> %(tag)s"},
+    filters={
+        "element_type": "element_type = %(element_type)s",
+        "tag": "tags @> %(tag)s",
+        "show_id": "ui_element_id in (select ui_element_id from episode_ui_elements" + OF_SHOW,
+    },
 )
 
 

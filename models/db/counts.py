@@ -13,6 +13,7 @@ import msgspec
 from models.db.paging import COUNT_LIMIT
 
 REMEMBERED: Final = 1024
+SNAPSHOT: Final = "select concat(current_database(), ' ', pg_current_snapshot())"
 CAPPED_SECONDS: Final = 60.0  # for so long there are still more than the limit; nobody is told how many more
 
 

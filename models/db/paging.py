@@ -18,7 +18,7 @@ MADE_UP: Final = "this is not a cursor that this list returned for this sort"
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What every list takes: ``limit`` 1–100, ``cursor``, ``sort``, ``q`` and ``include_deleted``.
+    """What every list takes: ``limit`` 1–100, ``cursor``, ``sort``, ``q``, ``include_deleted``, and since when.
 
     ``under`` is what the list hangs on, if anything: its cursors are of no other.
     """
@@ -28,6 +28,8 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     sort: str = "-created_at"
     q: str | None = None
     include_deleted: bool = False
+    created_after: datetime | None = None
+    updated_after: datetime | None = None
     under: str = ""
 
 

@@ -57,6 +57,7 @@ class Queries:
         self._filters = filters
         self._blank = blank
         self.select: Final = _remembered(self._select)
+        self.versions: Final = _remembered(self._versions)
         self.living: Final = _remembered(self._living)
         self.page: Final = _remembered(self._page)
         self.insert: Final = _remembered(self._insert)
@@ -70,6 +71,10 @@ class Queries:
         return SQL("select {} from {} where {} = %(key)s{}").format(
             self._columns, self._table, Identifier(self._key), living
         )
+
+    def _versions(self) -> Composed:
+        query = SQL("select {}, version from {} where {} = any(%(keys)s) and deleted_at is null")
+        return query.format(Identifier(self._key), self._table, Identifier(self._key))
 
     def _living(self) -> Composed:
         query = SQL("select array_agg({}) from {} where {} = any(%(keys)s) and deleted_at is null")
@@ -133,7 +138,7 @@ class Queries:
         sets = SQL(
             "deleted_at = null, deleted_by = null, deleted_reason = null, restored_at = now(), restored_by = %(actor)s"
         )
-        return self._changed(sets, SQL("deleted_at is not null"), "restore")
+        return self._changed(sets, SQL("deleted_at is not null and (%(all)s or it.deleted_by = %(actor)s)"), "restore")
 
     def _rival(self, unique: tuple[str, ...]) -> Composed:
         """The living row that stands where a row would stand: a new one as sent, or one that is there, changed so."""

@@ -10,11 +10,12 @@ from models.db.actions import Action
 
 
 class Actor(Struct, frozen=True):
-    """Who changes something, in which request, and for which job."""
+    """Who changes something, in which request, and for which job; whether also what others deleted comes back."""
 
     subject: str
     request_id: str
     job_id: UUID | None = None
+    restores_all: bool = True
 
     def params(self) -> dict[str, str | UUID | None]:
         """The parameters of ``recorded``."""

@@ -24,13 +24,18 @@ from models.db.paging import COUNT_LIMIT, KINDS, Page, PageQuery, decode_cursor,
 from models.db.preconditions import ExpectedVersions, listed
 from models.db.queries import Queries
 from models.db.recording import Actor
-from models.errors import Conflict, NotFound, PreconditionFailed, Unavailable
+from models.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Unavailable
 
 ATTEMPTS: Final = 3
 # Escaped after it is folded: folding makes wildcards of full-width signs.
 _CONTAINS: Final[LiteralString] = (
     r"'%%' || replace(replace(replace(fold(%(q)s), '\', '\\'), '%%', '\%%'), '_', '\_') || '%%'"
 )
+_SINCE: Final[Mapping[str, LiteralString]] = {
+    "created_after": "created_at >= %(created_after)s",
+    "updated_after": "updated_at >= %(updated_after)s",
+}
+_ANY: Final = "_any"  # ends the name of a filter that was given several values
 Json = dict[str, Any]
 Shape = tuple[tuple[str, ...], bool, str, bool, int]  # of a page: see Queries.page
 
@@ -57,7 +62,8 @@ Row = TypeVar("Row", bound=Entity)
 class Table(Generic[Row]):
     """Living and soft-deleted rows of one kind.
 
-    ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it. ``title`` is the
+    ``filters`` maps the name of each list filter to its SQL condition with a ``%(name)s`` in it; one that compares with
+    ``= %(name)s`` takes several values too, of which a row has any. ``title`` is the
     column that names a row to people, ``about`` the one that tells more of it; ``q`` looks in both. A list is sorted
     by the former, by times, or by one of ``sorts``. ``unique`` are the columns whose values together only one living
     row has.
@@ -89,11 +95,12 @@ class Table(Generic[Row]):
         self._kinds = {column: _kind(get_type_hints(row)[column]) for column in self.sorts}
         self._totals = Totals()
         self.size: Final = size_of(sorted(LONG.intersection(columns)), sorted(self.documents), _tags(columns))
+        self._several: Final = frozenset(_several(filters))
         self._queries = Queries(
             name,
             columns,
             key,
-            {**filters, "q": text},
+            {**filters, **_several(filters), **_SINCE, "q": text},
             blank=_blank(row, self.sorts),
             documents=self.documents,
             size=self.size,
@@ -121,6 +128,10 @@ class Table(Generic[Row]):
             raise NotFound(f"there is no {self.noun} {key}")
         return row
 
+    async def versions(self, connection: Connection, keys: list[UUID]) -> dict[UUID, int]:
+        """The versions that the living ones of these rows are at."""
+        return dict(await db.tuples(connection, self._queries.versions(), {"keys": keys}))
+
     async def page(self, connection: Connection, query: PageQuery, filters: Mapping[str, Any]) -> Page[Row]:
         """One page of the rows that match, their documents as JSON; filters that are None do not count.
 
@@ -130,7 +141,7 @@ class Table(Generic[Row]):
         column = sort_of(query.sort, self.sorts)
         given = self._given(query, filters)
         shape = (tuple(given), query.include_deleted, query.sort, query.cursor is not None, query.limit + 1)
-        name = repr((query.q, query.include_deleted, filters))
+        name = repr((query.include_deleted, given))
         last = self._totals.last(name)
         found = await self._found(connection, shape, given | self._after(query, column) | last.params())
         count = SnapshotCount(*found[0][:2])
@@ -194,14 +205,20 @@ class Table(Generic[Row]):
 
         Raises:
             NotFound: where there never was such a row.
+            Forbidden: where somebody else deleted it, and the actor restores only what is their own.
             Conflict: where it is not deleted, or a living row took its place: it is named.
         """
-        params = actor.params() | {"key": key, "versions": listed(expected)}
+        params = actor.params() | {"key": key, "versions": listed(expected), "all": actor.restores_all}
         restored = await self._alone(connection, self._queries.restore(), params)
         if restored is None:
-            self._seen(await self.read(connection, key, include_deleted=True), expected)
+            self._refuse_restore(await self.read(connection, key, include_deleted=True), actor, expected)
             raise Conflict(f"this {self.noun} is not deleted")
         return restored
+
+    def _refuse_restore(self, current: Row, actor: Actor, expected: ExpectedVersions | None) -> None:
+        if current.deleted_at is not None and not actor.restores_all and current.deleted_by != actor.subject:
+            raise Forbidden(f"somebody else deleted this {self.noun}: only an admin restores it")
+        self._seen(current, expected)
 
     async def living(self, connection: Connection, keys: list[UUID]) -> frozenset[UUID]:
         """Those of ``keys`` that exist and are not deleted."""
@@ -239,8 +256,14 @@ class Table(Generic[Row]):
         return Conflict(f"{rival} has the same {', '.join(self.unique)}", field=self.unique[-1])
 
     def _given(self, query: PageQuery, filters: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: self._adapted(name, value) for name, value in filters.items() if value is not None}
-        return given | {"q": query.q} if query.q else given
+        asked = {**filters, **{name: getattr(query, name) for name in _SINCE}, "q": query.q or None}
+        return dict(self._one(name, value) for name, value in asked.items() if value is not None)
+
+    def _one(self, name: str, value: Any) -> tuple[str, Any]:
+        """A filter by the name of its condition: one value of several is like one alone, which an index serves."""
+        if name + _ANY not in self._several or not isinstance(value, list):
+            return name, self._adapted(name, value)
+        return (name, value[0]) if len(value) == 1 else (name + _ANY, value)
 
     async def _found(self, connection: Connection, shape: Shape, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Which index serves best depends on what is filtered for; without filters one plan is good for all."""
@@ -263,6 +286,15 @@ class Table(Generic[Row]):
             value = "" if getattr(last, column) is None else getattr(last, column)
             page.next_cursor = encode_cursor(self._list(query), query.sort, value, getattr(last, self.key))
         return page
+
+
+def _several(filters: Mapping[str, LiteralString]) -> dict[str, LiteralString]:
+    """The conditions of filters that were given several values."""
+    return {
+        name + _ANY: condition.replace(f" = %({name})s", f" = any(%({name}{_ANY})s)")
+        for name, condition in filters.items()
+        if f" = %({name})s" in condition
+    }
 
 
 def _names(struct: msgspec.Struct) -> tuple[str, ...]:

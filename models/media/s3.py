@@ -121,6 +121,14 @@ class Storage:
         """
         return await self._run(lambda: self._copy(source, target, until))
 
+    async def exists(self, target: Reference) -> bool:
+        """Whether there is such an object.
+
+        Raises:
+            Fault: where the storage does not say.
+        """
+        return await self._run(lambda: self._exists(target))
+
     async def ping(self) -> None:
         """One round trip.
 
@@ -244,6 +252,13 @@ class Storage:
         self._check(answer, target)
         if b"<Error>" in answer.data:  # S3 may find out after it has said 200
             raise Fault("STORAGE_UNAVAILABLE", "the object storage could not copy a picture")
+        return True
+
+    def _exists(self, target: Reference) -> bool:
+        answer = self._send("HEAD", target, {})
+        if answer.status == HTTPStatus.NOT_FOUND and isinstance(self._missing(target), Rejected):
+            return False
+        self._check(answer, target)
         return True
 
     def _remove(self, target: Reference, until: float) -> bool:

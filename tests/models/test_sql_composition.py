@@ -25,6 +25,7 @@ READ = {
     ("jobs/dispatch.py", "_due_of"): {"each", "turns"},
     ("jobs/endings.py", "_ended"): {"sets", "attempt"},
     ("jobs/endings.py", "_advanced"): {"sets"},
+    ("db/table.py", "_several"): {"name"},
     ("jobs/types.py", "conditions"): {"name"},
     ("jobs/ledger.py", "page"): {"where", "after"},
     ("search/documents.py", "in_bulk"): {"settings"},

@@ -263,8 +263,8 @@ def least_role(method: str, path: str) -> str | None:
     """Who may do what, as the API promises it, read aloud."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    areas = ("audit", "ingest/pauses", "ingest/priorities", "ingest/reprocess", "housekeeping", "integrity")
-    if path.endswith(("/restore", "/reindex")) or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
+    areas = ("api-keys", "audit", "ingest/pauses", "ingest/priorities", "ingest/reprocess", "housekeeping", "integrity")
+    if path.endswith("/reindex") or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
         return "admin"
     if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:
         return "admin"

@@ -17,6 +17,8 @@ from models.errors import Invalid
 from tests.conftest import SEED
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, SHOW, create
+from tests.stack import Stack
+from tests.work import storage
 
 often = settings(
     max_examples=25,
@@ -105,8 +107,9 @@ def test_two_keys_that_are_one_are_given_more_than_once(editor: httpx2.Client, a
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_reference_keeps_its_bytes(editor: httpx2.Client, ascii_only: bool) -> None:
+def test_a_reference_keeps_its_bytes(server: Stack, editor: httpx2.Client, ascii_only: bool) -> None:
     reference = "s3://episodes-media/clip/e\u0301.jpg"
+    storage(server.environ).put_object(Bucket="episodes-media", Key="clip/e\u0301.jpg", Body=b"a")
     body = EPISODE.body(editor) | {"title": "e\u0301", "trailer_reference": reference}
     row = send(editor, EPISODE.path, body, ascii_only=ascii_only).json()["data"]
     assert (row["title"], row["trailer_reference"]) == ("é", reference)

@@ -10,6 +10,7 @@ from models.catalog import CATALOG
 from tests.resources import (
     CLIP,
     EPISODE,
+    LINKED,
     OUTFIT,
     RESOURCES,
     SHOW,
@@ -17,6 +18,7 @@ from tests.resources import (
     create,
 )
 from tests.stack import Stack
+from tests.work import storage
 
 every = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path.rsplit("/", 1)[1])
 
@@ -95,7 +97,7 @@ REFERENCES = [
 def test_a_reference_to_nothing_is_null_and_not_empty(editor: httpx2.Client, resource: Resource, name: str) -> None:
     answer = editor.post(resource.path, json=resource.body(editor) | {name: ""})
     assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", name)})
-    path = f"{resource.path}/{create(editor, resource, **{name: 's3://episodes-media/a'})[resource.key]}"
+    path = f"{resource.path}/{create(editor, resource, **{name: 'https://pictures.example/a'})[resource.key]}"
     assert errors(editor.patch(path, json={name: ""})) == {("VALIDATION_ERROR", name)}
     assert editor.patch(path, json={name: None}).json()["data"][name] is None
 
@@ -133,7 +135,7 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("resource", "name"), REFERENCES, ids=[name for _, name in REFERENCES])
 def test_a_reference_names_an_object_of_ours_or_an_https_address(
-    editor: httpx2.Client, resource: Resource, name: str
+    server: Stack, editor: httpx2.Client, resource: Resource, name: str
 ) -> None:
     row = create(editor, resource)
     path = f"{resource.path}/{row[resource.key]}"
@@ -142,9 +144,29 @@ def test_a_reference_names_an_object_of_ours_or_an_https_address(
     assert errors(editor.post(resource.path, json=resource.body(editor) | {name: ADDRESSES[0]})) == {
         ("VALIDATION_ERROR", name)
     }
+    for bucket, key in (("episodes-media", "a b/é.jpg"), ("episodes-thumbnails", "a")):
+        storage(server.environ).put_object(Bucket=bucket, Key=key, Body=b"a")
     for right in ("s3://episodes-media/a b/é.jpg", "s3://episodes-thumbnails/a", "https://studio.example:8443/é?x=1#y"):
         answer = editor.patch(path, json={name: right})
         assert (answer.status_code, answer.json()["data"][name]) == (200, right)
+
+
+def test_a_reference_to_an_object_that_is_not_there_is_named(server: Stack, editor: httpx2.Client) -> None:
+    key = f"outfit/{uuid4()}.jpg"
+    reference = f"s3://episodes-media/{key}"
+    body = {"name": "Camel coat look", "image_reference": reference}
+    headers = {"Idempotency-Key": uuid4().hex}
+    refused = editor.post(OUTFIT.path, json=body, headers=headers)
+    assert (refused.status_code, errors(refused)) == (400, {("VALIDATION_ERROR", "image_reference")})
+    assert said(refused) == f"there is no object {reference}: upload it first"
+    storage(server.environ).put_object(Bucket="episodes-media", Key=key, Body=b"look")
+    made = editor.post(OUTFIT.path, json=body, headers=headers)
+    assert made.status_code == 201
+    storage(server.environ).delete_object(Bucket="episodes-media", Key=key)
+    assert editor.post(OUTFIT.path, json=body, headers=headers).json() == made.json()
+    for gone in (reference, f"s3://episodes-media/{'s' * 1004}", "s3://episodes-media/a/b%2Fc?d#e"):
+        answer = editor.patch(made.headers["Location"], json={"image_reference": gone})
+        assert (answer.status_code, errors(answer)) == (400, {("VALIDATION_ERROR", "image_reference")})
 
 
 def test_a_reference_of_old_does_not_stand_in_the_way_of_other_changes(server: Stack, editor: httpx2.Client) -> None:
@@ -313,3 +335,100 @@ def test_outfits_are_found_by_what_they_contain(editor: httpx2.Client) -> None:
         found = editor.get("/api/v1/outfits", params=params).json()["data"]
         assert [row["outfit_id"] for row in found] == [outfit["outfit_id"]]
     assert errors(editor.get("/api/v1/outfits", params={"top": "{"})) == {("VALIDATION_ERROR", "top")}
+
+
+@every
+def test_an_editor_restores_what_the_same_editor_deleted_and_nothing_else(
+    server: Stack, editor: httpx2.Client, resource: Resource
+) -> None:
+    path = f"{resource.path}/{create(editor, resource)[resource.key]}"
+    editor.delete(path)
+    with server.client("editor", "somebody") as other:
+        refused = other.post(f"{path}/restore")
+    assert (refused.status_code, errors(refused)) == (403, {("FORBIDDEN", None)})
+    assert "only an admin restores it" in said(refused)
+    back = editor.post(f"{path}/restore")
+    assert (back.status_code, back.json()["data"]["restored_by"]) == (200, "tester")
+    assert editor.post(f"{path}/restore").status_code == 409
+
+
+@every
+def test_a_list_tells_what_is_new_since_a_time(editor: httpx2.Client, resource: Resource) -> None:
+    old, new = (create(editor, resource) for _ in range(2))
+    key = resource.key
+
+    def since(**times: str) -> set[str]:
+        rows = editor.get(resource.path, params={"limit": 100, **times}).json()["data"]
+        return {row[key] for row in rows} & {old[key], new[key]}
+
+    assert since(created_after=new["created_at"]) == {new[key]}
+    changed = editor.patch(f"{resource.path}/{old[key]}", json=resource.patch).json()["data"]
+    assert since(updated_after=changed["updated_at"]) == {old[key]}
+    assert since(updated_after=new["updated_at"]) == {old[key], new[key]}
+    wrong = editor.get(resource.path, params={"updated_after": "1700000000"})
+    assert errors(wrong) == {("VALIDATION_ERROR", "updated_after")}
+
+
+def test_a_filter_with_several_values_finds_what_has_any_of_them(editor: httpx2.Client) -> None:
+    tag = uuid4().hex
+    made = {quality: create(editor, CLIP, quality=quality, tags=[tag])["clip_id"] for quality in ("hero", "good")}
+    create(editor, CLIP, quality="maybe", tags=[tag])
+
+    def found(**params: Any) -> set[str]:
+        return {row["clip_id"] for row in editor.get(CLIP.path, params={"tag": tag, **params}).json()["data"]}
+
+    assert found(quality=["hero", "good"]) == set(made.values())
+    assert found(quality=["hero"]) == found(quality="hero") == {made["hero"]}
+    assert found(quality=["reject", "hero"], status=["approved", "pending_review"]) == {made["hero"]}
+    total = editor.get(CLIP.path, params={"tag": tag, "quality": ["good", "maybe"]}).json()["metadata"]["pagination"]
+    assert total["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("resource", "params", "field"),
+    [
+        (CLIP, {"quality": ["hero", "best"]}, "quality"),
+        (CLIP, {"episode_id": [str(uuid4()), uuid4().hex]}, "episode_id"),
+        (EPISODE, {"season_number": ["1", "1.0"]}, "season_number"),
+        (EPISODE, {"season_number": ["1", "two"]}, "season_number"),
+        (EPISODE, {"show_id": ["null"]}, "show_id"),
+    ],
+)
+def test_a_wrong_one_of_several_values_is_named(
+    editor: httpx2.Client, resource: Resource, params: dict[str, Any], field: str
+) -> None:
+    answer = editor.get(resource.path, params=params)
+    assert (answer.status_code, {name for _, name in errors(answer)}) == (400, {field})
+
+
+def test_clips_are_found_by_their_show(editor: httpx2.Client) -> None:
+    episode, other = create(editor, EPISODE), create(editor, EPISODE)
+    clip, second = (create(editor, CLIP, episode_id=one["episode_id"])["clip_id"] for one in (episode, other))
+    shows = [episode["show_id"], other["show_id"]]
+    assert [row["clip_id"] for row in editor.get(CLIP.path, params={"show_id": shows[0]}).json()["data"]] == [clip]
+    both = editor.get(CLIP.path, params={"show_id": shows}).json()["data"]
+    assert {row["clip_id"] for row in both} == {clip, second}
+
+
+@pytest.mark.parametrize("resource", LINKED, ids=lambda resource: resource.path.rsplit("/", 1)[1])
+def test_what_an_episode_shows_is_found_by_its_show(editor: httpx2.Client, resource: Resource) -> None:
+    episode, thing = create(editor, EPISODE), create(editor, resource)[resource.key]
+    create(editor, resource)
+    link = f"{EPISODE.path}/{episode['episode_id']}/{resource.path.rsplit('/', 1)[1]}/{thing}"
+    editor.put(link, json={}).raise_for_status()
+    params = {"show_id": episode["show_id"]}
+    assert [row[resource.key] for row in editor.get(resource.path, params=params).json()["data"]] == [thing]
+    editor.delete(f"{EPISODE.path}/{episode['episode_id']}")
+    assert editor.get(resource.path, params=params).json()["data"] == []
+
+
+def test_outfits_are_found_by_who_wears_them(editor: httpx2.Client) -> None:
+    episode, names = create(editor, EPISODE)["episode_id"], [f"Lala {uuid4()}", f"Inès {uuid4()}"]
+    made = [create(editor, OUTFIT)["outfit_id"] for _ in names]
+    for outfit, name in zip(made, names, strict=True):
+        editor.put(f"{EPISODE.path}/{episode}/outfits/{outfit}", json={"worn_by": name}).raise_for_status()
+
+    def worn(*by: str) -> set[str]:
+        return {row["outfit_id"] for row in editor.get(OUTFIT.path, params={"worn_by": list(by)}).json()["data"]}
+
+    assert (worn(names[0]), worn(*names), worn("nobody at all")) == ({made[0]}, set(made), set())

@@ -663,3 +663,16 @@ def test_a_reindex_finds_what_is_wrong_and_says_how_far_it_is(
     assert ids(writer, mark) == [show]
     assert writer.get(f"{PATH}/reindex").status_code == 403
     assert writer.post(f"{PATH}/check").status_code == writer.get(f"{PATH}/check").status_code == 403
+
+
+def test_an_outfit_is_found_by_who_wears_it(editor: httpx2.Client) -> None:
+    mark, outfit, episode = word(), create(editor, OUTFIT)["outfit_id"], create(editor, EPISODE)["episode_id"]
+    link = f"{EPISODE.path}/{episode}/outfits/{outfit}"
+    editor.put(link, json={"worn_by": mark.title()}).raise_for_status()
+    findable(editor, outfit, mark)
+    editor.put(link, json={"worn_by": None}).raise_for_status()
+    eventually(lambda: outfit not in ids(editor, mark))
+    editor.put(link, json={"worn_by": mark}).raise_for_status()
+    findable(editor, outfit, mark)
+    editor.delete(link).raise_for_status()
+    eventually(lambda: outfit not in ids(editor, mark))

@@ -305,7 +305,7 @@ def length(kind: msgspec.inspect.Type) -> int:
 
 
 # The checks of columns that no client writes, and of a parameter.
-OTHERS = {"clips": {"file_reference", "file_hash"}, "scripts": {"version_number"}}
+OTHERS = {"clips": {"file_reference", "file_hash"}, "scripts": {"version_number", "content_source"}}
 
 
 @pytest.mark.parametrize("table", NEW)

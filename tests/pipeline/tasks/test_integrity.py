@@ -147,7 +147,8 @@ def test_corrupt_and_missing_objects_of_pictures_second_copies_and_what_was_name
     copy = upload(chief, data)
     keeper = ended(chief, post(chief, copy, on_duplicate="keep"))["entity_id"]
     named, never = upload(chief, unique(PICTURE)), f"s3://{MEDIA}/clip/{uuid4()}-never.jpg"
-    outfit, other = (create(chief, OUTFIT, image_reference=to)["outfit_id"] for to in (named, never))
+    outfit, other = (create(chief, OUTFIT, image_reference=named)["outfit_id"] for _ in range(2))
+    stack.sql("update outfits set image_reference = %s where outfit_id = %s", never, other)
     content = f"s3://{PICTURES}/content/{sha256[:2]}/{sha256}/small.jpg"
     primary, medium, _ = pictures_of(chief, keeper)
     stack.sql(f"update files set stored_at = {LONG_AGO}")
