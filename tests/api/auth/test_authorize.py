@@ -263,7 +263,10 @@ def least_role(method: str, path: str) -> str | None:
     """Who may do what, as the API promises it, read aloud."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    areas = ("audit", "ingest/pauses", "ingest/priorities", "ingest/reprocess", "housekeeping", "integrity")
+    areas = ("audit", "ingest/reprocess", "housekeeping", "integrity")
+    seen = ("ingest/pauses", "ingest/priorities", "status")  # by all, and changed by admins
+    if method != "GET" and path.startswith(tuple(f"/api/v1/{area}" for area in seen)):
+        return "admin"
     if path.endswith(("/restore", "/reindex")) or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
         return "admin"
     if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:

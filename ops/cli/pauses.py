@@ -1,0 +1,48 @@
+"""What is held back, as a line for all who wait for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from ops.client.http import Client
+from ops.errors import CommandError
+
+PATH: Final = "/api/v1/ingest/pauses"
+LOOKS: Final = 2.0  # seconds between two looks
+Row = dict[str, Any]
+
+
+async def lines(client: Client) -> list[str]:
+    """A line for each pause, the newest first."""
+    return [line(pause) for pause in (await client.get(PATH, list[Row])).data]
+
+
+def line(pause: Row) -> str:
+    name = pause["priority"] or pause["stage"]
+    return f"paused: {name} until {pause['until']} by {pause['paused_by']}: {pause['reason']}"
+
+
+@asynccontextmanager
+async def watched(client: Client, tell: Callable[[Sequence[str]], None]) -> AsyncIterator[None]:
+    """Tell what is held back, and each change of that, for the time of a block."""
+    watching = asyncio.create_task(_watch(client, tell))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(client: Client, tell: Callable[[Sequence[str]], None]) -> None:
+    """Where the server is away, whoever waits for it tells that."""
+    told: list[str] = []
+    while True:
+        try:
+            now = await lines(client)
+        except CommandError:
+            now = told
+        if now != told:
+            tell(now)
+        told = now
+        await asyncio.sleep(LOOKS)
