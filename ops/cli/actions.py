@@ -62,7 +62,7 @@ def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> lis
 async def _ingest(client: Client, files: Sequence[LocalFile], wish: Choices) -> list[Result]:
     try:
         with output.Board(files) as board:
-            async with pauses.watched(client, board.paused):
+            async with pauses.watched(client, wish.priority, board.paused):
                 return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
     except Unreachable as error:
         raise CommandError(f"{error}. Run the same command again to continue.") from error

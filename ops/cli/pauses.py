@@ -5,17 +5,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from models.jobs.types import Priority
 from ops.client.http import Client
 from ops.errors import CommandError
 
 PATH: Final = "/api/v1/ingest/pauses"
 LOOKS: Final = 2.0  # seconds between two looks
 Row = dict[str, Any]
+Tell = Callable[[Sequence[str]], None]
 
 
-async def lines(client: Client) -> list[str]:
-    """A line for each pause, the newest first."""
-    return [line(pause) for pause in (await client.get(PATH, list[Row])).data]
+async def lines(client: Client, priority: Priority | None = None) -> list[str]:
+    """A line for each pause, the newest first; of priorities only this one's, if one is said."""
+    found = (await client.get(PATH, list[Row])).data
+    return [line(pause) for pause in found if not priority or pause["priority"] in (None, priority)]
 
 
 def line(pause: Row) -> str:
@@ -24,9 +27,9 @@ def line(pause: Row) -> str:
 
 
 @asynccontextmanager
-async def watched(client: Client, tell: Callable[[Sequence[str]], None]) -> AsyncIterator[None]:
-    """Tell what is held back, and each change of that, for the time of a block."""
-    watching = asyncio.create_task(_watch(client, tell))
+async def watched(client: Client, priority: Priority, tell: Tell) -> AsyncIterator[None]:
+    """Tell what holds back jobs of a priority, and each change of that, for the time of a block."""
+    watching = asyncio.create_task(_watch(client, priority, tell))
     try:
         yield
     finally:
@@ -34,12 +37,12 @@ async def watched(client: Client, tell: Callable[[Sequence[str]], None]) -> Asyn
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _watch(client: Client, tell: Callable[[Sequence[str]], None]) -> None:
+async def _watch(client: Client, priority: Priority, tell: Tell) -> None:
     """Where the server is away, whoever waits for it tells that."""
     told: list[str] = []
     while True:
         try:
-            now = await lines(client)
+            now = await lines(client, priority)
         except CommandError:
             now = told
         if now != told:
