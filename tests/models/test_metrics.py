@@ -358,3 +358,21 @@ def test_what_has_not_been_yet_has_no_age_and_a_missing_dispatcher_an_endless_on
     tasks = {one.labels["task"]: one.value for one in samples(text, "episodes_task_last_success_seconds")}
     assert set(tasks) == set(TASKS)
     assert all(map(math.isnan, tasks.values()))
+
+
+def test_the_buckets_fit_what_is_measured(server: Stack, worked: dict[str, str], viewer: httpx2.Client) -> None:
+    """Half and 99 % of all lie neither in the first bucket nor behind the last end."""
+    for _ in range(20):
+        for path in ("/api/v1/clips", "/api/v1/status", "/health"):
+            assert viewer.get(path).status_code == 200
+    text = scrape(f"{server.url}/metrics").text
+    for name in ("http_request", "probe_request", "job", "stage"):
+        buckets: dict[str, list[float]] = {}
+        for one in samples(text, f"episodes_{name}_duration_seconds_bucket"):
+            if "events" not in one.labels.get("route", ""):
+                series = str({key: word for key, word in one.labels.items() if key != "le"})
+                buckets.setdefault(series, []).append(one.value)
+        for series, counted in buckets.items():
+            for share in (0.5, 0.99) if counted[-1] else ():
+                place = next(place for place, number in enumerate(counted) if number >= share * counted[-1])
+                assert 0 < place < len(counted) - 1, (name, series)
