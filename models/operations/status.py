@@ -160,7 +160,7 @@ _SEARCH: Final = """
 """
 _FAILURES: Final = """
     select error_code, count(*) from ingest_jobs
-    where finished_at > clock_timestamp() - interval '1 hour' and status = 'failed' and error_code is not null
+    where finished_at > (select clock_timestamp() - interval '1 hour') and status = 'failed' and error_code is not null
     group by error_code order by 2 desc, 1
 """
 _TASKS: Final = """
@@ -216,7 +216,7 @@ class _Rate(Struct):
     ended: int
 
 
-# The first ids that a time can have, as their rows are found by; what ended, by its own index.
+# Where the last minutes begin is found out once, not for each row, so that the indexes of ids and ends are used.
 _RATES: Final = f"""
     select priority,
            (select coalesce(extract(epoch from clock_timestamp() - min(coalesce(retried_at, created_at))), 0)::float8
@@ -224,9 +224,9 @@ _RATES: Final = f"""
            coalesce(came.jobs, 0), coalesce(ended.jobs, 0)
     from ingest_priorities
     left join (select priority, count(*) as jobs from ingest_jobs
-               where job_id > uuidv7(interval '-{RATE_SECONDS} seconds') group by priority) as came using (priority)
+               where job_id > (select uuidv7(interval '-{RATE_SECONDS} seconds')) group by priority) as came using (priority)
     left join (select priority, count(*) as jobs from ingest_jobs
-               where finished_at > clock_timestamp() - interval '{RATE_SECONDS} seconds'
+               where finished_at > (select clock_timestamp() - interval '{RATE_SECONDS} seconds')
                group by priority) as ended using (priority)
 """.encode()
 
