@@ -37,9 +37,10 @@ ADMIN_ENDINGS: Final = (
     "/audit",
     "/audit/verify",
 )
-ADMIN_AREAS: Final = tuple(f"/api/v1/{area}" for area in ("housekeeping", "integrity"))
-# Everybody sees what is held back and how everything stands; admins change it.
-SEEN_AREAS: Final = tuple(f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/priorities", "status"))
+ADMIN_AREAS: Final = tuple(
+    f"/api/v1/{area}" for area in ("ingest/pauses", "ingest/priorities", "housekeeping", "integrity")
+)
+STATUS: Final = "/api/v1/status"  # everybody sees how everything stands; admins change it
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 
@@ -65,7 +66,7 @@ def role_for(method: str, path: str) -> Role | None:
         return None
     if path.endswith(ADMIN_ENDINGS) or path.startswith(ADMIN_AREAS):
         return "admin"
-    if path.startswith(SEEN_AREAS) and method not in ("GET", "HEAD"):
+    if path.startswith(STATUS) and method not in ("GET", "HEAD"):
         return "admin"
     if method not in BY_METHOD or not path.startswith("/api/"):
         raise Forbidden("nobody may do this")

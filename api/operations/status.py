@@ -12,6 +12,8 @@ from api.dependencies import Db, Who
 from api.http.envelope import Data
 from api.operations.health import Probes, Readiness, ServiceState
 from models.db import connection as db
+from models.jobs import pauses
+from models.jobs.pauses import Pause
 from models.operations import log_level, problems
 from models.operations import status as look
 from models.operations.log_level import LogLevel, NewLogLevel
@@ -50,6 +52,10 @@ class StatusController(Controller):
     async def read_status(self, request: Request[Any, Any, Any]) -> Data[Status]:
         overview: Overview = request.app.state.overview
         return Data(await overview.recent.get())
+
+    @get("/pauses", summary="List what is held back, by whom, why and until when")
+    async def list_pauses(self, db: Db) -> Data[list[Pause]]:
+        return Data(await pauses.read_all(db))
 
     @get("/log-level", summary="Read which log level is set for all programs")
     async def read_log_level(self, db: Db) -> Data[LogLevel]:

@@ -224,7 +224,8 @@ _RATES: Final = f"""
            coalesce(came.jobs, 0), coalesce(ended.jobs, 0)
     from ingest_priorities
     left join (select priority, count(*) as jobs from ingest_jobs
-               where job_id > (select uuidv7(interval '-{RATE_SECONDS} seconds')) group by priority) as came using (priority)
+               where job_id > (select uuidv7(interval '-{RATE_SECONDS} seconds'))
+               group by priority) as came using (priority)
     left join (select priority, count(*) as jobs from ingest_jobs
                where finished_at > (select clock_timestamp() - interval '{RATE_SECONDS} seconds')
                group by priority) as ended using (priority)

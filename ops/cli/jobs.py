@@ -168,7 +168,7 @@ def pauses(*, json: AsJson = False) -> None:
 
 @jobs.command
 def priorities(*, json: AsJson = False) -> None:
-    """List the priorities: what runs and waits in each, its bound and its pause."""
+    """List the priorities: what runs and waits in each, its bound and its pause; for admins."""
     from ops.cli import jobs_actions
 
     run(jobs_actions.list_priorities(as_json=json))

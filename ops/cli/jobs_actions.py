@@ -153,7 +153,7 @@ async def resume(name: str, *, as_json: bool) -> None:
 async def list_pauses(*, as_json: bool) -> None:
     """Print what is held back."""
     async with connected("viewer") as client:
-        found = (await client.get(f"{JOBS}/pauses", list[Row])).data
+        found = (await client.get(pauses.PATH, list[Row])).data
     if as_json:
         print(output.dump(found))
         return
@@ -163,7 +163,7 @@ async def list_pauses(*, as_json: bool) -> None:
 
 async def list_priorities(*, as_json: bool) -> None:
     """Print the priorities and what they have under way."""
-    async with connected("viewer") as client:
+    async with connected("admin") as client:
         found = (await client.get(f"{JOBS}/priorities", list[Row])).data
         held_back = [] if as_json else await pauses.lines(client)
     if as_json:

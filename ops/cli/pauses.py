@@ -9,7 +9,7 @@ from models.jobs.types import Priority
 from ops.client.http import Client
 from ops.errors import CommandError
 
-PATH: Final = "/api/v1/ingest/pauses"
+PATH: Final = "/api/v1/status/pauses"
 LOOKS: Final = 2.0  # seconds between two looks
 Row = dict[str, Any]
 Tell = Callable[[Sequence[str]], None]

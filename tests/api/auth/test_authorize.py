@@ -263,9 +263,8 @@ def least_role(method: str, path: str) -> str | None:
     """Who may do what, as the API promises it, read aloud."""
     if path in PUBLIC or path.startswith("/schema"):
         return None
-    areas = ("audit", "ingest/reprocess", "housekeeping", "integrity")
-    seen = ("ingest/pauses", "ingest/priorities", "status")  # by all, and changed by admins
-    if method != "GET" and path.startswith(tuple(f"/api/v1/{area}" for area in seen)):
+    areas = ("audit", "ingest/pauses", "ingest/priorities", "ingest/reprocess", "housekeeping", "integrity")
+    if method != "GET" and path.startswith("/api/v1/status"):
         return "admin"
     if path.endswith(("/restore", "/reindex")) or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
         return "admin"

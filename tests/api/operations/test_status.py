@@ -188,3 +188,11 @@ def test_a_log_level_that_would_be_over_already_is_refused(admin: httpx2.Client)
     answer = admin.put(f"{STATUS}/log-level", json={"level": "DEBUG", "until": "2020-01-01T00:00:00Z"})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "until"
+
+
+def test_everybody_sees_at_once_what_is_held_back(admin: httpx2.Client, viewer: httpx2.Client) -> None:
+    made = admin.post("/api/v1/ingest/pauses", json={"stage": "index", "reason": "to see"}).json()["data"]
+    try:
+        assert viewer.get(f"{STATUS}/pauses").json()["data"] == [made]
+    finally:
+        admin.delete("/api/v1/ingest/pauses/index")
