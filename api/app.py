@@ -38,12 +38,14 @@ from api.openapi import page
 from api.operations.broker_check import Broker
 from api.operations.health import HealthController, Probes
 from api.operations.housekeeping import HousekeepingController, IntegrityController
+from api.operations.status import Overview, StatusController
 from api.resources import controllers
 from api.resources.audit import AuditController
 from api.resources.search import SearchController
 from models import build, dev_issuer, termination
 from models.db import connection as db
 from models.media.s3 import Storage
+from models.operations import heartbeat
 from models.settings import Settings
 
 CONTROLLERS: Final[tuple[type[Controller], ...]] = (
@@ -58,6 +60,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     KeyController,
     HousekeepingController,
     IntegrityController,
+    StatusController,
 )
 
 
@@ -128,7 +131,9 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     app.state.storage = Storage(settings)
     app.state.broker = Broker(settings)
     app.state.probes = Probes(app.state)
-    async with app.state.pool, app.state.health:
+    app.state.overview = Overview(app.state)
+    health = app.state.health
+    async with app.state.pool, health, heartbeat.beating(health, heartbeat.introduce("api")):
         if shutdown.TOLD.is_set():  # while we started: the server hears of it only where it serves already
             termination.leave(0)
         yield

@@ -11,9 +11,13 @@ import structlog
 NOISY: Final = ("botocore", "urllib3", "dramatiq", "psycopg.pool", "_granian", "granian")
 NOISIEST: Final = "pika"  # it logs each error six times, and then raises it
 
+_own_level = "INFO"  # of the settings: what holds where nobody has asked for another
+
 
 def configure(level: str, program: str) -> None:
     """Send structlog and every library's log through one JSON renderer."""
+    global _own_level  # noqa: PLW0603  (of the process, as the log is)
+    _own_level = level
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -33,6 +37,15 @@ def configure(level: str, program: str) -> None:
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger(NOISIEST).setLevel(logging.CRITICAL)
+
+
+def change(level: str | None) -> str | None:
+    """Log at this level from now on, at that of the settings where it is None; the level if it is another one now."""
+    wanted, root = level or _own_level, logging.getLogger()
+    if logging.getLevelName(root.level) == wanted:
+        return None
+    root.setLevel(wanted)
+    return wanted
 
 
 def _formatter(shared: list[Any], program: str) -> logging.Formatter:

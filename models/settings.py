@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from models import running_home
+
 AppEnv = Literal["development", "test", "staging", "production"]
 Cage = Literal["auto", "required", "off"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -123,13 +125,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings: those given, else this process's own.
 
-    In development a ``.env`` file completes the process's environment, where libraries look for credentials as well.
+    In development a ``.env`` file completes the process's environment, where libraries look for credentials as well;
+    where no service is named, those of the data directory whose server runs.
 
     Raises:
         SettingsError: naming the variable that is missing, malformed or refused.
     """
     if environ is None:
-        os.environ.update(with_dotenv(os.environ))
+        os.environ.update(_joined(with_dotenv(os.environ)))
         environ = os.environ
     names = get_type_hints(Settings)
     present = {name: environ[name.upper()] for name in names if environ.get(name.upper())}
@@ -139,6 +142,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     _refuse_malformed(settings)
     _refuse_unsafe(settings)
     return settings
+
+
+def _joined(environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return running_home.with_services(environ)
+    except PermissionError as error:
+        how = "start as the user who runs it, or set DATABASE_URL, REDIS_URL and S3_ENDPOINT_URL"
+        raise SettingsError(f"EPISODES_HOME: {error.filename} is not for this user to read; {how}") from None
 
 
 def _convert(present: Mapping[str, str]) -> Settings:

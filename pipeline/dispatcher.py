@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
@@ -30,6 +31,8 @@ from models.errors import Unavailable
 from models.housekeeping import schedule
 from models.jobs import dispatch, expired_leases
 from models.jobs.priorities import MAX_MESSAGES
+from models.operations import heartbeat
+from models.operations.processes import Beat, Loop
 from models.search import documents, reindex
 from models.settings import Settings
 from pipeline.engine import broker, messages
@@ -57,6 +60,16 @@ class Dispatcher:
         self._broker = make_broker(settings)
         self._woken = asyncio.Event()
         self._slice = documents.SLICE
+        self._steps = (
+            self._listen,
+            self._dispatch,
+            self._recover,
+            self._index,
+            self._walk,
+            self._seal,
+            self._schedule,
+        )
+        self._loops = {step.__name__: Loop(step.__name__[1:], datetime.now(UTC)) for step in self._steps}
 
     @property
     def pool(self) -> Pool:
@@ -64,25 +77,39 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
-        async with self._pool:
+        itself = await asyncio.to_thread(heartbeat.introduce, "dispatcher", threads=len(self._steps))
+        async with self._pool, heartbeat.beating(self._pool, itself, self._report):
             logger.info("dispatcher started")
             async with asyncio.TaskGroup() as group:
-                for loop in (
-                    self._listen,
-                    self._dispatch,
-                    self._recover,
-                    self._index,
-                    self._walk,
-                    self._seal,
-                    self._schedule,
-                ):
-                    group.create_task(_for_ever(loop))
+                for step in self._steps:
+                    group.create_task(self._for_ever(step))
+
+    def _report(self) -> Beat:
+        return Beat(loops=list(self._loops.values()))
+
+    async def _for_ever(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+                self._note(step.__name__, None)
+            except TROUBLE as error:
+                logger.warning("dispatcher waits", doing=step.__name__, error=str(error))
+                self._note(step.__name__, str(error) or type(error).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _note(self, step: str, error: str | None) -> None:
+        """Since when it goes like this: well, or not, whatever the error is called meanwhile."""
+        loop = self._loops[step]
+        if (loop.error is None) != (error is None):
+            loop.since = datetime.now(UTC)
+        loop.error = error
 
     async def _listen(self) -> None:
         """Wake the dispatch when the API has written jobs."""
         listening = await psycopg.AsyncConnection.connect(self._settings.database_url, autocommit=True)
         async with listening:
             await listening.execute("listen jobs")
+            self._note(self._listen.__name__, None)
             self._woken.set()
             async for _ in listening.notifies():
                 self._woken.set()
@@ -163,15 +190,6 @@ def _next_slice(size: int, seconds: float) -> int:
     if seconds > SLICE_SECONDS:
         return max(size // 2, 1)
     return min(size * 2, LONGEST_SLICE) if seconds < SLICE_SECONDS / 2 else size
-
-
-async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await step()
-        except TROUBLE as error:
-            logger.warning("dispatcher waits", doing=step.__name__, error=str(error))
-            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def run(settings: Settings) -> None:

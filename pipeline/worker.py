@@ -6,7 +6,7 @@ if __name__ == "__main__":  # told to stop while the rest is imported, it ends a
     raise SystemExit(termination.enter("pipeline.worker"))
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from queue import SimpleQueue
 
 import dramatiq
@@ -18,10 +18,12 @@ from dramatiq.middleware import Middleware
 from models import process, termination
 from models.db import connection as db
 from models.db import schema
+from models.operations import heartbeat
+from models.operations.processes import Beat
 from models.settings import Settings
 from pipeline.chains import CHAINS, declare_actors
 from pipeline.engine.broker import make_broker
-from pipeline.engine.context import Context, threads
+from pipeline.engine.context import Context, decoders, threads
 from pipeline.engine.metrics_server import serve_metrics
 from pipeline.engine.reserved_threads import Reserve
 from pipeline.engine.runner import Chains
@@ -44,6 +46,7 @@ class ContextMiddleware(Middleware):
         self._reserve: Reserve | None = None
         self._watching: asyncio.Task[None] | None = None
         self._metrics = ExitStack()
+        self._heart = AsyncExitStack()
         self._stops: SimpleQueue[int] = SimpleQueue()  # a signal may come while it is waited for
 
     def context(self) -> Context:
@@ -69,8 +72,15 @@ class ContextMiddleware(Middleware):
         await db.reach(self._settings)
         await asyncio.to_thread(schema.require, self._settings.database_url)
         await context.open()
+        await self._begin_to_beat(context)
         self._reserve = Reserve(context, self._chains)
         self._watching = asyncio.create_task(self._reserve.watch())
+
+    async def _begin_to_beat(self, context: Context) -> None:
+        size = {"threads": threads(self._settings), "decoders": decoders(self._settings)}
+        itself = await asyncio.to_thread(heartbeat.introduce, "worker", context.holder.worker, **size)
+        beating = heartbeat.beating(context.pool, itself, lambda: Beat(decoders_busy=context.sandbox.busy))
+        await self._heart.enter_async_context(beating)
 
     def before_worker_shutdown(self, _: dramatiq.Broker, __: dramatiq.Worker) -> None:
         """Nothing new is begun from here on; what has not ended in time is given back."""
@@ -89,6 +99,7 @@ class ContextMiddleware(Middleware):
     async def _close(self) -> None:
         if self._reserve:
             await self._reserve.end()
+        await self._heart.aclose()
         await self.context().close()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -77,3 +78,8 @@ def sha256(data: bytes) -> str:
 def unique(data: bytes) -> bytes:
     """The same picture with other bytes: what follows the end of a JPEG does not count."""
     return data + uuid4().bytes
+
+
+def seconds_between(one: str, other: str) -> float:
+    """From one time to another, as answers write them."""
+    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()

@@ -42,6 +42,7 @@ ADMIN_ENDINGS: Final = (
 ADMIN_AREAS: Final = tuple(
     f"/api/v1/{area}" for area in ("api-keys", "ingest/pauses", "ingest/priorities", "housekeeping", "integrity")
 )
+STATUS: Final = "/api/v1/status"  # everybody sees how everything stands; admins change it
 PUBLIC: Final = ("/health", "/metrics", "/schema", "/.well-known")
 
 
@@ -54,6 +55,8 @@ def role_for(method: str, path: str) -> Role | None:
     if path == "/" or path.startswith(PUBLIC):
         return None
     if path.endswith(ADMIN_ENDINGS) or path.startswith(ADMIN_AREAS):
+        return "admin"
+    if path.startswith(STATUS) and method not in ("GET", "HEAD"):
         return "admin"
     if method not in BY_METHOD or not path.startswith("/api/"):
         raise Forbidden("nobody may do this")

@@ -18,7 +18,7 @@ from api.http.deprecation import DEPRECATED, Deprecations, announced
 from api.http.envelope import REQUEST_ID
 from api.http.headers import Protection
 from models.log import write
-from models.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from models.metrics import HTTP_REQUESTS, HTTP_SECONDS, PROBE_REQUESTS, PROBE_SECONDS
 
 log = logging.getLogger("api.request")
 _VALID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -70,11 +70,16 @@ def _new_id() -> str:
 
 
 def _record(scope: Any, request_id: str, status: int, seconds: float) -> None:
+    """What asks again and again by itself is no traffic: counted apart, and not worth a line."""
+    if (path := scope["path"]) in _QUIET:
+        PROBE_REQUESTS.labels(path, str(status)).inc()
+        PROBE_SECONDS.labels(path).observe(seconds)
+        return
     route = scope.get("path_template") or "unmatched"
     method = scope["method"] if scope["method"] in _METHODS else "other"
     _requests(method, route, status).inc()
     _seconds(method, route).observe(seconds)
-    if scope["path"] not in _QUIET and log.isEnabledFor(logging.INFO):
+    if log.isEnabledFor(logging.INFO):
         write(_line(scope, request_id, status, seconds))
 
 

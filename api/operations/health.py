@@ -106,7 +106,9 @@ class Probes:
         return Readiness("ready" if all(up) else "degraded" if all(up[:2]) else "unavailable", *states)
 
     async def _metrics(self) -> bytes:
-        return metrics.exposition(await self._truth())
+        readiness, truth = await asyncio.gather(self.readiness.get(), self._truth())
+        ready = {name: getattr(readiness, name).state == "up" for name in ("database", "schema", "broker", "storage")}
+        return metrics.exposition(truth, metrics.own(self._state.settings, self._state.pool, ready))
 
     async def _truth(self) -> JobStatistics | None:
         try:

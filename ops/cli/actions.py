@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ops.cli import pauses
 from ops.cli.sign_in import connected
 from ops.client.errors import Unreachable
 from ops.client.http import Client
@@ -63,7 +64,8 @@ def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> lis
 async def _ingest(client: Client, files: Sequence[LocalFile], wish: Choices) -> list[Result]:
     try:
         with output.Board(files) as board:
-            return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
+            async with pauses.watched(client, wish.priority, board.paused):
+                return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
     except Unreachable as error:
         raise CommandError(f"{error}. Run the same command again to continue.") from error
 

@@ -13,7 +13,7 @@ from models.entities import EntityType
 from models.jobs.types import OnDuplicate, Priority
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
-from ops.cli.options import AsJson, Limit, run
+from ops.cli.options import AsJson, For, Limit, Until, run
 
 HELP = """Metadata and media ingest for makers of video series.
 
@@ -37,6 +37,7 @@ app.command(audit)
 index = App("index", help="Look after what search finds.")
 app.command(index)
 
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Detach = Annotated[bool, Parameter(help="Do not wait for the end.")]
 Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
 
@@ -118,6 +119,39 @@ def ingest(
     except KeyboardInterrupt:
         print("episodes: interrupted; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
+
+
+@app.command
+def status(*, watch: bool = False, json: AsJson = False) -> int:
+    """Look at everything that runs and waits: exit 1 if something needs attention, which is told first.
+
+    Parameters
+    ----------
+    watch
+        Look again every two seconds, until Ctrl-C; with --json each look is a line.
+    """
+    from ops.cli import status_actions
+
+    try:
+        return run(status_actions.status(watch=watch, as_json=json))
+    except KeyboardInterrupt:
+        if watch:
+            return 0
+        raise
+
+
+@app.command(name="log-level")
+def log_level(level: Level | None = None, /, *, until: Until = None, span: For = None, json: AsJson = False) -> None:
+    """Let all programs log more or less for a while, without a restart; for admins.
+
+    Parameters
+    ----------
+    level
+        How much they log; without it, each goes back to its own LOG_LEVEL.
+    """
+    from ops.cli import durations, status_actions
+
+    run(status_actions.log_level(level, durations.end(until, span), as_json=json))
 
 
 @audit.command(name="list")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from ops.cli.options import AsJson, Limit, run
+from ops.cli.options import AsJson, For, Limit, Until, run
 
 housekeeping = App("housekeeping", help="See what is tidied up when; run a task now, or hold it back. For admins.")
 
@@ -42,19 +42,17 @@ def run_task(task: TaskName, /, *, detach: bool = False, json: AsJson = False) -
 
 
 @housekeeping.command
-def pause(task: TaskName, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
+def pause(task: TaskName, /, *, reason: str, until: Until = None, span: For = None, json: AsJson = False) -> None:
     """Begin no more runs of a task for a while.
 
     Parameters
     ----------
     reason
         Why, for those who wonder.
-    until
-        When it goes on by itself, such as 2026-03-01T09:00:00Z; in an hour if nothing is said.
     """
-    from ops.cli import housekeeping_actions
+    from ops.cli import durations, housekeeping_actions
 
-    run(housekeeping_actions.pause(task, reason, until, as_json=json))
+    run(housekeeping_actions.pause(task, reason, durations.end(until, span), as_json=json))
 
 
 @housekeeping.command

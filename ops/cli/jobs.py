@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from models.entities import EntityType
 from models.jobs.types import JobKind, Priority, Stage, Status
-from ops.cli.options import AsJson, Limit, run
+from ops.cli.options import AsJson, For, Limit, Until, run
 
 jobs = App("jobs", help="Look at the pipeline's jobs; run them again, stop them, or hold back what waits.")
 
@@ -135,7 +135,7 @@ def reprocess(
 
 
 @jobs.command
-def pause(name: Pausable, /, *, reason: str, until: str | None = None, json: AsJson = False) -> None:
+def pause(name: Pausable, /, *, reason: str, until: Until = None, span: For = None, json: AsJson = False) -> None:
     """Begin no more work of a priority or in a stage; for admins. What runs ends, what waits stays queued.
 
     Parameters
@@ -144,12 +144,10 @@ def pause(name: Pausable, /, *, reason: str, until: str | None = None, json: AsJ
         The priority or the stage.
     reason
         Why, for those who wonder.
-    until
-        When it goes on by itself, such as 2026-03-01T09:00:00Z; in an hour if nothing is said.
     """
-    from ops.cli import jobs_actions
+    from ops.cli import durations, jobs_actions
 
-    run(jobs_actions.pause(name, reason, until, as_json=json))
+    run(jobs_actions.pause(name, reason, durations.end(until, span), as_json=json))
 
 
 @jobs.command
@@ -162,7 +160,7 @@ def resume(name: Pausable, /, *, json: AsJson = False) -> None:
 
 @jobs.command
 def pauses(*, json: AsJson = False) -> None:
-    """List what is paused, by whom, why and until when; for admins."""
+    """List what is paused, by whom, why and until when."""
     from ops.cli import jobs_actions
 
     run(jobs_actions.list_pauses(as_json=json))

@@ -1,9 +1,10 @@
 """What the commands ``episodes jobs …`` do with the server, and how they show it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, get_args
 
 from models.jobs.types import Priority
+from ops.cli import pauses
 from ops.cli.actions import first
 from ops.cli.sign_in import connected
 from ops.client.http import Client
@@ -23,12 +24,19 @@ async def list_jobs(filters: Filters, limit: int, *, as_json: bool) -> None:
     """Print the newest jobs that match."""
     async with connected("viewer") as client:
         rows, total = await first(client, JOBS, limit, filters)
+        held_back = [] if as_json else await pauses.lines(client)
     if as_json:
         print(output.dump(rows))
         return
     names = ("job", "status", "stage", "entity", "error", "created")
     output.console().print(output.rows(names, [_job_row(row) for row in rows]))
     output.console().print(f"{len(rows)} of {total} jobs")
+    _print_lines(held_back)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        output.console().print(line)
 
 
 def _job_row(job: Row) -> list[object]:
@@ -45,6 +53,7 @@ async def stats(filters: Filters, *, as_json: bool) -> None:
     """Print how many jobs there are, and how many failed in which way."""
     async with connected("viewer") as client:
         found = (await client.get(f"{JOBS}/stats", Row, **filters)).data
+        held_back = [] if as_json else await pauses.lines(client)
     if as_json:
         print(output.dump(found))
         return
@@ -53,6 +62,7 @@ async def stats(filters: Filters, *, as_json: bool) -> None:
             name = title.removeprefix("failed_by_") if title != "statuses" else "status"
             failed = "failed" if title.startswith("failed") else "jobs"
             output.console().print(output.rows((name.replace("_", " "), failed), [[*_turned(row)] for row in counts]))
+    _print_lines(held_back)
 
 
 def _turned(count: Row) -> list[object]:
@@ -143,8 +153,8 @@ async def resume(name: str, *, as_json: bool) -> None:
 
 async def list_pauses(*, as_json: bool) -> None:
     """Print what is held back."""
-    async with connected("admin") as client:
-        found = (await client.get(f"{JOBS}/pauses", list[Row])).data
+    async with connected("viewer") as client:
+        found = (await client.get(pauses.PATH, list[Row])).data
     if as_json:
         print(output.dump(found))
         return
@@ -156,11 +166,13 @@ async def list_priorities(*, as_json: bool) -> None:
     """Print the priorities and what they have under way."""
     async with connected("admin") as client:
         found = (await client.get(f"{JOBS}/priorities", list[Row])).data
+        held_back = [] if as_json else await pauses.lines(client)
     if as_json:
         print(output.dump(found))
         return
     rows = [[row["priority"], *(row[name] for name in PRIORITY)] for row in found]
     output.console().print(output.rows(("priority", "at most", "running", "waiting", "paused until"), rows))
+    _print_lines(held_back)
 
 
 async def limit(priority: str, concurrency: int | None, *, as_json: bool) -> None:

@@ -68,6 +68,11 @@ class Board(AbstractContextManager["Board"]):
         self._sent += count
         self._progress.update(self._total, note=f"{decimal(self._sent)} sent")
 
+    def paused(self, lines: Sequence[str]) -> None:
+        """What is held back has changed: said above the progress, also where that is silent."""
+        for line in lines or ["nothing is paused any more"]:
+            self._progress.console.print(line, markup=False, highlight=False)
+
     def done(self, file: LocalFile, _result: Result) -> None:
         """A file has come to its end."""
         self._left[file.group] -= 1

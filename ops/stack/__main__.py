@@ -177,6 +177,10 @@ class Stack:
         users.hand_over(folder, like=self.home / "scratch")
         return folder
 
+    def _broker(self) -> dict[str, str]:
+        """Another broker than Redis, which whoever joins has to use as well."""
+        return {name: url for name, url in self._environ.items() if name == "BROKER_URL" and url}
+
     def _place_of(self, user: User | None) -> dict[str, str]:
         """Libraries look for files of their own in HOME, and take a closed one for an error."""
         return {"HOME": str(self.home)} if user and not user.passage else {}
@@ -187,7 +191,7 @@ class Stack:
             "url": f"http://{host}:{self.settings.port}",
             "metrics_url": f"http://{host}:{self.settings.metrics}/metrics",
             "pid": os.getpid(),
-            "environment": environment,
+            "environment": environment | self._broker(),
         }
 
 

@@ -68,6 +68,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, settings: Settings, pool: Pool, loop: asyncio.AbstractEventLoop, held: Held) -> None:
         self.address_family = AF_INET6 if ":" in settings.host else AF_INET
         super().__init__((settings.host, settings.metrics), _Handler)
+        self._settings = settings
         self._token = settings.metrics_token
         self._open = settings.app_env == "development" and not settings.metrics_token
         self._pool = pool
@@ -101,10 +102,13 @@ class _Server(ThreadingHTTPServer):
             return reading.result(PATIENCE_SECONDS)
         except FutureTimeoutError:
             reading.cancel()
-            return metrics.exposition(None)
+            return metrics.exposition(None, self._own())
 
     async def _read(self) -> bytes:
-        return await asyncio.to_thread(metrics.exposition, await self._truth())
+        return await asyncio.to_thread(metrics.exposition, await self._truth(), self._own())
+
+    def _own(self) -> metrics.Own:
+        return metrics.own(self._settings, self._pool)
 
     async def _truth(self) -> JobStatistics | None:
         try:

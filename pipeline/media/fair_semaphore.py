@@ -31,6 +31,11 @@ class FairSemaphore:
         self._held: Counter[str] = Counter()
         self._waiting: list[_Waiting] = []
 
+    @property
+    def held(self) -> int:
+        """How many places are taken."""
+        return self._held.total()
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """A place for the caller of this task."""

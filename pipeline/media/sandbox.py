@@ -94,6 +94,11 @@ class Sandbox:
         while len(self._all) < self._processes + SPARE:
             self._idle.append(await self._start())
 
+    @property
+    def busy(self) -> int:
+        """How many decoders work now."""
+        return self._places.held
+
     async def inspect(self, path: Path, *, name: str = "") -> Media:
         """`pipeline.media.inspect.inspect` in a decoder.
 

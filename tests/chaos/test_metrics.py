@@ -23,13 +23,14 @@ from tests.stack import PLAIN
 # Histogram → its label, and how long each took. A job that was retried after it failed has ended twice.
 SPANS = {
     "job_wait": """
-        select extract(epoch from started_at - case when retried_at < started_at then retried_at else created_at end)
+        select priority,
+               extract(epoch from started_at - case when retried_at < started_at then retried_at else created_at end)
         from ingest_jobs where started_at is not null""",
     "job_duration": """
-        select extract(epoch from finished_at - coalesce(retried_at, created_at))
+        select priority, extract(epoch from finished_at - coalesce(retried_at, created_at))
         from ingest_jobs where status in ('succeeded', 'failed')
         union all
-        select extract(epoch from made.finished_at - created_at)
+        select priority, extract(epoch from made.finished_at - created_at)
         from ingest_jobs join ingest_attempts as made using (job_id)
         where made.fence = retried_fence and made.result = 'failed'""",
     "stage_duration": """
@@ -39,6 +40,11 @@ SPANS = {
 # Metric → what it has to be: labels and number, by a query of its own over the ledger.
 QUERIES = {
     "episodes_jobs": "select status, stage, count(*) from ingest_jobs group by 1, 2",
+    "episodes_jobs_accepted_total": """
+        select priority, count(*) from ingest_jobs where kind <> 'housekeeping' group by 1
+        union all
+        select priority, count(*) from audit_log join ingest_jobs as job on job.job_id = audit_log.entity_id
+        where audit_log.entity_type = 'job' and action = 'retry' group by 1""",
     "episodes_jobs_total": """
         select case when status = 'succeeded' then coalesce(outcome, kind) else status end,
                case when status = 'failed' then error_code else '' end, count(*)
@@ -67,19 +73,22 @@ QUERIES = {
 LABELS = {
     "episodes_jobs": ("status", "stage"),
     "episodes_jobs_total": ("outcome", "error_code"),
+    "episodes_jobs_accepted_total": ("priority",),
     "episodes_stage_retries_total": ("stage",),
     "episodes_oldest_queued_job_seconds": ("priority",),
     **{f"episodes_stage_duration_seconds_{part}": ("stage",) for part in ("count", "sum")},
+    **{f"episodes_job_{of}_seconds_{part}": ("priority",) for of in ("wait", "duration") for part in ("count", "sum")},
 }
 ROUGHLY = {"seconds": 1.0, "sum": 0.01}  # an age grows; a job's end and its last attempt's are microseconds apart
 Said = dict[tuple[str, ...], float]
 
 
 def scraped(url: str, name: str) -> Said:
-    """What a scrape says."""
+    """What a scrape says; a zero where there could be something is left out."""
     families = text_string_to_metric_families(httpx2.get(url, timeout=15, **PLAIN).text)
     found = [sample for family in families for sample in family.samples if sample.name == name]
-    return {tuple(one.labels[label] for label in LABELS.get(name, ())): one.value for one in found}
+    labels = LABELS.get(name, ())
+    return {tuple(one.labels[label] for label in labels): one.value for one in found if one.value or not labels}
 
 
 def on_the_ledger(world: World, name: str) -> Said:
@@ -88,7 +97,7 @@ def on_the_ledger(world: World, name: str) -> Said:
     for *labels, number in world.stack.sql(QUERIES[name]):
         counted = 1.0 if name.endswith("_count") else float(number or 0)
         said[tuple(labels)] = said.get(tuple(labels), 0) + counted
-    return said
+    return {labels: number for labels, number in said.items() if number or not labels}
 
 
 @pytest.mark.chaos

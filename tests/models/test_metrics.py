@@ -1,7 +1,10 @@
 """What Prometheus sees of the API and of the workers."""
 
+import math
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import get_args
 from uuid import uuid4
 
 import httpx2
@@ -10,10 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from models import kernel
+from models.db import schema
+from models.errors import ErrorCode
+from models.housekeeping.schedule import TASKS
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, create
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 # Name → its type and labels, as the API promises them.
 EVERYWHERE = {
@@ -23,17 +29,33 @@ EVERYWHERE = {
     "episodes_paused": ("gauge", {"name"}),
     "episodes_stage_duration_seconds": ("histogram", {"stage"}),
     "episodes_stage_retries_total": ("counter", {"stage"}),
-    "episodes_job_wait_seconds": ("histogram", set[str]()),
-    "episodes_job_duration_seconds": ("histogram", set[str]()),
+    "episodes_jobs_accepted_total": ("counter", {"priority"}),
+    "episodes_job_wait_seconds": ("histogram", {"priority"}),
+    "episodes_job_duration_seconds": ("histogram", {"priority"}),
     "episodes_ingested_bytes_total": ("counter", set[str]()),
     "episodes_duplicates_total": ("counter", set[str]()),
     "episodes_leases_expired_total": ("counter", set[str]()),
     "episodes_outbox_pending": ("gauge", set[str]()),
     "episodes_index_lag_seconds": ("gauge", set[str]()),
+    "episodes_build_info": ("gauge", {"version", "commit", "schema"}),
+    "episodes_processes": ("gauge", {"program"}),
+    "episodes_decoders": ("gauge", set[str]()),
+    "episodes_decoders_busy": ("gauge", set[str]()),
+    "episodes_dispatcher_heartbeat_seconds": ("gauge", set[str]()),
+    "episodes_last_seal_seconds": ("gauge", set[str]()),
+    "episodes_task_last_success_seconds": ("gauge", {"task"}),
+    "episodes_backup_age_seconds": ("gauge", set[str]()),
+    "episodes_database_pool_connections": ("gauge", set[str]()),
+    "episodes_database_pool_in_use": ("gauge", set[str]()),
+    "episodes_database_pool_waiting": ("gauge", set[str]()),
+    "episodes_disk_free_bytes": ("gauge", set[str]()),
+    "episodes_ready": ("gauge", {"service"}),
+    "episodes_probe_requests_total": ("counter", {"route", "status"}),
+    "episodes_probe_request_duration_seconds": ("histogram", {"route"}),
     "episodes_http_requests_total": ("counter", {"method", "route", "status"}),
     "episodes_http_request_duration_seconds": ("histogram", {"method", "route"}),
 }
-OF_THE_API = {name: said for name, said in EVERYWHERE.items() if "http" in name}
+OF_THE_API = {name: said for name, said in EVERYWHERE.items() if re.search("http|probe|ready", name)}
 OF_THE_WORKERS = EVERYWHERE.keys() - OF_THE_API.keys()
 
 
@@ -117,9 +139,9 @@ def test_jobs_are_counted_by_how_they_ended(server: Stack, worked: dict[str, str
 
 def test_the_histograms_are_what_the_ledger_says(new_stack: Callable[..., Stack]) -> None:
     spans = """
-        select 'job_wait', null, extract(epoch from started_at - created_at) from ingest_jobs
+        select 'job_wait', priority, extract(epoch from started_at - created_at) from ingest_jobs
         where started_at is not null
-        union all select 'job_duration', null, extract(epoch from finished_at - created_at) from ingest_jobs
+        union all select 'job_duration', priority, extract(epoch from finished_at - created_at) from ingest_jobs
         where status in ('succeeded', 'failed')
         union all select 'stage_duration', stage, extract(epoch from finished_at - started_at) from ingest_attempts
         where result in ('succeeded', 'failed')
@@ -133,15 +155,15 @@ def test_the_histograms_are_what_the_ledger_says(new_stack: Callable[..., Stack]
         missing = work.post(client, f"s3://episodes-media/clip/{uuid4()}-missing.jpg")
         assert work.ended(client, missing)["status"] == "failed"
     for text in (scrape(f"{stack.url}/metrics").text, scrape(stack.metrics_url).text):
-        taken: dict[tuple[str, str | None], list[float]] = {}
-        for name, stage, seconds in stack.sql(spans):
-            taken.setdefault((f"episodes_{name}_seconds", stage), []).append(float(seconds))
+        taken: dict[tuple[str, str], list[float]] = {}
+        for name, label, seconds in stack.sql(spans):
+            taken.setdefault((f"episodes_{name}_seconds", label), []).append(float(seconds))
         assert len(taken) >= 6
-        for (name, stage), times in taken.items():
-            labels = {"stage": stage} if stage else {}
+        for (name, label), times in taken.items():
+            labels = {"stage" if "stage" in name else "priority": label}
             assert value(text, f"{name}_count", **labels) == len(times)
             assert value(text, f"{name}_sum", **labels) == pytest.approx(sum(times))
-            for end in ("0.005", "0.1", "1.0", "+Inf"):
+            for end in ("0.001", "0.1", "1.0", "3600.0", "+Inf"):
                 upto = sum(seconds <= float(end.strip("+")) for seconds in times)
                 assert value(text, f"{name}_bucket", le=end, **labels) == upto, (name, labels, end)
 
@@ -174,14 +196,21 @@ def test_the_gauges_are_what_the_ledger_says(server: Stack, worked: dict[str, st
             {(one.labels["status"], one.labels["stage"]): one.value for one in samples(text, "episodes_jobs")}
             for text in texts
         ]
-        return shown == [counted, counted]
+        some = [{key: number for key, number in one.items() if number} for one in shown]
+        return some == [counted, counted] and all(len(one) == 25 for one in shown)
 
     assert eventually(agree, within=5)
 
 
-def test_the_oldest_waiting_job_ages(new_stack: Callable[..., Stack]) -> None:
-    stack = new_stack()
-    stack.api.start()
+@pytest.fixture(scope="module")
+def idle(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An API alone: what is posted to it waits."""
+    with serving(services, tmp_path_factory.mktemp("idle")) as stack:
+        yield stack
+
+
+def test_the_oldest_waiting_job_ages(idle: Stack) -> None:
+    stack = idle
     with stack.client("editor") as client:
         job = work.post(client, "s3://episodes-media/clip/x.jpg", priority="batch")
     stack.sql("update ingest_jobs set created_at = now() - interval '90 seconds' where job_id = %s", job["job_id"])
@@ -249,3 +278,101 @@ def test_a_worker_tells_in_its_metrics_and_its_readiness_what_holds_its_decoders
     ready = scrape(server.metrics_url.replace("/metrics", "/health/ready"))
     cage = {"landlock": found.landlock, "seccomp": found.seccomp}
     assert (ready.status_code, ready.json()["data"]) == (200, {"status": "ready", "decoder_cage": cage})
+
+
+def test_what_can_be_counted_is_told_as_zero_before_it_is(server: Stack) -> None:
+    text = scrape(f"{server.url}/metrics").text
+    ends = {(one.labels["outcome"], one.labels["error_code"]) for one in samples(text, "episodes_jobs_total")}
+    assert {(outcome, "") for outcome in ("stored", "duplicate", "cancelled", "reprocess", "housekeeping")} <= ends
+    assert {("failed", code) for code in get_args(ErrorCode)} <= ends
+    for name in ("jobs_accepted_total", "job_wait_seconds_count", "job_duration_seconds_count"):
+        shown = {one.labels["priority"] for one in samples(text, f"episodes_{name}")}
+        assert shown == {"interactive", "batch", "backfill"}, name
+
+
+def accepted(stack: Stack) -> Counter[str]:
+    """How many jobs came, by priority."""
+    text = scrape(f"{stack.url}/metrics").text
+    return Counter({one.labels["priority"]: int(one.value) for one in samples(text, "episodes_jobs_accepted_total")})
+
+
+def test_arrivals_are_counted_by_priority_also_those_by_a_retry(idle: Stack) -> None:
+    before = accepted(idle)
+    with idle.client() as client:
+        job = work.post(client, "s3://episodes-media/clip/x.jpg", priority="batch")
+        jobs = [
+            {
+                "entity_type": "clip",
+                "entity_id": job["entity_id"],
+                "source_reference": f"s3://episodes-media/clip/{one}",
+            }
+            for one in range(3)
+        ]
+        assert client.post("/api/v1/ingest/batch", json={"jobs": jobs}).status_code in (200, 202)
+        for verb in ("cancel", "retry"):
+            assert client.post(f"/api/v1/ingest/{job['job_id']}/{verb}").status_code == 200
+    assert accepted(idle) - before == {"interactive": 3, "batch": 2}
+
+
+def test_probes_and_scrapes_are_no_traffic(server: Stack, worked: dict[str, str]) -> None:
+    text = scrape(f"{server.url}/metrics").text
+    routes = {one.labels["route"] for one in samples(text, "episodes_http_requests_total")}
+    probes = {one.labels["route"] for one in samples(text, "episodes_probe_requests_total")}
+    assert not routes & {"/health", "/health/ready", "/metrics"}
+    assert {"/metrics", "/health/ready"} <= probes
+
+
+def test_a_process_tells_what_it_is_and_has_at_hand(server: Stack) -> None:
+    for url in (f"{server.url}/metrics", server.metrics_url):
+        text = eventually(lambda url=url: scrape(url).text)  # type: ignore[misc]
+        (build,) = samples(text, "episodes_build_info")
+        assert build.labels["schema"] == schema.NEEDED
+        assert build.labels["version"] == httpx2.get(f"{server.url}/health", **PLAIN).json()["data"]["version"]
+        assert value(text, "process_resident_memory_bytes") > 1e6
+        assert value(text, "process_cpu_seconds_total") > 0
+        assert value(text, "episodes_database_pool_connections") >= 1
+        assert value(text, "episodes_database_pool_waiting") == 0
+        assert value(text, "episodes_disk_free_bytes") > 0
+    text = scrape(f"{server.url}/metrics").text
+    assert {one.labels["service"]: one.value for one in samples(text, "episodes_ready")} == dict.fromkeys(
+        ("database", "schema", "broker", "storage"), 1.0
+    )
+
+
+def test_the_programs_that_run_are_counted_by_their_hearts(server: Stack) -> None:
+    def all_run() -> bool:
+        text = scrape(f"{server.url}/metrics").text
+        alive = {one.labels["program"]: one.value for one in samples(text, "episodes_processes")}
+        beat = value(text, "episodes_dispatcher_heartbeat_seconds")
+        return alive == {"api": 1, "dispatcher": 1, "worker": 1} and beat < 12
+
+    assert eventually(all_run)
+    assert value(scrape(server.metrics_url).text, "episodes_decoders") >= 1
+
+
+def test_what_has_not_been_yet_has_no_age_and_a_missing_dispatcher_an_endless_one(idle: Stack) -> None:
+    text = scrape(f"{idle.url}/metrics").text
+    assert math.isinf(value(text, "episodes_dispatcher_heartbeat_seconds"))
+    for name in ("backup_age", "last_seal"):
+        assert math.isnan(value(text, f"episodes_{name}_seconds"))
+    tasks = {one.labels["task"]: one.value for one in samples(text, "episodes_task_last_success_seconds")}
+    assert set(tasks) == set(TASKS)
+    assert all(map(math.isnan, tasks.values()))
+
+
+def test_the_buckets_fit_what_is_measured(server: Stack, worked: dict[str, str], viewer: httpx2.Client) -> None:
+    """Half and 99 % of all lie neither in the first bucket nor behind the last end."""
+    for _ in range(20):
+        for path in ("/api/v1/clips", "/api/v1/status", "/health"):
+            assert viewer.get(path).status_code == 200
+    text = scrape(f"{server.url}/metrics").text
+    for name in ("http_request", "probe_request", "job", "stage"):
+        buckets: dict[str, list[float]] = {}
+        for one in samples(text, f"episodes_{name}_duration_seconds_bucket"):
+            if "events" not in one.labels.get("route", ""):
+                series = str({key: word for key, word in one.labels.items() if key != "le"})
+                buckets.setdefault(series, []).append(one.value)
+        for series, counted in buckets.items():
+            for share in (0.5, 0.99) if counted[-1] else ():
+                place = next(place for place, number in enumerate(counted) if number >= share * counted[-1])
+                assert 0 < place < len(counted) - 1, (name, series)

@@ -264,6 +264,8 @@ def least_role(method: str, path: str) -> str | None:
     if path in PUBLIC or path.startswith("/schema"):
         return None
     areas = ("api-keys", "audit", "ingest/pauses", "ingest/priorities", "ingest/reprocess", "housekeeping", "integrity")
+    if method != "GET" and path.startswith("/api/v1/status"):
+        return "admin"
     if path.endswith("/reindex") or path.startswith(tuple(f"/api/v1/{area}" for area in areas)):
         return "admin"
     if path in {"/api/v1/ingest/retry", "/api/v1/ingest/cancel", "/api/v1/search/check"}:

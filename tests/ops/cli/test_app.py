@@ -39,7 +39,19 @@ def alone(tmp_path: Path, **more: str) -> dict[str, str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = episodes(alone(tmp_path), "--help")
     assert done.returncode == 0
-    commands = ("token", "ingest", "seed", "migrate", "reindex", "index", "jobs", "audit", "search", "housekeeping")
+    commands = (
+        "token",
+        "ingest",
+        "seed",
+        "migrate",
+        "reindex",
+        "index",
+        "jobs",
+        "audit",
+        "search",
+        "housekeeping",
+        "status",
+    )
     assert [word for word in commands if word not in done.stdout] == []
 
 
@@ -57,6 +69,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         ("audit", "list"),
         ("audit", "verify"),
         ("search", "scarf"),
+        ("status",),
         ("reindex",),
         ("index", "check"),
         ("seed",),

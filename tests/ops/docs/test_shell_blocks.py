@@ -48,6 +48,8 @@ SHOWN: Final = {
     "The trash": r'"stillDeleted": {\s*"clips": 1,\s*"outfits": 1\s*}',
     "The audit log": r"restore(.|\n)*changes in \d+ seals hold",
     "Health and metrics": r'"ready"(.|\n)*episodes_jobs(.|\n)*episodes_jobs_total',
+    "One look": r"healthy(.|\n)*storage(.|\n)*dispatcher(.|\n)*worker(.|\n)*interactive",
+    "Log level": r"all programs log DEBUG until (.|\n)*each program logs at its own LOG_LEVEL",
     "Bulk operations": r"0 (.|\n)*0 ",
     "Pauses": r"thumbnail is paused until (.|\n)*the storage is being moved(.|\n)*thumbnail goes on",
     "Priorities": r"backfill: at most 2 at once\nbackfill: as many as the workers can at once",
