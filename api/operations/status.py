@@ -54,7 +54,7 @@ class StatusController(Controller):
         return Data(await overview.recent.get())
 
     @get("/pauses", summary="List what is held back, by whom, why and until when")
-    async def list_pauses(self, db: Db) -> Data[list[Pause]]:
+    async def read_pauses(self, db: Db) -> Data[list[Pause]]:
         return Data(await pauses.read_all(db))
 
     @get("/log-level", summary="Read which log level is set for all programs")
