@@ -179,7 +179,7 @@ TABLE: Final[dict[str, Internal]] = {
     "collector": Internal(
         "prometheus-client",
         "what counts jobs is missing from the metrics",
-        ("models/metrics.py",),
+        ("models/metrics/__init__.py",),
     ),
     "keys of a role": Internal(
         "botocore",
