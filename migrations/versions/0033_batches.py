@@ -58,7 +58,7 @@ def _batches() -> None:
 def _file_names() -> None:
     op.execute("""
         alter table uploads add file_name text;
-        alter table ingest_jobs add file_name text;  -- null: the reference tells
+        alter table ingest_jobs add file_name text;  -- null: file_name_of the reference
 
         -- The last part of a key, without the id that this application puts before a name.
         create function file_name_of(reference text) returns text language sql immutable return

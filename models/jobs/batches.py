@@ -78,7 +78,7 @@ _CONDITIONS: Final = {
 _BATCH: Final = """
     with running as materialized (
         select batch_id, count(*) as number from ingest_jobs as job
-        where {leased} and batch_id is not null group by batch_id
+        where {leased} group by batch_id
     ), wanted as materialized (
         {wanted}
     ), counted as (

@@ -58,7 +58,7 @@ async def enqueue(connection: Connection, actor: Actor, new: list[NewJob], batch
             insert into ingest_jobs (batch_id, entity_type, entity_id, role, source_reference, declared_sha256,
                                      on_duplicate, priority, file_name, request_id, created_by)
             select %s, entity_type, entity_id, role, source_reference, wanted.sha256, on_duplicate, priority,
-                   coalesce(wanted.file_name, uploads.file_name), %s, %s
+                   coalesce(wanted.file_name, uploads.file_name, file_name_of(source_reference)), %s, %s
             from rows from (jsonb_to_recordset(%s::jsonb) as (entity_type text, entity_id uuid, role text,
                 source_reference text, sha256 text, on_duplicate text, priority text, file_name text))
                 with ordinality as wanted

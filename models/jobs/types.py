@@ -165,7 +165,7 @@ class JobFilter(Struct, forbid_unknown_fields=True):
         return " and ".join([which, *(_CONDITIONS.get(name, f"{name} = %({name})s") for name in given)]), given
 
 
-# What was not said of a file, its reference tells.
+# Jobs that no client posted have no name of their own: their reference tells it.
 FILE_NAME: Final = "coalesce(file_name, file_name_of(source_reference))"
 _CONDITIONS: Final = {
     "file_name": f"strpos(lower({FILE_NAME}), lower(%(file_name)s)) > 0",
