@@ -96,7 +96,8 @@ def _ended() -> None:
     op.execute("""
         create function batch_job_ended() returns trigger language plpgsql as $$
         begin
-            insert into batch_counts (batch_id, shard) values (new.batch_id, pg_backend_pid() % 16)
+            insert into batch_counts (batch_id, shard)
+            select batch_id, pg_backend_pid() % 16 from batches where batch_id = new.batch_id
             on conflict do nothing;
             update batch_counts
             set succeeded = succeeded + (new.status = 'succeeded')::int,
@@ -122,7 +123,8 @@ def _ended() -> None:
         begin
             perform from batches where batch_id = new.batch_id for no key update;
             update batches set finished_at = null where batch_id = new.batch_id and finished_at is not null;
-            insert into batch_counts (batch_id, shard) values (new.batch_id, pg_backend_pid() % 16)
+            insert into batch_counts (batch_id, shard)
+            select batch_id, pg_backend_pid() % 16 from batches where batch_id = new.batch_id
             on conflict do nothing;
             update batch_counts
             set failed = failed - (old.status = 'failed')::int,
