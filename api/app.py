@@ -16,6 +16,8 @@ from api.dependencies import PROVIDERS, one_by_one
 from api.http import request_body
 from api.http.headers import Protection
 from api.http.json_response import JsonResponse
+from api.ingest.batch_events import Reader
+from api.ingest.batches import BatchController
 from api.ingest.bulk import BulkController
 from api.ingest.jobs import IngestController
 from api.ingest.multipart import MultipartController
@@ -54,6 +56,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     UploadController,
     MultipartController,
     IngestController,
+    BatchController,
     BulkController,
     SearchController,
     AuditController,
@@ -132,6 +135,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     app.state.broker = Broker(settings)
     app.state.probes = Probes(app.state)
     app.state.overview = Overview(app.state)
+    app.state.batches = Reader(app.state.pool)
     health = app.state.health
     async with app.state.pool, health, heartbeat.beating(health, heartbeat.introduce("api")):
         if shutdown.TOLD.is_set():  # while we started: the server hears of it only where it serves already

@@ -29,7 +29,7 @@ from models.db import schema
 from models.db.connection import Pool
 from models.errors import Unavailable
 from models.housekeeping import schedule
-from models.jobs import dispatch, expired_leases
+from models.jobs import batch_changes, dispatch, expired_leases
 from models.jobs.priorities import MAX_MESSAGES
 from models.operations import heartbeat
 from models.operations.processes import Beat, Loop
@@ -46,6 +46,7 @@ INDEX_SECONDS: Final = 0.25
 SLICE_SECONDS: Final = 0.25  # how long a walk may lock what it looks at: its slices grow and shrink towards it
 LONGEST_SLICE: Final = 1024
 SEAL_SECONDS: Final = 5.0
+BATCH_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 1.0  # after a failure
 END_SECONDS: Final = 3.0  # for a stop; whatever waits for a service then, the process does not
 TROUBLE: Final = (psycopg.Error, PoolTimeout, Unavailable, *broker.TROUBLE)
@@ -67,6 +68,7 @@ class Dispatcher:
             self._index,
             self._walk,
             self._seal,
+            self._finish,
             self._schedule,
         )
         self._loops = {step.__name__: Loop(step.__name__[1:], datetime.now(UTC)) for step in self._steps}
@@ -176,6 +178,14 @@ class Dispatcher:
         if made:
             logger.info("audit log sealed", seal=made)
         await asyncio.sleep(SEAL_SECONDS)
+
+    async def _finish(self) -> None:
+        """Write down which batches are over."""
+        async with db.borrow(self._pool) as connection:
+            over = await batch_changes.finish(connection)
+        for batch_id in over:
+            logger.info("batch ended", batch_id=str(batch_id))
+        await asyncio.sleep(BATCH_SECONDS)
 
     async def _schedule(self) -> None:
         """Post the housekeeping that is due; of several dispatchers one does."""

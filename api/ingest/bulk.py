@@ -23,6 +23,9 @@ from models.jobs.types import Attempt, JobFilter, JobKind, Priority, Stage, Stat
 
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
+FileNamePart = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=255, description="A part of the file's name.")
+]
 GivenFilter = NamedDependency[SkipValidation[JobFilter]]
 
 
@@ -34,13 +37,14 @@ def job_filter(
     entity_type: FromQuery[EntityType | None] = None,
     entity_id: FromQuery[UUID | None] = None,
     batch_id: FromQuery[UUID | None] = None,
+    file_name: FileNamePart = None,
     created_after: Since = None,
     created_before: Until = None,
     finished_after: Since = None,
     finished_before: Until = None,
 ) -> JobFilter:
     times = (created_after, created_before, finished_after, finished_before)
-    return JobFilter(kind, status, stage, error_code, entity_type, entity_id, batch_id, *times)
+    return JobFilter(kind, status, stage, error_code, entity_type, entity_id, batch_id, file_name, *times)
 
 
 FILTER: Final = {"filter_": Provide(job_filter, sync_to_thread=False)}

@@ -109,7 +109,7 @@ class MultipartController(Controller):
         duplicate = await announced_duplicate(db, data.sha256)
         upload_id = await files.start_parts(target, data.file_type)
         what = (data.file_type, data.file_size, data.sha256)
-        upload = Announced(str(target), who.subject, *what, upload_id, PART_SIZE)
+        upload = Announced(str(target), who.subject, *what, upload_id, PART_SIZE, data.file_name)
         await uploads.announce(db, upload)
         parts = [PartUrl(number, _url(files, upload, number)) for number in upload.sizes]
         return Data(MultipartUpload(upload_id, str(target), PART_SIZE, parts, PART_URL_SECONDS, duplicate))

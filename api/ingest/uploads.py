@@ -58,7 +58,8 @@ class UploadController(Controller):
         target = new_target(files, data)
         headers = _headers(data)
         url = files.signed_put(target, headers | {"Content-Length": str(data.file_size)})
-        await uploads.announce(db, Announced(str(target), who.subject, data.file_type, data.file_size, data.sha256))
+        what = (data.file_type, data.file_size, data.sha256)
+        await uploads.announce(db, Announced(str(target), who.subject, *what, file_name=data.file_name))
         return Data(Upload(url, str(target), "PUT", headers, URL_SECONDS, await announced_duplicate(db, data.sha256)))
 
 

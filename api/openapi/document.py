@@ -44,21 +44,10 @@ SCHEMES: Final = {
         "description": "`METRICS_TOKEN`; not asked for in development where it is not set.",
     },
 }
-PLAIN: Final[dict[str, Schema]] = {
-    "text/event-stream": {
-        "description": "Each event: the job as it is now, as JSON in `data`; its status; the version that it has.",
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "pattern": "^[0-9]+$"},
-            "event": {"enum": sorted(get_args(Status))},
-            "data": {
-                "type": "string",
-                "contentMediaType": "application/json",
-                "contentSchema": {"$ref": REF.format(name="Job")},
-            },
-        },
-        "required": ["id", "event", "data"],
-    }
+# What a stream tells, by its operation: the states there are, and the schema of what is told.
+STREAMED: Final = {
+    "watch_job": (sorted(get_args(Status)), "Job"),
+    "watch_batch": (["finished", "running"], "Batch"),
 }
 NOT_MODIFIED: Final[Schema] = {
     "description": "The client has the answer already",
@@ -161,11 +150,29 @@ class _Writer:
             return self._json(kind)
         if status != one.handler.status_code or status == 204:  # noqa: PLR2004
             return {}
-        return {one.handler.media_type: {"schema": PLAIN.get(one.handler.media_type, {"type": "string"})}}
+        return {one.handler.media_type: {"schema": _streamed(one.name) if one.name in STREAMED else {"type": "string"}}}
 
     def _json(self, kind: Any) -> Schema:
         schema = self._named[kind]
         return {"application/json": {"schema": schema, "example": example(schema, self._components)}}
+
+
+def _streamed(operation: str) -> Schema:
+    states, row = STREAMED[operation]
+    return {
+        "description": "Each event: the row as it is now, as JSON in `data`; its state; the version that it has.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"enum": states},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": REF.format(name=row)},
+            },
+        },
+        "required": ["id", "event", "data"],
+    }
 
 
 def _who(one: Operation) -> str:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, structs
 # ``$(?!\n)``: in Python, ``$`` alone also matches before a newline at the end.
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 HeaderValue = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+( [!-~]+)*$(?!\n)")]
+FileName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
 Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=20_000)]
 Note = Annotated[str, Meta(max_length=10_000)]

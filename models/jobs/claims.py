@@ -174,6 +174,12 @@ async def hold(connection: Connection, claimed: Claimed) -> bool:
 _HOLD: Final = f"select true from ingest_jobs as job where {MINE} for update".encode()
 
 
+async def was_cancelled(connection: Connection, claimed: Claimed) -> bool:
+    """Whether a stage that is no longer ours was cancelled: nothing went wrong then."""
+    query = "select result = 'cancelled' from ingest_attempts where job_id = %s and fence = %s"
+    return await db.value(connection, query, [claimed.job_id, claimed.fence]) is True
+
+
 async def entity_is_busy(connection: Connection, claimed: Claimed) -> bool:
     """Whether another job is past deduplication for the same entity: two at once would mix up its pictures.
 

@@ -16,6 +16,7 @@ from models.entities import FileRole
 from models.errors import ErrorCode, NotFound
 from models.jobs.types import (
     CHAINS,
+    FILE_NAME,
     STAGES,
     Attempt,
     DuplicateOf,
@@ -56,8 +57,8 @@ _LAST_THOUSAND: Final = """
 
 
 _JOB: Final = f"""
-    select job_id, kind, batch_id, entity_type, entity_id, role, source_reference, priority, on_duplicate, status,
-           stage, outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
+    select job_id, kind, batch_id, entity_type, entity_id, role, source_reference, {FILE_NAME} as file_name, priority,
+           on_duplicate, status, stage, outcome, duplicate_of, coalesce(sha256, declared_sha256) as sha256, file_size,
            media ->> 'mime_type' as mime_type, attempts, error_code, error_message, request_id, created_by,
            created_at, started_at, finished_at, version, lease_expires_at is not null as leased,
            {_ATTEMPTS.format(since="job.retried_fence")} as attempts_made
@@ -73,6 +74,7 @@ class _Row(Struct):
     entity_id: UUID
     role: FileRole
     source_reference: str
+    file_name: str | None
     priority: Priority
     on_duplicate: OnDuplicate
     status: Status

@@ -56,10 +56,13 @@ async def enqueue(connection: Connection, actor: Actor, new: list[NewJob], batch
     query = """
         with made as (
             insert into ingest_jobs (batch_id, entity_type, entity_id, role, source_reference, declared_sha256,
-                                     on_duplicate, priority, request_id, created_by)
-            select %s, entity_type, entity_id, role, source_reference, sha256, on_duplicate, priority, %s, %s
+                                     on_duplicate, priority, file_name, request_id, created_by)
+            select %s, entity_type, entity_id, role, source_reference, wanted.sha256, on_duplicate, priority,
+                   coalesce(wanted.file_name, uploads.file_name, file_name_of(source_reference)), %s, %s
             from rows from (jsonb_to_recordset(%s::jsonb) as (entity_type text, entity_id uuid, role text,
-                source_reference text, sha256 text, on_duplicate text, priority text)) with ordinality as wanted
+                source_reference text, sha256 text, on_duplicate text, priority text, file_name text))
+                with ordinality as wanted
+            left join uploads on file_reference = source_reference
             order by ordinality
             returning job_id
         ), woken as (select pg_notify('jobs', ''))

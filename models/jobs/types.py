@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from models.db.fields import ObjectReference, Sha256
+from models.db.fields import FileName, ObjectReference, Sha256
 from models.entities import EntityType, FileRole
 from models.errors import ErrorCode
 
@@ -47,7 +47,7 @@ CHAINS: Final[Mapping[JobKind, tuple[Stage, ...]]] = {
 
 
 class NewJob(Struct, forbid_unknown_fields=True):
-    """What a client asks to have ingested."""
+    """What a client asks to have ingested; ``file_name`` where it is not the one of the upload."""
 
     entity_type: EntityType
     entity_id: UUID
@@ -56,6 +56,7 @@ class NewJob(Struct, forbid_unknown_fields=True):
     sha256: Sha256 | None = None
     on_duplicate: OnDuplicate = "link"
     priority: Priority = "interactive"
+    file_name: FileName | None = None
 
 
 class DuplicateOf(Struct):
@@ -88,7 +89,8 @@ class StageReport(Struct):
 class Job(Struct):
     """A job as its client sees it; an ingest, where no ``kind`` is said.
 
-    Where it is of housekeeping, its ``source_reference`` is the name of the task, and its entity the task's id.
+    ``file_name`` is what was said with the job, else with the upload, else the end of the key. Where the job is of
+    housekeeping, its ``source_reference`` is the name of the task, its entity the task's id, and there is no file.
     """
 
     job_id: UUID
@@ -97,6 +99,7 @@ class Job(Struct):
     entity_id: UUID
     role: FileRole
     source_reference: str
+    file_name: str | None
     priority: Priority
     on_duplicate: OnDuplicate
     status: Status
@@ -131,7 +134,9 @@ class Attempt(Struct):
 
 
 class JobFilter(Struct, forbid_unknown_fields=True):
-    """Which jobs; what is None does not count. Times are from ``_after`` on and up to, but not at, ``_before``.
+    """Which jobs; what is None does not count. ``file_name`` is a part of the name, in capitals or not.
+
+    Times are from ``_after`` on and up to, but not at, ``_before``.
 
     Those of housekeeping count only where ``kind`` or ``stage`` asks for them.
     """
@@ -143,6 +148,7 @@ class JobFilter(Struct, forbid_unknown_fields=True):
     entity_type: EntityType | None = None
     entity_id: UUID | None = None
     batch_id: UUID | None = None
+    file_name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     finished_after: datetime | None = None
@@ -159,7 +165,10 @@ class JobFilter(Struct, forbid_unknown_fields=True):
         return " and ".join([which, *(_CONDITIONS.get(name, f"{name} = %({name})s") for name in given)]), given
 
 
+# Jobs that no client posted have no name of their own: their reference tells it.
+FILE_NAME: Final = "coalesce(file_name, file_name_of(source_reference))"
 _CONDITIONS: Final = {
+    "file_name": f"strpos(lower({FILE_NAME}), lower(%(file_name)s)) > 0",
     "created_after": "created_at >= %(created_after)s",
     "created_before": "created_at < %(created_before)s",
     "finished_after": "finished_at >= %(finished_after)s",

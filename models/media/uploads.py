@@ -27,6 +27,7 @@ class Announced(Struct, frozen=True):
     sha256: str | None = None
     upload_id: str | None = None
     part_size: int | None = None
+    file_name: str | None = None
 
     @property
     def sizes(self) -> dict[int, int]:
@@ -72,8 +73,9 @@ def check_file(announced: Announced, size: int, sha256: str) -> None:
 async def announce(connection: Connection, announced: Announced) -> None:
     """Keep what a file must be when it arrives."""
     query = """
-        insert into uploads (file_reference, owner, file_type, file_size, sha256, upload_id, part_size)
-        values (%(file_reference)s, %(owner)s, %(file_type)s, %(file_size)s, %(sha256)s, %(upload_id)s, %(part_size)s)
+        insert into uploads (file_reference, owner, file_type, file_size, sha256, upload_id, part_size, file_name)
+        values (%(file_reference)s, %(owner)s, %(file_type)s, %(file_size)s, %(sha256)s, %(upload_id)s, %(part_size)s,
+                %(file_name)s)
     """
     await db.execute(connection, query, structs.asdict(announced))
 
@@ -81,7 +83,7 @@ async def announce(connection: Connection, announced: Announced) -> None:
 async def find(connection: Connection, file_reference: str) -> Announced | None:
     """What was announced under a reference; None where nobody did, or long ago."""
     query = """
-        select file_reference, owner, file_type, file_size, sha256, upload_id, part_size
+        select file_reference, owner, file_type, file_size, sha256, upload_id, part_size, file_name
         from uploads where file_reference = %s
     """
     return await db.row(connection, Announced, query, [file_reference])

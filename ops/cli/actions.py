@@ -1,5 +1,6 @@
 """What the commands do with the server, and how they show it."""
 
+import asyncio
 import html
 import re
 import sys
@@ -7,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ops.cli import pauses
 from ops.cli.sign_in import connected
@@ -15,6 +16,7 @@ from ops.client.errors import Unreachable
 from ops.client.http import Client
 from ops.errors import CommandError
 from ops.ingest import junk, output
+from ops.ingest.batch import Batch
 from ops.ingest.junk import Junk
 from ops.ingest.plan import LocalFile, Target, find
 from ops.ingest.result import Result
@@ -36,12 +38,12 @@ async def ingest_paths(paths: Sequence[Path], target: Target, wish: Choices, *, 
     _check_target(target, create=create)
     skipped: Counter[Junk] = Counter()
     files = _found(paths, target, skipped)
-    started = time.monotonic()
+    started, beside = time.monotonic(), sys.stderr if as_json else sys.stdout
     async with connected("editor", patience=PATIENCE) as client:
-        results = await _ingest(client, files, wish)
+        results, batch = await _ingest(client, files, wish, beside)
     if skipped:
-        print(junk.told(skipped), file=sys.stderr if as_json else sys.stdout)
-    _report(results, time.monotonic() - started, as_json=as_json)
+        print(junk.told(skipped), file=beside)
+    _report(results, time.monotonic() - started, batch, as_json=as_json)
     return int(any(result.outcome in ("failed", "cancelled") for result in results))
 
 
@@ -61,21 +63,43 @@ def _found(paths: Sequence[Path], target: Target, skipped: Counter[Junk]) -> lis
     return files
 
 
-async def _ingest(client: Client, files: Sequence[LocalFile], wish: Choices) -> list[Result]:
+async def _ingest(
+    client: Client, files: Sequence[LocalFile], wish: Choices, beside: TextIO
+) -> tuple[list[Result], list[Batch]]:
+    opened: list[Batch] = []
+
+    def tell(batch: Batch) -> None:
+        opened.append(batch)
+        print(_named(batch), file=beside, flush=True)
+
     try:
         with output.Board(files) as board:
+            listener = Listener(sent=board.sent, done=board.done, opened=tell)
             async with pauses.watched(client, wish.priority, board.paused):
-                return await ingest(client, files, wish, Listener(sent=board.sent, done=board.done))
+                return await ingest(client, files, wish, listener), opened
     except Unreachable as error:
         raise CommandError(f"{error}. Run the same command again to continue.") from error
+    except asyncio.CancelledError:
+        for batch in opened[-1:]:
+            print(f"episodes: stop what is queued with: episodes batches cancel {batch.batch_id}", file=sys.stderr)
+        raise
 
 
-def _report(results: Sequence[Result], seconds: float, *, as_json: bool) -> None:
+def _named(batch: Batch) -> str:
+    goes_on = f", which has {batch.total} jobs already" if batch.total else ""
+    return f"batch {batch.name} ({batch.batch_id}){goes_on}"
+
+
+def _report(results: Sequence[Result], seconds: float, batches: Sequence[Batch], *, as_json: bool) -> None:
     if as_json:
         print(output.as_json(results))
         return
     if results:
         output.console().print(output.table(results))
+    for batch in batches:
+        output.console().print(_named(batch))
+    if told := output.empty(results):
+        output.console().print(told)
     output.console().print(output.summary(results, seconds))
 
 

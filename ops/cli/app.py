@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from models.db.actions import Action
 from models.entities import EntityType
 from models.jobs.types import OnDuplicate, Priority
+from ops.cli.batches import batches
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
 from ops.cli.options import AsJson, For, Limit, Until, run
@@ -30,6 +31,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(jobs)
+app.command(batches)
 app.command(housekeeping)
 app.command(integrity)
 audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
@@ -87,9 +89,12 @@ def ingest(
     role: Literal["thumbnail", "trailer", "script"] | None = None,
     on_duplicate: OnDuplicate = "link",
     priority: Priority = "batch",
+    name: str | None = None,
     json: AsJson = False,
 ) -> int:
     """Send files and folders through the pipeline and wait for the end. Started again, it continues where it was.
+
+    All files are one batch, which can be watched, cancelled and started again: see episodes batches.
 
     Parameters
     ----------
@@ -107,13 +112,16 @@ def ingest(
         What to do with a file that is already stored: point to it, refuse it, or keep it twice.
     priority
         How urgent the work is.
+    name
+        What the batch is called; what the files are in if nothing is said. A run that was interrupted goes on with
+        the batch of its name.
     """
     from ops.cli import actions
-    from ops.ingest.plan import Target
+    from ops.ingest.plan import Target, batch_name
     from ops.ingest.run import Choices
 
     target = Target(entity_type, entity_id, role, show_id)
-    wish = Choices(on_duplicate=on_duplicate, priority=priority)
+    wish = Choices(on_duplicate=on_duplicate, priority=priority, batch=name or batch_name(path))
     try:
         return run(actions.ingest_paths(path, target, wish, create=create, as_json=json))
     except KeyboardInterrupt:

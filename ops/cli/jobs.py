@@ -33,7 +33,9 @@ class Filter:
     entity_id
         Only jobs for this entity.
     batch_id
-        Only jobs that were posted together.
+        Only jobs of this batch.
+    file_name
+        Only jobs whose file has this in its name.
     created_after
         Only jobs posted at this time or later, such as 2026-03-01T09:00:00Z.
     created_before
@@ -51,6 +53,7 @@ class Filter:
     entity_type: EntityType | None = None
     entity_id: str | None = None
     batch_id: str | None = None
+    file_name: str | None = None
     created_after: str | None = None
     created_before: str | None = None
     finished_after: str | None = None

@@ -28,7 +28,7 @@ async def list_jobs(filters: Filters, limit: int, *, as_json: bool) -> None:
     if as_json:
         print(output.dump(rows))
         return
-    names = ("job", "status", "stage", "entity", "error", "created")
+    names = ("job", "file", "status", "stage", "entity", "error", "created")
     output.console().print(output.rows(names, [_job_row(row) for row in rows]))
     output.console().print(f"{len(rows)} of {total} jobs")
     _print_lines(held_back)
@@ -42,7 +42,7 @@ def _print_lines(lines: Iterable[str]) -> None:
 def _job_row(job: Row) -> list[object]:
     status = f"{job['status']}, {job['outcome']}" if job["outcome"] else job["status"]
     entity = f"{job['entity_type']} {job['entity_id']}"
-    return [job["job_id"], status, job["stage"], entity, _error(job["error"]), job["created_at"]]
+    return [job["job_id"], job["file_name"], status, job["stage"], entity, _error(job["error"]), job["created_at"]]
 
 
 def _error(error: Row | None) -> str | None:
@@ -133,7 +133,7 @@ async def reprocess(filters: Filters, *, as_json: bool) -> None:
         return
     print(f"{done['queued']} queued, {done['skipped']} waited or ran already")
     if done["queued"]:
-        print(f"see how far it is: episodes jobs stats --batch-id {done['batch_id']}")
+        print(f"see how far it is: episodes batches show {done['batch_id']}")
 
 
 async def pause(name: str, reason: str, until: str | None, *, as_json: bool) -> None:

@@ -101,7 +101,8 @@ def _entity(result: Result) -> str:
 
 def _note(result: Result) -> Text:
     if result.error:
-        return Text(f"{result.error.code}: {result.error.message}")
+        empty = f" (its {result.entity_type.replace('_', ' ')} is empty)" if result.empty else ""
+        return Text(f"{result.error.code}: {result.error.message}{empty}")
     original = result.duplicate_of
     if original is None:
         return Text("")
@@ -115,6 +116,15 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in COLOURS if counts[outcome])
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     return f"{files} in {seconds:.1f} s: {told or 'nothing to do'}"
+
+
+def empty(results: Sequence[Result]) -> str | None:
+    """What to do about what was created for files that came to nothing."""
+    number = sum(result.empty for result in results)
+    if not number:
+        return None
+    what = "1 entity shows" if number == 1 else f"{number} entities show"
+    return f"{what} nothing, because the file failed: run the job again (episodes jobs retry), or delete it"
 
 
 def as_json(results: Sequence[Result]) -> str:

@@ -24,6 +24,7 @@ from ops.ingest.junk import Junk
 INSTEAD: Final = "\N{REPLACEMENT CHARACTER}"
 UNFIT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of letters, ends of lines
 TURNING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+LONGEST_BATCH_NAME: Final = 255
 HASHERS: Final = min(4, os.cpu_count() or 1)
 
 
@@ -144,6 +145,16 @@ def named(path: Path | str) -> str:
     """A name as text that is one line, whatever bytes it holds: its spaces, joiners and emoji are its own."""
     text = os.fsencode(path).decode("utf-8", "replace")
     return "".join(INSTEAD if unicodedata.category(letter) in UNFIT else letter for letter in text)
+
+
+def batch_name(paths: Sequence[Path]) -> str:
+    """What the batch of these paths is called, the same in each run: where they lie, cut where that is too long."""
+    places = [printable(path.absolute()) for path in paths]
+    home = printable(Path.home())
+    name = ", ".join(f"~{place.removeprefix(home)}" if place.startswith(f"{home}/") else place for place in places)
+    if len(name) <= LONGEST_BATCH_NAME:
+        return name or "files"
+    return f"{name[: LONGEST_BATCH_NAME - 10]}… {hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def printable(path: Path | str) -> str:

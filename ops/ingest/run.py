@@ -1,8 +1,8 @@
 """``episodes ingest``: what happens to each file, from the disk to the end of its job.
 
 Planned by ``plan``; then for each distinct file, four uploads at a time: ask the server, upload, create the entity,
-post the job and wait for its end (``wait``); shown by ``output``. The server knows what was done before, so a run
-that was interrupted continues when it is started again.
+post the job (``batch``) and wait for its end (``wait``); shown by ``output``. The server knows what was done before,
+so a run that was interrupted continues when it is started again, in the batch that it began.
 """
 
 import asyncio
@@ -25,10 +25,11 @@ from ops.client.http import AWAY, Client
 from ops.client.jobs import Job, Original
 from ops.client.upload import Ticket, Uploads
 from ops.errors import CommandError
+from ops.ingest.batch import Batch, RunBatch
 from ops.ingest.episode_numbers import Numbering
-from ops.ingest.plan import Item, LocalFile, read
+from ops.ingest.plan import Item, LocalFile, named, read
 from ops.ingest.result import Outcome, Result
-from ops.ingest.wait import Batches, Watch, jobs, unfinished
+from ops.ingest.wait import Watch, jobs, unfinished
 
 AT_ONCE: Final = 4  # uploads
 LONGEST_TITLE: Final = 255  # characters
@@ -43,18 +44,20 @@ RESOURCES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What to do with a file that is already stored, and how urgent the work is."""
+    """What to do with a file that is already stored, how urgent the work is, and what the batch is called."""
 
     on_duplicate: OnDuplicate = "link"
     priority: Priority = "batch"
+    batch: str = "files"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Whom to tell: ``sent`` of bytes that left, ``done`` of each file's end."""
+    """Whom to tell: ``sent`` of bytes that left, ``done`` of each file's end, ``opened`` of the batch."""
 
     sent: Callable[[int], None]
     done: Callable[[LocalFile, Result], None]
+    opened: Callable[[Batch], None] = lambda _batch: None
 
 
 async def ingest(client: Client, files: Sequence[LocalFile], wish: Choices, listener: Listener) -> list[Result]:
@@ -79,15 +82,17 @@ class _Run:
         self._listener = listener
         self._uploads = Uploads(client, listener.sent)
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._batches = Batches(client)
+        self._batch = RunBatch(client, wish.batch, listener.opened)
         self._watch = Watch(client)
         self._under_way: list[Job] = []
+        self._created: dict[LocalFile, str] = {}
         self._numberings: dict[str, Numbering] = {}
 
     async def close(self) -> None:
         await self._uploads.close()
 
     async def all(self, files: Sequence[LocalFile]) -> None:
+        await self._batch.open()
         for entity_type in {file.target.entity_type for file in files}:
             self._under_way += [job async for job in unfinished(self._client, entity_type)]
         try:
@@ -97,6 +102,7 @@ class _Run:
                 watch.cancel()
         except* CommandError as errors:
             raise _first(errors) from None
+        await self._batch.close()
 
     async def _files(self, files: Sequence[LocalFile]) -> None:
         firsts: dict[str, asyncio.Task[Result]] = {}
@@ -121,9 +127,16 @@ class _Run:
         return file.target.entity_id is not None or self._wish.on_duplicate == "keep"
 
     async def _told(self, item: Item) -> Result:
-        result = await self._result(item)
+        result = self._with_what_is_empty(item.file, await self._result(item))
         self._done(item.file, result)
         return result
+
+    def _with_what_is_empty(self, file: LocalFile, result: Result) -> Result:
+        """What was created for a file that came to nothing shows nothing: its maker has to know."""
+        created = self._created.get(file)
+        if created is None or result.outcome not in ("failed", "cancelled"):
+            return result
+        return msgspec.structs.replace(result, entity_id=created, empty=True)
 
     async def _result(self, item: Item) -> Result:
         try:
@@ -171,7 +184,8 @@ class _Run:
             entity_id, begun = await self._create(item)
             if begun:
                 return begun
-        return await self._batches.submit(self._order(item, entity_id, reference))
+            self._created[item.file] = entity_id
+        return await self._batch.submit(self._order(item, entity_id, reference))
 
     async def _create(self, item: Item) -> tuple[str, Job | None]:
         """Create the entity of a file; one that an earlier run created may have its job already.
@@ -221,6 +235,7 @@ class _Run:
             "entity_id": entity_id,
             **({"role": role} if role else {}),
             "source_reference": reference,
+            "file_name": named(item.file.path.name),
             "sha256": item.sha256,
             "on_duplicate": self._wish.on_duplicate,
             "priority": self._wish.priority,
@@ -288,6 +303,7 @@ def _ended(file: LocalFile, job: Job, uploading: float) -> Result:
         entity_type=job.entity_type,
         entity_id=job.entity_id,
         job_id=job.job_id,
+        batch_id=job.batch_id,
         seconds=round(uploading + job.seconds, 3),
         error=job.error if job.status != "succeeded" else None,
         duplicate_of=job.duplicate_of,

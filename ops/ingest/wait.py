@@ -1,90 +1,21 @@
-"""The server's jobs as the command line sees them: posted in batches, awaited together."""
+"""The server's jobs as the command line sees them, awaited together."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
-import msgspec
-
-from ops.client.errors import FileFailed, Why
 from ops.client.http import Client
 from ops.client.jobs import Job
 
-BATCH: Final = 25  # jobs posted at once
-LINGER: Final = 0.25  # seconds a job waits for others to travel with
 LOOKED_AT: Final = 8  # batches asked about in one round
 PAUSES: Final = (0.1, 1.0)  # seconds between two rounds, from busy to nothing new
 IN_FLIGHT: Final = 10_000  # unfinished jobs looked through for files that are already on their way
-
-
-class Posted(msgspec.Struct):
-    """What became of one job of a batch: the job, or why it was refused."""
-
-    index: int
-    job: Job | None = None
-    error: Why | None = None
-
-
-class Batch(msgspec.Struct):
-    """The answer to a batch, one result per job, in order."""
-
-    batch_id: str
-    results: list[Posted]
-
-
-class Batches:
-    """Collects jobs and posts them together."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[Job]]] = []
-        self._posts: set[asyncio.Task[None]] = set()
-
-    async def submit(self, job: dict[str, Any]) -> Job:
-        """Post a job, together with others that come at the same time.
-
-        Raises:
-            Failed: the server refused this job.
-            CommandError: it refused, or lost, the whole batch.
-        """
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._waiting.append((job, future))
-        if len(self._waiting) >= BATCH:
-            self._start(0)
-        elif len(self._waiting) == 1:
-            self._start(LINGER)
-        return await future
-
-    def _start(self, linger: float) -> None:
-        task = asyncio.create_task(self._post(linger))
-        self._posts.add(task)
-        task.add_done_callback(self._posts.discard)
-
-    async def _post(self, linger: float) -> None:
-        await asyncio.sleep(linger)
-        taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        if not taken:
-            return
-        try:
-            answer = await self._client.post("/api/v1/ingest/batch", Batch, {"jobs": [job for job, _ in taken]})
-            for (_, future), posted in zip(taken, answer.data.results, strict=True):
-                _settle(future, posted, answer.data.batch_id)
-        except Exception as error:  # handed to those who wait for it
-            for _, future in taken:
-                if not future.done():
-                    future.set_exception(error)
-
-
-def _settle(future: asyncio.Future[Job], posted: Posted, batch_id: str) -> None:
-    if future.done():
-        return  # whoever waited for it was cancelled
-    if posted.job is None:
-        why = posted.error or Why("SERVER_ERROR", "The server gave neither a job nor a reason.")
-        future.set_exception(FileFailed(why.code, why.message))
-    else:
-        posted.job.batch_id = posted.job.batch_id or batch_id
-        future.set_result(posted.job)
+ALL: Final = 10_000_000  # jobs of a batch
+WHOLE_SECONDS: Final = 30.0  # between looks at all of a batch; those between see what has ended since
+OVERLAP: Final = timedelta(seconds=3)  # an end is written down before others see it
 
 
 class Watch:
@@ -95,6 +26,8 @@ class Watch:
         self._open: dict[str, dict[str, asyncio.Future[Job]]] = {}
         self._turns: deque[str] = deque()
         self._news = asyncio.Event()
+        self._whole_at: dict[str, float] = {}
+        self._since: dict[str, datetime] = {}
 
     async def end_of(self, job: Job) -> Job:
         if job.ended:
@@ -136,7 +69,21 @@ class Watch:
         kind, _, batch_id = where.partition("=")
         if not batch_id:
             return [(await self._client.get(f"/api/v1/ingest/{kind}", Job)).data]
-        return [job async for job in jobs(self._client, batch_id=batch_id)]
+        since = self._seen_until(where)
+        found = [job async for job in jobs(self._client, most=ALL, batch_id=batch_id, finished_after=since)]
+        ends = [job.finished_at for job in found if job.finished_at]
+        if ends:
+            self._since[where] = max(ends)
+        return found
+
+    def _seen_until(self, where: str) -> str | None:
+        """The time after which jobs may have ended that were not seen yet; None for all of them."""
+        now = time.monotonic()
+        if now - self._whole_at.get(where, -WHOLE_SECONDS) >= WHOLE_SECONDS:
+            self._whole_at[where] = now
+            return None
+        since = self._since.get(where)
+        return (since - OVERLAP).isoformat() if since else None
 
 
 async def jobs(client: Client, *, most: int = IN_FLIGHT, **filters: str | int | None) -> AsyncIterator[Job]:

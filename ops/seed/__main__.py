@@ -183,7 +183,7 @@ async def _media(client: Client, made: Made, bar: Progress, line: TaskID) -> lis
         files = await asyncio.to_thread(draw, Path(folder), made)
         bar.update(line, total=len(files), note="pictures and clips")
         listener = Listener(sent=lambda _count: None, done=lambda _file, _result: bar.advance(line))
-        return await ingest(client, files, Choices(), listener)
+        return await ingest(client, files, Choices(batch="sample media"), listener)
 
 
 def _tell(results: list[Result], seconds: float) -> None:

@@ -7,7 +7,7 @@ them and gives the ending. A second delivery of the same message claims nothing;
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -108,7 +108,7 @@ async def _attempt(context: Context, claimed: Claimed, work: Work, folder: Path)
     try:
         return await _end(context, claimed, await leased(context, claimed, work(context, claimed, folder)))
     except LostLease:
-        log.warning("lease lost")
+        await _tell_lost(context, claimed)
     except asyncio.CancelledError:
         await _end(context, claimed, AT_ONCE)
         raise
@@ -147,7 +147,7 @@ async def _end(context: Context, claimed: Claimed, done: Finish | Ending) -> Cla
     """Write how the stage ended; the next one, where it is ours. Where even that fails, the lease runs out."""
     written = await _recorded(context, lambda connection: _write(connection, claimed, done, context.holder))
     if written is None:
-        log.warning("lease lost")
+        await _tell_lost(context, claimed)
         return None
     ending, ended = written
     _tell(ending, claimed)
@@ -178,6 +178,18 @@ async def _recorded(context: Context, write: Callable[[Connection], Awaitable[T]
             await asyncio.sleep(pause)
     async with db.borrow(context.pool) as connection:
         return await write(connection)
+
+
+async def _tell_lost(context: Context, claimed: Claimed) -> None:
+    """A job that was cancelled has lost its lease as it should."""
+    cancelled = False
+    with suppress(*db.AWAY):
+        async with db.borrow(context.pool) as connection:
+            cancelled = await claims.was_cancelled(connection, claimed)
+    if cancelled:
+        log.info("job cancelled")
+    else:
+        log.warning("lease lost")
 
 
 def _tell(ending: Ending, claimed: Claimed) -> None:

@@ -21,4 +21,6 @@ async def finished_jobs(run: Run) -> bool:
     before = run.ago(days=days)
     if await run.slices("expired", lambda connection: retention.expire_jobs(connection, before)):
         return True
+    if await run.slices("batches_expired", lambda connection: retention.expire_batches(connection, before)):
+        return True
     return await run.slices("poison_forgotten", lambda connection: poison.forget_old(connection, before))

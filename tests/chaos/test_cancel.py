@@ -23,9 +23,10 @@ def test_a_job_that_is_cancelled_while_it_runs_leaves_nothing(
     world: World, client: httpx2.Client, dealt: Dealer, stage: str
 ) -> None:
     world.lone()
-    before = world.stack.log("worker").count("lease lost")
+    before, lost = told(world, "job cancelled"), told(world, "lease lost")
     sent, since = cancelled(world, client, stage, MIDDLE[stage])
-    eventually(lambda: world.stack.log("worker").count("lease lost") > before)
+    eventually(lambda: told(world, "job cancelled") > before)
+    assert told(world, "lease lost") == lost
     dealt(f"a job is cancelled in the middle of {stage}", world, since, within=5)
     last = "select stage, result from ingest_attempts where job_id = %s order by fence desc limit 1"
     assert world.stack.sql(last, sent.job_id) == [(stage, "cancelled")]
@@ -34,6 +35,11 @@ def test_a_job_that_is_cancelled_while_it_runs_leaves_nothing(
     assert pictures(world, f"clips/{sent.entity_id}/") == []
     if stage == "ingest":
         assert pictures(world, f"content/{sent.sha256[:2]}/{sent.sha256}/") == []
+
+
+def told(world: World, event: str) -> int:
+    """How often workers have logged an event."""
+    return world.stack.log("worker").count(f'"{event}"')
 
 
 def cancelled(world: World, client: httpx2.Client, stage: str, request: re.Pattern[bytes]) -> tuple[Sent, float]:

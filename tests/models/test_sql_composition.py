@@ -19,6 +19,7 @@ STATEMENT = re.compile(
 READ = {
     ("audit/log.py", "page"): {"where", "after"},
     ("housekeeping/integrity.py", "page"): {"where", "resolved"},
+    ("jobs/batches.py", "page"): {"where", "after"},
     ("jobs/bulk.py", "_slices"): {"where"},
     ("jobs/bulk.py", "stats"): {"where"},
     ("jobs/bulk.py", "_way"): {"column", "order", "most", "ways"},

@@ -42,6 +42,7 @@ def chief(quiet: Stack) -> Iterator[httpx2.Client]:
 def batch(client: httpx2.Client, count: int, clip: str | None = None) -> tuple[str, list[str]]:
     """The ids of a batch and of its jobs."""
     item = {"entity_type": "clip", "entity_id": clip or create(client, CLIP)["clip_id"], "source_reference": MISSING}
+    item["priority"] = "interactive"
     made = client.post(f"{PATH}/batch", json={"jobs": [item] * count}).json()["data"]
     return made["batch_id"], [result["job"]["job_id"] for result in made["results"]]
 

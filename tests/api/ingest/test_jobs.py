@@ -17,7 +17,7 @@ from models.settings import load
 from tests import media, work
 from tests.eventually import eventually
 from tests.resources import CLIP, EPISODE, OUTFIT, create
-from tests.stack import PLAIN, Stack, serving
+from tests.stack import PLAIN, Stack
 
 PATH = "/api/v1/ingest"
 FIELDS = {
@@ -27,6 +27,7 @@ FIELDS = {
     "entity_id",
     "role",
     "source_reference",
+    "file_name",
     "priority",
     "on_duplicate",
     "status",
@@ -47,20 +48,6 @@ FIELDS = {
 }
 STAGE_FIELDS = {"name", "status", "attempts", "started_at", "finished_at", "seconds"}
 STAGES = ["ingest", "deduplicate", "thumbnail", "index"]
-
-
-@pytest.fixture(scope="module")
-def quiet(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An API whose jobs wait, because nobody works."""
-    with serving(services, tmp_path_factory.mktemp("quiet")) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def waiting(quiet: Stack) -> Iterator[httpx2.Client]:
-    """An editor of that API."""
-    with quiet.client("editor") as client:
-        yield client
 
 
 def missing() -> str:
@@ -223,11 +210,13 @@ def test_a_batch_answers_each_item_in_order_and_keeps_the_good_ones(waiting: htt
 
 
 def test_a_batch_of_bad_items_only_makes_no_job(waiting: httpx2.Client) -> None:
-    answer = waiting.post(f"{PATH}/batch", json={"jobs": [{}, {"entity_type": "clip"}]})
+    before = waiting.get(f"{PATH}/batches").json()["data"]
+    answer = waiting.post(f"{PATH}/batch", json={"jobs": [{}, {"entity_type": "clip"}, new(waiting, role="script")]})
     batch = answer.json()["data"]
-    assert answer.status_code == 202
-    assert [result["job"] for result in batch["results"]] == [None, None]
-    assert listed(waiting, batch_id=batch["batch_id"]) == []
+    assert answer.status_code == 400
+    assert [result["job"] for result in batch["results"]] == [None, None, None]
+    assert [field for _, field in errors(answer)] == ["jobs[0].entity_type", "jobs[1].entity_id", "jobs[2].role"]
+    assert waiting.get(f"{PATH}/batches").json()["data"] == before
 
 
 def test_a_batch_takes_a_thousand_and_no_more(waiting: httpx2.Client) -> None:

@@ -47,6 +47,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "reindex",
         "index",
         "jobs",
+        "batches",
         "audit",
         "search",
         "housekeeping",
@@ -59,6 +60,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     "args",
     [
         ("jobs", "list"),
+        ("batches", "list"),
         ("jobs", "stats"),
         ("jobs", "pauses"),
         ("jobs", "reprocess"),
@@ -170,6 +172,24 @@ def test_a_job_is_listed_shown_and_cannot_be_cancelled_after_its_end(server: Sta
     shown = episodes(server.environ, "jobs", "show", result["job_id"]).stdout
     assert shown.count(f"{result['error']['code']}: ") == 2  # of the job and of its attempt
     refused = episodes(server.environ, "jobs", "cancel", result["job_id"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+
+
+def test_a_run_is_one_batch_that_is_shown_watched_and_started_again(server: Stack, tmp_path: Path) -> None:
+    (tmp_path / "torn.jpg").write_bytes(b"not a picture " + uuid4().bytes)
+    done = episodes(server.environ, "ingest", str(tmp_path), "--create", "--name", f"day {tmp_path.name}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"batch day {tmp_path.name} (")
+    assert "1 entity shows nothing" in done.stdout
+    (batch,) = answer(server.environ, "batches", "list", "--name", tmp_path.name, "--json")
+    assert (batch["total"], batch["failed"]) == (1, 1)
+    name = batch["batch_id"]
+    assert f"episodes batches retry {name}" in episodes(server.environ, "batches", "show", name).stdout
+    assert "torn.jpg" in episodes(server.environ, "jobs", "list", "--batch-id", name).stdout
+    assert answer(server.environ, "batches", "retry", name, "--json")["finished_at"] is None
+    watched = episodes(server.environ, "batches", "watch", name, "--json")
+    assert (watched.returncode, json.loads(watched.stdout)["failed"]) == (1, 1)
+    refused = episodes(server.environ, "batches", "cancel", name)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
 

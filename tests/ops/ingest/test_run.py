@@ -1,7 +1,9 @@
 """The folder ingest against a running server and its pipeline."""
 
+import asyncio
 import hashlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -21,6 +24,9 @@ import pytest
 from PIL import Image
 
 from models.catalog import CATALOG
+from ops.cli.sign_in import connected
+from ops.errors import CommandError
+from ops.ingest.batch import RunBatch
 from tests import media
 from tests.command_line import episodes
 from tests.eventually import eventually
@@ -85,6 +91,13 @@ def mark(rng: Random, request: pytest.FixtureRequest) -> str:
     return f"m{Random(f'{rng.random()} {request.node.nodeid}').randbytes(6).hex()}"
 
 
+def batch_of(said: str) -> str:
+    """The id of the batch that a run has named."""
+    found = re.search(r"^batch .* \(([0-9a-f-]{36})\)", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
 def picture(path: Path, size: tuple[int, int] = (640, 480)) -> Path:
     """Soft noise that the file's name decides."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +128,12 @@ def test_a_mixed_folder_is_ingested_and_every_file_told(server: Stack, api: Api,
     assert run.code == 1
     assert run.outcomes == {"stored": 3, "duplicate": 1, "failed": 3}
     assert run.of("copy.jpg")["entity_id"] == run.of("_00.jpg")["entity_id"]
+    batch = api.get(f"/ingest/batches/{batch_of(run.errors)}")
+    assert {result["batch_id"] for result in run.results} == {batch["batch_id"], None}
+    assert (batch["total"], batch["stored"], batch["failed"]) == (5, 3, 2)
+    named = api.get("/ingest", batch_id=batch["batch_id"], file_name="_cut.jp", status="failed")
+    assert [job["file_name"] for job in named] == [f"{mark}_cut.jpg"]
+    assert {result["file"].rpartition("_")[2] for result in run.results if result["empty"]} == {"cut.jpg", "text.jpg"}
     assert run.of("empty.jpg")["error"]["code"] == "EMPTY_FILE"
     assert run.of("cut.jpg")["error"]["code"] == "CORRUPT_FILE"
     assert run.of("text.jpg")["error"]["code"] in ("UNSUPPORTED_MEDIA_TYPE", "CORRUPT_FILE")
@@ -135,7 +154,7 @@ def test_titles_are_the_names_that_people_gave_and_junk_is_no_failure(
         (folder / "moved").rename(folder / name)
     run = ingest(server.environ, folder, "--create")
     assert (run.code, run.outcomes) == (0, {"stored": len(endings)})
-    assert run.errors == "skipped: 2 system files, 1 system folder, 1 sidecar, 1 unfinished file\n"
+    assert run.errors.endswith("\nskipped: 2 system files, 1 system folder, 1 sidecar, 1 unfinished file\n")
     made = {api.get(f"/clips/{result['entity_id']}")["title"] for result in run.results}
     assert made == {f"M{mark[1:]}{ending}" for ending in endings}
 
@@ -151,6 +170,40 @@ def test_a_second_run_uploads_and_creates_nothing(server: Stack, api: Api, tmp_p
     assert api.titles(mark) == titles(mark, 4)
 
 
+def test_two_runs_of_a_folder_at_once_double_nothing(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
+    folder = pictures(tmp_path / "in", mark, 8)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: ingest(server.environ, folder, "--create"), range(2)))
+    assert [(run.code, len(run.results)) for run in runs] == [(0, 8)] * 2
+    assert api.titles(mark) == titles(mark, 8)
+    assert set(api.jobs_of(mark).values()) == {1}
+
+
+def test_a_run_whose_batch_was_cancelled_posts_no_more(server: Stack) -> None:
+    posted = asyncio.run(posting_into_a_batch(server, "cancelled", "cancel"))
+    assert isinstance(posted, CommandError)
+    assert "was cancelled. Run the same command again" in str(posted)
+
+
+def test_a_run_goes_on_in_a_new_batch_where_another_has_closed_its_own(server: Stack) -> None:
+    posted = asyncio.run(posting_into_a_batch(server, "closed", "close"))
+    assert posted is None
+
+
+async def posting_into_a_batch(server: Stack, name: str, verb: str) -> Exception | None:
+    """What a run is told that posts after somebody did that to its batch."""
+    async with connected("editor", environ=server.environ) as client:
+        clip = (await client.post("/api/v1/clips", dict[str, Any], {"title": name})).data["clip_id"]
+        job = {"entity_type": "clip", "entity_id": clip, "source_reference": "s3://episodes-media/clip/a.jpg"}
+        batch = RunBatch(client, f"{name} {uuid4()}", lambda _: None)
+        await client.post(f"/api/v1/ingest/batches/{(await batch.open()).batch_id}/{verb}", dict[str, Any])
+        try:
+            await batch.submit(job)
+        except CommandError as error:
+            return error
+    return None
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_continues_and_doubles_nothing(
     server: Stack, api: Api, tmp_path: Path, mark: str, how: signal.Signals
@@ -162,10 +215,15 @@ def test_an_interrupted_run_continues_and_doubles_nothing(
         started.send_signal(how)
         out, said = started.communicate(timeout=30)
     if how == signal.SIGINT:
-        assert (started.returncode, out, said.count("\n")) == (130, "", 1)
+        assert (started.returncode, out, said.count("\n")) == (130, "", 3)
         assert "again to continue" in said
+        assert f"episodes batches cancel {batch_of(said)}" in said
     again = ingest(server.environ, folder, "--create")
     assert again.code == 0
+    assert batch_of(again.errors) == batch_of(said)
+    batch = api.get(f"/ingest/batches/{batch_of(said)}")
+    assert (batch["name"], batch["total"], batch["succeeded"]) == (str(folder), MANY, MANY)
+    assert batch["finished_at"] is not None
     assert again.outcomes["stored"] + again.outcomes["duplicate"] == MANY
     assert api.titles(mark) == titles(mark, MANY)
     assert set(api.jobs_of(mark).values()) == {1}

@@ -30,3 +30,13 @@ def test_jobs_that_ended_long_ago_are_forgotten_but_not_those_that_failed(stack:
     assert run(chief, "finished-jobs") == {"expired": 2}
     left = {name for (name,) in stack.sql("select source_reference from ingest_jobs where kind = 'ingest'")}
     assert left == {"old failed", "new succeeded", "new cancelled", "new failed", "waiting"}
+
+
+def test_batches_that_are_over_go_when_no_job_of_them_is_left(stack: Stack, chief: httpx2.Client) -> None:
+    made = f"""
+        insert into batches (name, created_by, created_at, finished_at)
+        values ('old', 'x', {LONG_AGO}, {LONG_AGO}), ('new', 'x', {LONG_AGO}, now()), ('waits', 'x', now(), null)
+    """
+    stack.sql(made)
+    assert run(chief, "finished-jobs") == {"batches_expired": 1}
+    assert {name for (name,) in stack.sql("select name from batches")} == {"new", "waits"}
