@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_retention_days: Span = 30
     integrity_days: Span = 30
     integrity_bytes_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
+    webhook_inside: bool | None = None
 
     @property
     def rate_limit(self) -> int:
@@ -113,6 +114,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def cage(self) -> Cage:
         """How decoders are caged: ``DECODER_CAGE``, else as well as the kernel can, and in production not less."""
         return self.decoder_cage or ("required" if self.app_env == "production" else "auto")
+
+    @property
+    def webhooks_inside(self) -> bool:
+        """Whether webhooks may lead inside the network: ``WEBHOOK_INSIDE``, else only in development and tests."""
+        return self.app_env in ("development", "test") if self.webhook_inside is None else self.webhook_inside
 
     @property
     def metrics(self) -> int:
