@@ -1,5 +1,5 @@
 """The dispatcher: due work becomes messages in the broker, expired leases are given back, changes reach the search,
-housekeeping is posted when its time has come.
+webhooks are told, housekeeping is posted when its time has come.
 
 Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
 of messages, so it may be flushed, full or gone without loss: a message that nobody takes is sent again.
@@ -35,6 +35,7 @@ from models.settings import Settings
 from pipeline.engine import broker, messages
 from pipeline.engine.broker import make_broker, waiting
 from pipeline.engine.metrics_server import serve_metrics
+from pipeline.webhooks.deliverer import Deliverer
 
 logger = structlog.get_logger()
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
@@ -57,6 +58,7 @@ class Dispatcher:
         self._broker = make_broker(settings)
         self._woken = asyncio.Event()
         self._slice = documents.SLICE
+        self._deliverer = Deliverer(settings, self._pool)
 
     @property
     def pool(self) -> Pool:
@@ -66,17 +68,24 @@ class Dispatcher:
         """Dispatch until cancelled."""
         async with self._pool:
             logger.info("dispatcher started")
-            async with asyncio.TaskGroup() as group:
-                for loop in (
-                    self._listen,
-                    self._dispatch,
-                    self._recover,
-                    self._index,
-                    self._walk,
-                    self._seal,
-                    self._schedule,
-                ):
-                    group.create_task(_for_ever(loop))
+            try:
+                await self._loop()
+            finally:
+                await self._deliverer.finish()
+
+    async def _loop(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for loop in (
+                self._listen,
+                self._dispatch,
+                self._recover,
+                self._index,
+                self._walk,
+                self._seal,
+                self._schedule,
+                self._deliverer.deliver,
+            ):
+                group.create_task(_for_ever(loop))
 
     async def _listen(self) -> None:
         """Wake the dispatch when the API has written jobs."""
