@@ -34,6 +34,7 @@ from api.openapi import page
 from api.operations.broker_check import Broker
 from api.operations.health import HealthController, Probes
 from api.operations.housekeeping import HousekeepingController, IntegrityController
+from api.operations.webhooks import WebhookController
 from api.resources import controllers
 from api.resources.audit import AuditController
 from api.resources.search import SearchController
@@ -53,6 +54,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     AuditController,
     HousekeepingController,
     IntegrityController,
+    WebhookController,
 )
 
 
