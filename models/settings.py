@@ -11,6 +11,7 @@ import msgspec
 
 AppEnv = Literal["development", "test", "staging", "production"]
 Cage = Literal["auto", "required", "off"]
+Reach = Literal["internet", "machine", "network"]  # of webhooks, each with what is before it
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Span = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
@@ -81,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_retention_days: Span = 30
     integrity_days: Span = 30
     integrity_bytes_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
-    webhook_inside: bool | None = None
+    webhook_allow_private: bool = False
 
     @property
     def rate_limit(self) -> int:
@@ -116,9 +117,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.decoder_cage or ("required" if self.app_env == "production" else "auto")
 
     @property
-    def webhooks_inside(self) -> bool:
-        """Whether webhooks may lead inside the network: ``WEBHOOK_INSIDE``, else only in development and tests."""
-        return self.app_env in ("development", "test") if self.webhook_inside is None else self.webhook_inside
+    def webhook_reach(self) -> Reach:
+        """Where webhooks may lead: into the network by ``WEBHOOK_ALLOW_PRIVATE``, to this machine in development."""
+        if self.webhook_allow_private:
+            return "network"
+        return "machine" if self.app_env in ("development", "test") else "internet"
 
     @property
     def metrics(self) -> int:

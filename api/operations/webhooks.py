@@ -30,7 +30,7 @@ class WebhookController(Controller):
     async def create_webhook(
         self, db: Db, who: Who, config: Config, data: JSONBody[NewWebhook]
     ) -> Response[Data[CreatedWebhook]]:
-        addresses.check(data.url, inside=config.webhooks_inside)
+        addresses.check(data.url, config.webhook_reach)
         made = await subscriptions.create(db, who, data)
         location = f"{self.path}/{made.webhook_id}"
         return JsonResponse(Data(made), status_code=201, headers={"Location": location})

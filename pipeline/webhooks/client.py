@@ -12,7 +12,8 @@ from typing import Final
 
 import httpcore2
 
-from models.webhooks.addresses import is_public
+from models.settings import Reach
+from models.webhooks.addresses import allowed
 from models.webhooks.sending import RESPONSE_CHARACTERS, Answer
 
 TIMEOUT_SECONDS: Final = 10.0  # from the name to the last byte that is read
@@ -28,8 +29,8 @@ class Refused(Exception):
 class _Network(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that were checked."""
 
-    def __init__(self, *, inside: bool) -> None:
-        self._inside = inside
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self._plain = httpcore2.AnyIOBackend()
         self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="webhook-names")
 
@@ -53,7 +54,7 @@ class _Network(httpcore2.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._resolvers, _resolve, host, port)
         for address in found:
-            if not self._inside and not is_public(address):
+            if not allowed(address, self._reach):
                 raise Refused(f"{host} leads to {address}, an address inside the network")
         return found
 
@@ -64,11 +65,11 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 class Client:
-    """Posts messages; ``inside`` allows addresses of the own network."""
+    """Posts messages to where this reach allows it."""
 
-    def __init__(self, *, inside: bool, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, reach: Reach, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._seconds = timeout_seconds
-        self._network = _Network(inside=inside)
+        self._network = _Network(reach)
         self._context = httpcore2.default_ssl_context()
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -34,7 +34,7 @@ class Deliverer:
 
     def __init__(self, settings: Settings, pool: Pool) -> None:
         self._pool = pool
-        self._client = Client(inside=settings.webhooks_inside)
+        self._client = Client(settings.webhook_reach)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def deliver(self) -> None:

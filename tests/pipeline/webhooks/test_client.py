@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.settings import Reach
 from models.webhooks.sending import Answer
 from pipeline.webhooks.client import Client
 from tests.receivers import Receiver
@@ -18,8 +19,8 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-async def post(url: str, *, inside: bool = False, timeout_seconds: float = 5.0) -> Answer:
-    return await Client(inside=inside, timeout_seconds=timeout_seconds).post(url, {"webhook-id": "1"}, b"{}")
+async def post(url: str, *, reach: Reach = "internet", timeout_seconds: float = 5.0) -> Answer:
+    return await Client(reach, timeout_seconds=timeout_seconds).post(url, {"webhook-id": "1"}, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_reached(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    answer = await post(receiver.url.replace("127.0.0.1", "rebind.example"), inside=True)
+    answer = await post(receiver.url.replace("127.0.0.1", "rebind.example"), reach="machine")
     assert answer.status_code == 204
     assert asked == ["rebind.example"]
     assert receiver.received[0].headers["host"].startswith("rebind.example:")
@@ -65,20 +66,20 @@ async def test_one_address_inside_among_others_refuses_them_all(
 async def test_a_receiver_that_hangs_has_its_time_and_no_more(receiver: Receiver) -> None:
     receiver.answer = receiver.hang
     started = time.monotonic()
-    answer = await post(receiver.url, inside=True, timeout_seconds=0.3)
+    answer = await post(receiver.url, reach="machine", timeout_seconds=0.3)
     assert time.monotonic() - started < 2
     assert (answer.status_code, answer.error) == (None, "no whole answer within 0.3 seconds")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://name.invalid/"])
 async def test_who_is_not_there_is_an_error_that_says_so(url: str) -> None:
-    answer = await post(url, inside=True)
+    answer = await post(url, reach="machine")
     assert answer.status_code is None
     assert answer.error
 
 
 async def test_who_has_no_certificate_for_its_name_is_not_told(receiver: Receiver) -> None:
-    answer = await post(receiver.url.replace("http:", "https:"), inside=True)
+    answer = await post(receiver.url.replace("http:", "https:"), reach="machine")
     assert answer.status_code is None
     assert answer.error
     assert receiver.received == []
