@@ -12,17 +12,21 @@ LOCKS = "lock_timeout = '3s'"
 
 
 def upgrade() -> None:
-    op.execute(f"set local {LOCKS}")
-    _tables()
-    _announce()
-    _entities()
-    _jobs()
-    _batches()
+    # Each statement by itself: who ends a job writes to both tables that get a trigger, so that to hold one of them and
+    # to wait for the other might be a deadlock. All of them may be done again.
+    with op.get_context().autocommit_block():
+        op.execute(f"set {LOCKS}")
+        _tables()
+        _announce()
+        _entities()
+        _jobs()
+        _batches()
+        op.execute("reset lock_timeout")
 
 
 def _tables() -> None:
     op.execute("""
-        create table webhooks (
+        create table if not exists webhooks (
             webhook_id uuid primary key default uuidv7(),
             url text not null check (char_length(url) <= 2048),
             events text[] not null check (cardinality(events) > 0),
@@ -36,9 +40,9 @@ def _tables() -> None:
             disabled_reason text,
             check ((disabled_at is null) = (disabled_reason is null))
         );
-        create index webhooks_created_by_idx on webhooks (created_by, webhook_id);
+        create index if not exists webhooks_created_by_idx on webhooks (created_by, webhook_id);
 
-        create table webhook_deliveries (
+        create table if not exists webhook_deliveries (
             delivery_id uuid primary key default uuidv7(),
             webhook_id uuid not null references webhooks on delete cascade,
             event_id uuid not null,  -- the same for all webhooks that are told
@@ -55,16 +59,17 @@ def _tables() -> None:
             created_at timestamptz not null default clock_timestamp(),
             finished_at timestamptz
         );
-        create index webhook_deliveries_page_idx on webhook_deliveries (webhook_id, position);
-        create index webhook_deliveries_due_idx on webhook_deliveries (webhook_id, due_at) where status = 'pending';
-        create index webhook_deliveries_order_idx on webhook_deliveries (webhook_id, entity_id, position)
+        create index if not exists webhook_deliveries_page_idx on webhook_deliveries (webhook_id, position);
+        create index if not exists webhook_deliveries_due_idx on webhook_deliveries (webhook_id, due_at)
             where status = 'pending';
-        create index webhook_deliveries_leased_idx on webhook_deliveries (webhook_id)
+        create index if not exists webhook_deliveries_order_idx on webhook_deliveries (webhook_id, entity_id, position)
+            where status = 'pending';
+        create index if not exists webhook_deliveries_leased_idx on webhook_deliveries (webhook_id)
             where status = 'pending' and lease_expires_at is not null;
-        create index webhook_deliveries_finished_idx on webhook_deliveries (finished_at)
+        create index if not exists webhook_deliveries_finished_idx on webhook_deliveries (finished_at)
             where finished_at is not null;
 
-        create table webhook_attempts (
+        create table if not exists webhook_attempts (
             delivery_id uuid not null references webhook_deliveries on delete cascade,
             attempt integer not null,
             started_at timestamptz not null default clock_timestamp(),
@@ -80,7 +85,7 @@ def _tables() -> None:
 def _announce() -> None:
     op.execute("""
         -- A structured CloudEvent. Its subject is a path below its source.
-        create function cloud_event(event_id uuid, of_event text, subject text, about jsonb) returns text
+        create or replace function cloud_event(event_id uuid, of_event text, subject text, about jsonb) returns text
             language sql
             return jsonb_build_object(
                 'specversion', '1.0', 'id', event_id, 'type', of_event, 'source', '/api/v1', 'subject', subject,
@@ -88,20 +93,22 @@ def _announce() -> None:
                 'datacontenttype', 'application/json', 'data', about)\\:\\:text;
 
         -- One event to each webhook that wants it.
-        create function announce(of_event text, kind text, of_show uuid, ordered_by uuid, subject text, about jsonb)
-            returns void language plpgsql as $$
+        create or replace function announce(
+            of_event text, kind text, of_show uuid, ordered_by uuid, subject text, about jsonb
+        ) returns void language plpgsql as $$
         declare
             event constant uuid := uuidv7();
         begin
             insert into webhook_deliveries (webhook_id, event_id, event, entity_id, body)
             select webhook_id, event, of_event, ordered_by, cloud_event(event, of_event, subject, about)
             from webhooks
-            where disabled_at is null and of_event = any(events)
+            where disabled_at is null
+              and events && array[of_event, split_part(of_event, '.', 1) || '.*']
               and (entity_types is null or kind = any(entity_types)) and (show_id is null or show_id = of_show);
         end $$;
 
         -- The row of an entity, and the show that it belongs to, by itself or by its episode.
-        create function entity_row(kind text, id uuid) returns jsonb language plpgsql stable as $$
+        create or replace function entity_row(kind text, id uuid) returns jsonb language plpgsql stable as $$
         declare
             it jsonb;
         begin
@@ -109,7 +116,7 @@ def _announce() -> None:
                 into it using id;
             return it;
         end $$;
-        create function show_of(it jsonb) returns uuid language sql stable
+        create or replace function show_of(it jsonb) returns uuid language sql stable
             return coalesce((it ->> 'show_id')\\:\\:uuid, (
                 select episodes.show_id from episodes where episode_id = (it ->> 'episode_id')\\:\\:uuid));
     """)
@@ -119,7 +126,7 @@ def _entities() -> None:
     op.execute("""
         -- A change of an entity has a row in the audit log whoever makes it. What has no trash is no entity.
         -- It runs as the owner: programs that write while this is migrated have no rights on its tables yet.
-        create function entity_changed() returns trigger language plpgsql
+        create or replace function entity_changed() returns trigger language plpgsql
             security definer set search_path = public, pg_temp as $$
         declare
             event text;
@@ -143,7 +150,7 @@ def _entities() -> None:
                     'request_id', new.request_id));
             return null;
         end $$;
-        create trigger audit_log_announced after insert on audit_log for each row
+        create or replace trigger audit_log_announced after insert on audit_log for each row
             when (new.action in ('create', 'update', 'delete', 'restore', 'ingest'))
             execute function entity_changed();
     """)
@@ -151,7 +158,7 @@ def _entities() -> None:
 
 def _jobs() -> None:
     op.execute("""
-        create function job_announced() returns trigger language plpgsql
+        create or replace function job_announced() returns trigger language plpgsql
             security definer set search_path = public, pg_temp as $$
         declare
             of_show uuid;
@@ -169,7 +176,7 @@ def _jobs() -> None:
                     'source_reference', new.source_reference, 'request_id', new.request_id));
             return null;
         end $$;
-        create trigger ingest_jobs_announced after update on ingest_jobs for each row
+        create or replace trigger ingest_jobs_announced after update on ingest_jobs for each row
             when (old.finished_at is null and new.finished_at is not null and new.kind <> 'housekeeping'
                   and new.status in ('succeeded', 'failed'))
             execute function job_announced();
@@ -180,7 +187,7 @@ def _batches() -> None:
     op.execute("""
         -- For a table of batches: `after update … for each row when (old.finished_at is null and
         -- new.finished_at is not null) execute function batch_announced()`. A batch is of no entity and no show.
-        create function batch_announced() returns trigger language plpgsql
+        create or replace function batch_announced() returns trigger language plpgsql
             security definer set search_path = public, pg_temp as $$
         begin
             if exists (select from webhooks where disabled_at is null) then

@@ -51,7 +51,7 @@ async def claim(connection: Connection, limit: int) -> list[Claimed]:
 
 _CLAIM: Final = f"""
     with room as (
-        select webhook_id, url, secret, case when failing_since is null then {EACH} else 1 end - (
+        select webhook_id, url, secret, failing_since, case when failing_since is null then {EACH} else 1 end - (
             select count(*) from webhook_deliveries as taken
             where taken.webhook_id = webhooks.webhook_id and status = 'pending' and lease_expires_at > now()) as free
         from webhooks where disabled_at is null
@@ -65,7 +65,7 @@ _CLAIM: Final = f"""
                   where earlier.webhook_id = it.webhook_id and earlier.entity_id = it.entity_id
                     and earlier.status = 'pending' and earlier.position < it.position)
             order by due_at limit greatest(free, 0) for update skip locked) as one
-        limit %(limit)s
+        order by failing_since is not null limit %(limit)s
     ), claimed as (
         update webhook_deliveries as it
         set attempts = attempts + 1, lease_expires_at = clock_timestamp() + make_interval(secs => {LEASE_SECONDS})

@@ -14,7 +14,7 @@ from models.db.recording import Actor
 from models.entities import EntityName
 from models.errors import Conflict, Invalid, NotFound
 from models.webhooks.signatures import new_secret
-from models.webhooks.types import CreatedWebhook, EventKind, NewWebhook, Webhook, WebhookFilter
+from models.webhooks.types import CreatedWebhook, EventKind, EventPattern, NewWebhook, Webhook, WebhookFilter
 
 LIST: Final = "webhooks"
 SORT: Final = "-created_at"  # ids are as old as their rows
@@ -34,7 +34,7 @@ _AUDITED: Final = """
 class _Row(Struct):
     webhook_id: UUID
     url: str
-    events: list[EventKind]
+    events: list[EventKind | EventPattern]
     entity_types: list[EntityName] | None
     show_id: UUID | None
     created_by: str
@@ -62,7 +62,7 @@ async def create(connection: Connection, actor: Actor, new: NewWebhook) -> Creat
     sent = _params(actor, "create", new.url) | {
         "url": new.url,
         "events": list(dict.fromkeys(new.events)),
-        "entity_types": list(dict.fromkeys(wanted.entity_type or ())) or None,
+        "entity_types": _types(wanted),
         "show_id": show_id,
         "secret": secret,
         "most": MOST,
@@ -82,6 +82,11 @@ _CREATE: Final = f"""
     ), audited as ({_AUDITED.format(side="after")})
     select * from changed
 """.encode()
+
+
+def _types(wanted: WebhookFilter) -> list[str] | None:
+    one_or_more = wanted.entity_type or []
+    return [one_or_more] if isinstance(one_or_more, str) else list(dict.fromkeys(one_or_more)) or None
 
 
 async def _lives(connection: Connection, show_id: UUID) -> bool:

@@ -17,18 +17,19 @@ EventKind = Literal[
     "entity.deleted",
     "entity.restored",
 ]
+EventPattern = Literal["job.*", "entity.*"]  # also kinds that are added later
 TEST: Final = "webhook.test"  # the kind of a test delivery; nobody asks for it
 DeliveryStatus = Literal["pending", "succeeded", "failed"]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^https?://[!-~]+$(?!\n)")]
 
 
 class WebhookFilter(Struct, forbid_unknown_fields=True):
-    """Of which entities: of these types, and of this show or what belongs to it; what is left out does not count.
+    """Of which entities: of one type or several, of a show and what belongs to it; what is left out does not count.
 
     A job is of the entity that it is for. A batch is of none, so that a filter leaves it out.
     """
 
-    entity_type: Annotated[list[EntityName], Meta(min_length=1, max_length=20)] | UnsetType = UNSET
+    entity_type: EntityName | Annotated[list[EntityName], Meta(min_length=1, max_length=20)] | UnsetType = UNSET
     show_id: UUID | UnsetType = UNSET
 
 
@@ -36,7 +37,7 @@ class NewWebhook(Struct, forbid_unknown_fields=True):
     """Who wants to be told of what."""
 
     url: Url
-    events: Annotated[list[EventKind], Meta(min_length=1, max_length=20)]
+    events: Annotated[list[EventKind | EventPattern], Meta(min_length=1, max_length=20)]
     filter: WebhookFilter | UnsetType = UNSET
 
 
@@ -48,7 +49,7 @@ class Webhook(Struct):
 
     webhook_id: UUID
     url: str
-    events: list[EventKind]
+    events: list[EventKind | EventPattern]
     filter: WebhookFilter
     created_by: str
     created_at: datetime

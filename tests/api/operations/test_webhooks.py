@@ -73,7 +73,8 @@ def test_each_change_of_an_entity_is_told_in_order_as_a_signed_cloud_event(
     editor: httpx2.Client, admin: httpx2.Client, receiver: Receiver, subscribe: Callable[..., dict[str, Any]]
 ) -> None:
     show = create(editor, SHOW)
-    hook = subscribe(filter={"entity_type": ["clip"]})
+    hook = subscribe("entity.*", filter={"entity_type": "clip"})
+    assert (hook["events"], hook["filter"]) == (["entity.*"], {"entity_type": ["clip"]})
     create(editor, OUTFIT)
     clip = create(editor, CLIP)["clip_id"]
     path = f"{CLIP.path}/{clip}"
@@ -111,7 +112,7 @@ def test_a_filter_by_show_takes_the_show_and_what_belongs_to_it(
 def test_the_end_of_a_job_is_told_with_its_outcome_or_its_error(
     editor: httpx2.Client, receiver: Receiver, subscribe: Callable[..., dict[str, Any]]
 ) -> None:
-    hook = subscribe("job.succeeded", "job.failed")
+    hook = subscribe("job.*")
     good = work.post(editor, work.upload(editor, media.jpeg(seed=uuid4().int % 10_000)))
     (told,) = [said(hook, one) for one in receiver.wait_for(1)]
     assert (told["type"], told["data"]["job_id"], told["data"]["outcome"]) == (
@@ -410,7 +411,10 @@ def test_a_webhook_is_its_creators_and_any_admins(
         ({"url": "https://x.example", "events": ["entity.eaten"]}, "events[0]"),
         ({"url": "https://x.example", "events": ENTITY, "filter": {"show_id": str(uuid4())}}, "filter.show_id"),
         ({"url": "https://x.example", "events": ENTITY, "filter": {"entity_type": ["x"]}}, "filter.entity_type[0]"),
+        ({"url": "https://x.example", "events": ENTITY, "filter": {"entity_type": "x"}}, "filter.entity_type"),
         ({"url": "https://x.example", "events": ENTITY, "secret": "x"}, "secret"),
+        ({"url": "http://169.254.169.254/latest/meta-data", "events": ENTITY}, "url"),
+        ({"url": "http://10.0.0.1/", "events": ENTITY}, "url"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(editor: httpx2.Client, body: dict[str, Any], field: str) -> None:
