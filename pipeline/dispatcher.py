@@ -58,7 +58,8 @@ class Dispatcher:
         self._broker = make_broker(settings)
         self._woken = asyncio.Event()
         self._slice = documents.SLICE
-        self._deliverer = Deliverer(settings, self._pool)
+        self._delivering = db.pool(settings, size=4)
+        self._deliverer = Deliverer(settings, self._delivering)
 
     @property
     def pool(self) -> Pool:
@@ -66,7 +67,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
-        async with self._pool:
+        async with self._pool, self._delivering:
             logger.info("dispatcher started")
             try:
                 await self._loop()

@@ -42,6 +42,8 @@ def _tables() -> None:
         );
         create index if not exists webhooks_created_by_idx on webhooks (created_by, webhook_id);
 
+        grant select (disabled_at) on webhooks to public;
+
         create table if not exists webhook_deliveries (
             delivery_id uuid primary key default uuidv7(),
             webhook_id uuid not null references webhooks on delete cascade,
@@ -92,10 +94,11 @@ def _announce() -> None:
                 'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24\\:MI\\:SS.US"Z"'),
                 'datacontenttype', 'application/json', 'data', about)\\:\\:text;
 
-        -- One event to each webhook that wants it.
+        -- One event to each webhook that wants it. It runs as the owner: programs that write while this is migrated
+        -- have no rights on its tables yet, but for the one look that every change takes.
         create or replace function announce(
             of_event text, kind text, of_show uuid, ordered_by uuid, subject text, about jsonb
-        ) returns void language plpgsql as $$
+        ) returns void language plpgsql security definer set search_path = public, pg_temp as $$
         declare
             event constant uuid := uuidv7();
         begin
@@ -125,15 +128,16 @@ def _announce() -> None:
 def _entities() -> None:
     op.execute("""
         -- A change of an entity has a row in the audit log whoever makes it. What has no trash is no entity.
-        -- It runs as the owner: programs that write while this is migrated have no rights on its tables yet.
-        create or replace function entity_changed() returns trigger language plpgsql
-            security definer set search_path = public, pg_temp as $$
+        create or replace function entity_changed() returns trigger language plpgsql as $$
         declare
             event text;
             it jsonb;
             of_show uuid;
         begin
-            if not exists (select from webhooks where disabled_at is null) or not exists (
+            if not exists (select from webhooks where disabled_at is null) then
+                return null;
+            end if;
+            if not exists (
                 select from pg_attribute where attname = 'deleted_at' and attrelid =
                     to_regclass(format('public.%I', new.entity_type || 's'))
             ) then
@@ -158,8 +162,7 @@ def _entities() -> None:
 
 def _jobs() -> None:
     op.execute("""
-        create or replace function job_announced() returns trigger language plpgsql
-            security definer set search_path = public, pg_temp as $$
+        create or replace function job_announced() returns trigger language plpgsql as $$
         declare
             of_show uuid;
         begin
@@ -187,8 +190,7 @@ def _batches() -> None:
     op.execute("""
         -- For a table of batches: `after update … for each row when (old.finished_at is null and
         -- new.finished_at is not null) execute function batch_announced()`. A batch is of no entity and no show.
-        create or replace function batch_announced() returns trigger language plpgsql
-            security definer set search_path = public, pg_temp as $$
+        create or replace function batch_announced() returns trigger language plpgsql as $$
         begin
             if exists (select from webhooks where disabled_at is null) then
                 perform announce('batch.ended', null, null, new.batch_id,

@@ -13,7 +13,7 @@ from models.db import connection as db
 from models.db.connection import Connection
 
 LEASE_SECONDS: Final = 60  # more than a try takes with all that is noted of it
-EACH: Final = 16  # tries of one webhook at once; of one that fails it is one, so that it costs nobody else a place
+EACH: Final = 8  # tries of one webhook at once; of one that fails it is one, so that it costs nobody else a place
 FIRST_PAUSE_SECONDS: Final = 5.0
 LONGEST_PAUSE_SECONDS: Final = 6 * 3600.0
 RESPONSE_CHARACTERS: Final = 1024
@@ -60,10 +60,9 @@ _CLAIM: Final = f"""
             select delivery_id from webhook_deliveries as it
             where it.webhook_id = room.webhook_id and status = 'pending' and due_at <= now()
               and (lease_expires_at is null or lease_expires_at <= now())
-              and not exists (
-                  select from webhook_deliveries as earlier
-                  where earlier.webhook_id = it.webhook_id and earlier.entity_id = it.entity_id
-                    and earlier.status = 'pending' and earlier.position < it.position)
+              and position = (
+                  select min(position) from webhook_deliveries as same
+                  where same.webhook_id = it.webhook_id and same.entity_id = it.entity_id and same.status = 'pending')
             order by due_at limit greatest(free, 0) for update skip locked) as one
         order by failing_since is not null limit %(limit)s
     ), claimed as (
