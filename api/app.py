@@ -41,6 +41,7 @@ from api.operations.broker_check import Broker
 from api.operations.health import HealthController, Probes
 from api.operations.housekeeping import HousekeepingController, IntegrityController
 from api.operations.status import Overview, StatusController
+from api.operations.webhooks import WebhookController
 from api.resources import controllers
 from api.resources.audit import AuditController
 from api.resources.search import SearchController
@@ -64,6 +65,7 @@ CONTROLLERS: Final[tuple[type[Controller], ...]] = (
     HousekeepingController,
     IntegrityController,
     StatusController,
+    WebhookController,
 )
 
 

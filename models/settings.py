@@ -13,6 +13,7 @@ from models import running_home
 
 AppEnv = Literal["development", "test", "staging", "production"]
 Cage = Literal["auto", "required", "off"]
+Reach = Literal["internet", "machine", "network"]  # of webhooks, each with what is before it
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Span = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_retention_days: Span = 30
     integrity_days: Span = 30
     integrity_bytes_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
+    webhook_allow_private: bool = False
 
     @property
     def rate_limit(self) -> int:
@@ -115,6 +117,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def cage(self) -> Cage:
         """How decoders are caged: ``DECODER_CAGE``, else as well as the kernel can, and in production not less."""
         return self.decoder_cage or ("required" if self.app_env == "production" else "auto")
+
+    @property
+    def webhook_reach(self) -> Reach:
+        """Where webhooks may lead: into the network by ``WEBHOOK_ALLOW_PRIVATE``, to this machine in development."""
+        if self.webhook_allow_private:
+            return "network"
+        return "machine" if self.app_env in ("development", "test") else "internet"
 
     @property
     def metrics(self) -> int:

@@ -1,5 +1,5 @@
 """The dispatcher: due work becomes messages in the broker, expired leases are given back, changes reach the search,
-housekeeping is posted when its time has come.
+webhooks are told, housekeeping is posted when its time has come.
 
 Any number may run at once: they share the rows by ``for update skip locked``. The broker holds only a small window
 of messages, so it may be flushed, full or gone without loss: a message that nobody takes is sent again.
@@ -38,6 +38,7 @@ from models.settings import Settings
 from pipeline.engine import broker, messages
 from pipeline.engine.broker import make_broker, waiting
 from pipeline.engine.metrics_server import serve_metrics
+from pipeline.webhooks.deliverer import Deliverer
 
 logger = structlog.get_logger()
 POLL_SECONDS: Final = 1.0  # the truth; a notification only comes before it
@@ -61,6 +62,8 @@ class Dispatcher:
         self._broker = make_broker(settings)
         self._woken = asyncio.Event()
         self._slice = documents.SLICE
+        self._delivering = db.pool(settings, size=4)
+        self._deliverer = Deliverer(settings, self._delivering)
         self._steps = (
             self._listen,
             self._dispatch,
@@ -70,8 +73,9 @@ class Dispatcher:
             self._seal,
             self._finish,
             self._schedule,
+            self._deliverer.deliver,
         )
-        self._loops = {step.__name__: Loop(step.__name__[1:], datetime.now(UTC)) for step in self._steps}
+        self._loops = {step.__name__: Loop(step.__name__.lstrip("_"), datetime.now(UTC)) for step in self._steps}
 
     @property
     def pool(self) -> Pool:
@@ -80,11 +84,17 @@ class Dispatcher:
     async def run(self) -> None:
         """Dispatch until cancelled."""
         itself = await asyncio.to_thread(heartbeat.introduce, "dispatcher", threads=len(self._steps))
-        async with self._pool, heartbeat.beating(self._pool, itself, self._report):
+        async with self._pool, self._delivering, heartbeat.beating(self._pool, itself, self._report):
             logger.info("dispatcher started")
-            async with asyncio.TaskGroup() as group:
-                for step in self._steps:
-                    group.create_task(self._for_ever(step))
+            try:
+                await self._loop()
+            finally:
+                await self._deliverer.finish()
+
+    async def _loop(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for step in self._steps:
+                group.create_task(self._for_ever(step))
 
     def _report(self) -> Beat:
         return Beat(loops=list(self._loops.values()))

@@ -48,7 +48,7 @@ VALUES: Final[dict[str, Any]] = {
     "fileReference": "s3://episodes-media/clip/019a9c2f-look-001.jpg",
     "file_reference": "https://pictures.example/look-001.jpg",
     "uploadUrl": "https://episodes-media.s3.example/clip/019a9c2f-look-001.jpg?X-Amz-Signature=…",
-    "url": "https://episodes-thumbnails.s3.example/clips/019a9c2f/primary.jpg?X-Amz-Signature=…",
+    "url": "https://episodes-thumbnails.s3.example/clips/019a9c2f/primary.jpg?X-Amz-Signature=9f86d081",
     "uploadId": "VXBsb2FkSWQtb2YtYS1maWxl",
     "partNumber": 1,
     "partSize": 67108864,

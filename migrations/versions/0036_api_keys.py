@@ -6,7 +6,7 @@ Search finds an outfit by who wears it, and a script says where its text stands.
 from alembic import op
 
 revision = "0036"
-down_revision = "0034"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 

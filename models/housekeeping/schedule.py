@@ -23,7 +23,7 @@ TASKS: Final[Mapping[str, str]] = {
     "orphan-objects": "List objects in the storage that nothing refers to; remove them after a grace time.",
     "trash": "Remove rows from the trash for good that have been there for longer than is kept.",
     "idempotency-keys": "Forget answers to Idempotency-Keys that are not promised any more.",
-    "finished-jobs": "Forget jobs that ended well, or were cancelled, long ago.",
+    "finished-jobs": "Forget jobs that ended well, or were cancelled, long ago, and deliveries of webhooks.",
     "search-check": "Compare every search document with what it should say, and put it right.",
     "integrity": "Read stored files again, and tell which are gone or not what they were.",
 }

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Final
 
-USUAL: Final = ("thumbnails", "pipeline", "latency", "memory", "api", "ledger")
+USUAL: Final = ("thumbnails", "pipeline", "latency", "memory", "api", "ledger", "webhooks")
 ALL: Final = (*USUAL, "reindex", "scale")  # a hundred thousand and a million clips take minutes: only by name
 
 

@@ -40,3 +40,26 @@ def test_batches_that_are_over_go_when_no_job_of_them_is_left(stack: Stack, chie
     stack.sql(made)
     assert run(chief, "finished-jobs") == {"batches_expired": 1}
     assert {name for (name,) in stack.sql("select name from batches")} == {"new", "waits"}
+
+
+def test_deliveries_that_ended_long_ago_are_forgotten_but_not_those_that_wait(
+    stack: Stack, chief: httpx2.Client
+) -> None:
+    ((webhook,),) = stack.sql(
+        "insert into webhooks (url, events, secret, created_by, disabled_at, disabled_reason)"
+        " values ('https://x.example', '{job.failed}', '', 'x', now(), 'x') returning webhook_id"
+    )
+    for event, status, finished in (
+        ("old", "succeeded", LONG_AGO),
+        ("new", "failed", "now()"),
+        ("due", "pending", "null"),
+    ):
+        stack.sql(
+            "insert into webhook_deliveries (webhook_id, event_id, event, entity_id, body, status, finished_at)"
+            f" values (%s, uuidv7(), %s, uuidv7(), '{{}}', %s, {finished})",
+            webhook,
+            event,
+            status,
+        )
+    assert run(chief, "finished-jobs") == {"deliveries_expired": 1}
+    assert stack.sql("select event from webhook_deliveries order by event") == [("due",), ("new",)]
