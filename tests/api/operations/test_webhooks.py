@@ -17,7 +17,7 @@ from tests import media, work
 from tests.eventually import eventually
 from tests.receivers import Received, Receiver
 from tests.resources import CLIP, EPISODE, OUTFIT, SHOW, create
-from tests.stack import Stack, own_database
+from tests.stack import Stack
 
 PATH = "/api/v1/webhooks"
 ENTITY = ["entity.created", "entity.changed", "entity.deleted", "entity.restored"]
@@ -126,23 +126,19 @@ def test_the_end_of_a_job_is_told_with_its_outcome_or_its_error(
     assert (failed["type"], failed["data"]["error"]["code"]) == ("job.failed", "SOURCE_MISSING")
 
 
-def test_a_batch_that_ends_is_told_once(services: dict[str, str]) -> None:
-    with psycopg.connect(own_database(services), autocommit=True) as owner:
-        owner.execute("""
-            insert into webhooks (url, events, secret, created_by)
-            values ('https://x.example', '{batch.ended}', '', 'x');
-            create table ended_batches (
-                batch_id uuid default uuidv7(), name text, created_by text, finished_at timestamptz);
-            create trigger batches_announced after update on ended_batches for each row
-                when (old.finished_at is null and new.finished_at is not null) execute function batch_announced();
-            insert into ended_batches (name, created_by) values ('Pier', 'lala');
-            update ended_batches set finished_at = now();
-            update ended_batches set name = 'Harbour';
-        """)
-        (row,) = owner.execute("select event, body::jsonb from webhook_deliveries").fetchall()
-    assert row[0] == row[1]["type"] == "batch.ended"
-    assert row[1]["subject"] == f"ingest/batches/{row[1]['data']['batch_id']}"
-    assert (row[1]["data"]["name"], row[1]["data"]["created_by"]) == ("Pier", "lala")
+def test_the_end_of_a_batch_is_told(
+    editor: httpx2.Client, receiver: Receiver, subscribe: Callable[..., dict[str, Any]]
+) -> None:
+    hook = subscribe("batch.ended")
+    missing = {"entity_type": "clip", "source_reference": f"s3://episodes-media/clip/{uuid4()}-missing.jpg"}
+    jobs = [{**missing, "entity_id": create(editor, CLIP)["clip_id"]} for _ in range(2)]
+    posted = editor.post("/api/v1/ingest/batch", json={"name": "Pier", "jobs": jobs})
+    assert posted.status_code == 202, posted.text
+    told = said(hook, receiver.wait_for(1)[0])
+    assert (told["type"], told["data"]["name"]) == ("batch.ended", "Pier")
+    batch = editor.get(f"{told['source']}/{told['subject']}").json()["data"]
+    assert (batch["batch_id"], batch["failed"]) == (posted.json()["data"]["batch_id"], 2)
+    assert batch["finished_at"] == told["data"]["finished_at"].replace("+00:00", "Z")
 
 
 def test_what_a_request_takes_back_is_not_told(
