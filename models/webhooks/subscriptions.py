@@ -14,7 +14,7 @@ from models.db.recording import Actor
 from models.entities import EntityName
 from models.errors import Conflict, Invalid, NotFound
 from models.webhooks.signatures import new_secret
-from models.webhooks.types import CreatedWebhook, EventKind, EventPattern, NewWebhook, Webhook, WebhookFilter
+from models.webhooks.types import CreatedWebhook, NewWebhook, Subscribed, Webhook, WebhookFilter
 
 LIST: Final = "webhooks"
 SORT: Final = "-created_at"  # ids are as old as their rows
@@ -34,7 +34,7 @@ _AUDITED: Final = """
 class _Row(Struct):
     webhook_id: UUID
     url: str
-    events: list[EventKind | EventPattern]
+    events: list[Subscribed]
     entity_types: list[EntityName] | None
     show_id: UUID | None
     created_by: str

@@ -17,7 +17,7 @@ EventKind = Literal[
     "entity.deleted",
     "entity.restored",
 ]
-EventPattern = Literal["job.*", "entity.*"]  # also kinds that are added later
+Subscribed = Literal[EventKind, "job.*", "entity.*"]  # the latter also of kinds that are added later
 TEST: Final = "webhook.test"  # the kind of a test delivery; nobody asks for it
 DeliveryStatus = Literal["pending", "succeeded", "failed"]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^https?://[!-~]+$(?!\n)")]
@@ -37,7 +37,7 @@ class NewWebhook(Struct, forbid_unknown_fields=True):
     """Who wants to be told of what."""
 
     url: Url
-    events: Annotated[list[EventKind | EventPattern], Meta(min_length=1, max_length=20)]
+    events: Annotated[list[Subscribed], Meta(min_length=1, max_length=20)]
     filter: WebhookFilter | UnsetType = UNSET
 
 
@@ -49,7 +49,7 @@ class Webhook(Struct):
 
     webhook_id: UUID
     url: str
-    events: list[EventKind | EventPattern]
+    events: list[Subscribed]
     filter: WebhookFilter
     created_by: str
     created_at: datetime

@@ -39,13 +39,12 @@ class Deliverer:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def deliver(self) -> None:
-        """Begin what is due, and wait a moment, or for room."""
+        """Begin what is due; then wait for a place that becomes free, or a moment."""
         room = MOST - len(self._under_way)
         claimed = await self._claim(room) if room else []
         for one in claimed:
             self._under_way.add(asyncio.create_task(self._deliver(one)))
-        if len(claimed) < room or not room:
-            await self._wait()
+        await self._wait()
 
     async def finish(self) -> None:
         """Let what is under way come to its end, for a moment; the rest is sent again when its lease has run out."""
