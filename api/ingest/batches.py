@@ -22,7 +22,7 @@ from models.db.connection import Connection, Pool, borrow
 from models.db.fields import Name
 from models.db.paging import LONGEST_CURSOR
 from models.db.recording import Actor
-from models.jobs import batch_changes, batches, ledger, transitions
+from models.jobs import batch_changes, batches, transitions
 from models.jobs.batch_changes import Opened
 from models.jobs.batches import Batch, BatchFilter
 from models.jobs.types import Job, NewJob
@@ -35,7 +35,8 @@ PATH: Final = "/api/v1/ingest/batches"
 class NewBatch(Struct, forbid_unknown_fields=True):
     """Up to 1,000 jobs, each judged alone, for a batch that is new or, by its ``batch_id``, open already.
 
-    A job that says no priority has the priority ``batch``.
+    A job that says no priority has the priority ``batch``. A file that the batch brings for the same entity already,
+    as its ``sha256`` tells, is answered by the job that is there.
     """
 
     jobs: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=BATCH_LIMIT)]
@@ -97,7 +98,7 @@ class BatchController(Controller):
         if not good:
             return _refused(judged)
         batch = await _batch(db, who, data, len(good), admin=_is_admin(request))
-        made = await ledger.read_all(db, await transitions.enqueue(db, who, good, batch.batch_id))
+        made = await batch_changes.add(db, who, batch, good)
         posted = PostedBatch(batch.batch_id, batch.name, _results(judged, made))
         return JsonResponse(Data(posted), headers={"Location": f"{PATH}/{batch.batch_id}"})
 

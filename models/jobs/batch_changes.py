@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Final, Self
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Conflict, Forbidden, Invalid, NotFound
-from models.jobs import bulk
+from models.jobs import bulk, ledger, transitions
 from models.jobs.batches import Batch, read, read_all
 from models.jobs.bulk import CancelFilter, RetryFilter
+from models.jobs.types import Job, NewJob
 
 
 class Opened(Struct):
@@ -88,6 +89,32 @@ async def taking(connection: Connection, actor: Actor, batch_id: UUID, *, admin:
     except NotFound as error:
         raise Invalid(error.message, field="batch_id") from None
     return found.check_owner(actor, admin=admin).check_open()
+
+
+async def add(connection: Connection, actor: Actor, batch: Opened, wanted: list[NewJob]) -> list[Job]:
+    """A job of the batch for each, in order.
+
+    Where the batch brings the same file for the same entity already, that is its job: so two runs of a folder at once
+    double nothing.
+    """
+    before: list[UUID | None] = await db.value(connection, _BROUGHT, [json.encode(wanted).decode(), batch.batch_id])
+    new = [job for job, brought in zip(wanted, before, strict=True) if brought is None]
+    made = iter(await transitions.enqueue(connection, actor, new, batch.batch_id) if new else [])
+    ids = [brought or next(made) for brought in before]
+    jobs = {job.job_id: job for job in await ledger.read_all(connection, ids)}
+    return [jobs[job_id] for job_id in ids]
+
+
+_BROUGHT: Final = b"""
+    select array_agg(there.job_id order by ordinality)
+    from rows from (jsonb_to_recordset(%s::jsonb) as (entity_id uuid, role text, sha256 text)) with ordinality as wanted
+    left join lateral (
+        select job_id from ingest_jobs as job
+        where job.entity_id = wanted.entity_id and job.batch_id = %s and job.role = wanted.role
+          and job.declared_sha256 = wanted.sha256 and job.status not in ('failed', 'cancelled')
+        order by job_id limit 1
+    ) as there on true
+"""
 
 
 async def close(connection: Connection, actor: Actor, batch_id: UUID, *, admin: bool) -> Batch:

@@ -305,6 +305,7 @@ def test_arrivals_are_counted_by_priority_also_those_by_a_retry(idle: Stack) -> 
                 "entity_type": "clip",
                 "entity_id": job["entity_id"],
                 "source_reference": f"s3://episodes-media/clip/{one}",
+                "priority": "interactive",
             }
             for one in range(3)
         ]

@@ -145,6 +145,21 @@ def finished(stack: Stack) -> set[UUID]:
     return set(asyncio.run(finish()))
 
 
+def test_a_batch_brings_a_file_for_an_entity_once_however_often_and_by_whom_it_is_posted(
+    waiting: httpx2.Client,
+) -> None:
+    batch = posted(waiting, new(waiting, sha256="1" * 64))
+    jobs = [new(waiting, sha256=f"{number}" * 64) for number in range(2, 6)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: posted(waiting, *jobs, batch_id=batch["batch_id"]), range(3)))
+    (ids,) = {tuple(result["job"]["job_id"] for result in answer["results"]) for answer in answers}
+    assert len(set(ids)) == 4
+    other = jobs[0] | {"sha256": "f" * 64}
+    again = posted(waiting, jobs[1], other, jobs[0], batch_id=batch["batch_id"])
+    assert [result["job"]["job_id"] for result in again["results"]][::2] == [ids[1], ids[0]]
+    assert waiting.get(f"{PATH}/{batch['batch_id']}").json()["data"]["total"] == 6
+
+
 def test_a_batch_that_is_kept_open_ends_when_it_is_closed_and_takes_nothing_then(
     quiet: Stack, waiting: httpx2.Client, other: httpx2.Client
 ) -> None:

@@ -209,14 +209,18 @@ def test_a_batch_answers_each_item_in_order_and_keeps_the_good_ones(waiting: htt
     assert listed(waiting, batch_id=batch["batch_id"]) == [made[1]["job_id"], made[0]["job_id"]]
 
 
+def batch_ids(client: httpx2.Client) -> list[str]:
+    return [batch["batch_id"] for batch in client.get(f"{PATH}/batches").json()["data"]]
+
+
 def test_a_batch_of_bad_items_only_makes_no_job(waiting: httpx2.Client) -> None:
-    before = waiting.get(f"{PATH}/batches").json()["data"]
+    before = batch_ids(waiting)
     answer = waiting.post(f"{PATH}/batch", json={"jobs": [{}, {"entity_type": "clip"}, new(waiting, role="script")]})
     batch = answer.json()["data"]
     assert answer.status_code == 400
     assert [result["job"] for result in batch["results"]] == [None, None, None]
     assert [field for _, field in errors(answer)] == ["jobs[0].entity_type", "jobs[1].entity_id", "jobs[2].role"]
-    assert waiting.get(f"{PATH}/batches").json()["data"] == before
+    assert batch_ids(waiting) == before
 
 
 def test_a_batch_takes_a_thousand_and_no_more(waiting: httpx2.Client) -> None:

@@ -47,9 +47,13 @@ def test_the_main_job_runs_through_a_generated_client(
 ) -> None:
     monkeypatch.syspath_prepend(str(generated.parent))
     made, models = (importlib.import_module(f"{NAME}{part}") for part in ("", ".models"))
-    client = made.AuthenticatedClient(
-        base_url=server.url, token=server.token("editor"), httpx_args={"trust_env": False}
-    )
+    signed = {"base_url": server.url, "token": server.token("editor"), "httpx_args": {"trust_env": False}}
+    with made.AuthenticatedClient(**signed) as client:
+        check(client, models)
+
+
+def check(client: Any, models: Any) -> None:
+    """A picture is sent, ingested and shown; what is not there is told."""
 
     def call(operation: str, **given: Any) -> Any:
         return importlib.import_module(f"{NAME}.api.{operation}").sync(client=client, **given).data

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -172,9 +171,13 @@ def test_a_second_run_uploads_and_creates_nothing(server: Stack, api: Api, tmp_p
 
 def test_two_runs_of_a_folder_at_once_double_nothing(server: Stack, api: Api, tmp_path: Path, mark: str) -> None:
     folder = pictures(tmp_path / "in", mark, 8)
-    with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: ingest(server.environ, folder, "--create"), range(2)))
-    assert [(run.code, len(run.results)) for run in runs] == [(0, 8)] * 2
+    command = [*COMMAND, str(folder), "--create", "--json"]
+    with (
+        program(command, server.environ, stdout=subprocess.PIPE) as one,
+        program(command, server.environ, stdout=subprocess.PIPE) as other,
+    ):
+        results = [json.loads(run.communicate(timeout=60)[0]) for run in (one, other)]
+    assert [(run.returncode, len(found)) for run, found in zip((one, other), results, strict=True)] == [(0, 8)] * 2
     assert api.titles(mark) == titles(mark, 8)
     assert set(api.jobs_of(mark).values()) == {1}
 
