@@ -37,6 +37,9 @@ _LIVING_EPISODE: Final = SQL(
 TYPES: Final = tuple(CATALOG)
 # What says more of them than they do themselves: they change when their episode does.
 _FOLLOWERS: Final = tuple(name for name, one in CATALOG.items() if one.parent == "episode")
+# In which they are locked, followers with their episodes: who deletes an episode has locked it, and counts the uses of
+# what it shows then, by the names of that.
+ORDER: Final = ("show", "episode", *_FOLLOWERS, *sorted(CATALOG.keys() - {"show", "episode", *_FOLLOWERS}))
 
 DriftKind = OneOf["missing", "orphaned", "stale"]
 
@@ -230,7 +233,7 @@ async def drain_outbox(connection: Connection, limit: int = SLICE) -> int:
     """
     await in_bulk(connection)
     changes = await db.rows(connection, _Change, query, [limit])
-    changed = {kind: {change.entity_id for change in changes if change.entity_type == kind} for kind in TYPES}
+    changed = {kind: {change.entity_id for change in changes if change.entity_type == kind} for kind in ORDER}
     for entity_type, ids in changed.items():
         if ids:
             await _write_each(connection, entity_type, sorted(ids))

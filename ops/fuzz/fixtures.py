@@ -21,7 +21,7 @@ def make(client: httpx2.Client) -> Ids:
     for path in _collections(paths):
         for number in range(EACH):
             _create(client, path, paths[path]["post"], ids, number)
-    for path in (path for path in paths if "put" in paths[path] and ids.keys() >= {*_names(path)}):
+    for path in (path for path in paths if "put" in paths[path] and _names(path) and ids.keys() >= {*_names(path)}):
         _link(client, path, ids)
     deletable = (path for path in paths if "delete" in paths[path] and path.count("{") == 1)
     for path in sorted(deletable, reverse=True):  # scripts before the episodes that they would be gone with

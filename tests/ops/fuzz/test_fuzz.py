@@ -22,7 +22,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = __main__.things_of(stack)
-    assert len(ids) == 10
+    assert len(ids) == 13
     report = __main__.run(stack, "admin", ids, seed=SEED, examples=3, phases="examples,fuzzing,stateful")
     assert report["test_cases"]["unique_failures"] == 0, capsys.readouterr().out
     assert report["test_cases"]["generated"] > 500
