@@ -9,7 +9,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.dependencies import AnyRequest, Config, Db, Files, Who
 from api.http import request_body
@@ -71,9 +71,12 @@ class PostedBatch(Struct):
 
 
 class RefusedBatch(ErrorBody, kw_only=True):
-    """None of the jobs is taken: an error for each, named by its place, and the result of each."""
+    """None of the jobs is taken: an error for each, named by its place, and the result of each.
 
-    data: PostedBatch
+    There are no results where the request as a whole is wrong.
+    """
+
+    data: PostedBatch | UnsetType = UNSET
 
 
 class BatchController(Controller):

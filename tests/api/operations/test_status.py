@@ -46,7 +46,7 @@ def test_a_viewer_sees_the_processes_by_host_version_and_threads(server: Stack, 
         assert datetime.fromisoformat(alive["started_at"]) <= datetime.fromisoformat(alive["beat_at"])
     (dispatcher,) = found["dispatchers"]
     loops = {loop["name"] for loop in dispatcher["loops"]}
-    assert loops == {"listen", "dispatch", "recover", "index", "walk", "seal", "schedule"}
+    assert loops == {"listen", "dispatch", "recover", "index", "walk", "seal", "finish", "schedule", "deliver"}
     assert {loop["error"] for loop in dispatcher["loops"]} == {None}
     (worker,) = [one for one in found["workers"] if one["state"] == "alive"]
     assert worker["pid"] == server.worker.pid

@@ -13,8 +13,9 @@ import pytest
 
 from ops.cli.app import app
 from tests import media, work
+from tests.command_line import episodes
 from tests.eventually import eventually
-from tests.stack import Stack, unmeasured
+from tests.stack import Stack, running, unmeasured
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -42,16 +43,23 @@ def paused(admin: httpx2.Client) -> Iterator[str]:
     admin.delete("/api/v1/ingest/pauses/thumbnail")
 
 
-def test_the_status_is_healthy_and_names_all_that_runs(server: Stack, call: Call) -> None:
+@pytest.fixture(scope="module")
+def alone(services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack in which no other test leaves anything that needs attention."""
+    with running(services, tmp_path_factory.mktemp("alone")) as stack:
+        yield stack
+
+
+def test_the_status_is_healthy_and_names_all_that_runs(alone: Stack) -> None:
     def healthy() -> str | None:
-        code, out, _ = call("status")
-        return out if code == 0 else None
+        done = episodes(alone.environ, "status")
+        return done.stdout if done.returncode == 0 else None
 
     out = eventually(healthy)
     assert out.startswith("healthy\n")
     for word in ("api", "dispatcher", "worker", "storage", "interactive", "trash", "none is configured"):
         assert word in out
-    assert f":{server.worker.pid}" in out
+    assert f":{alone.worker.pid}" in out
 
 
 def test_as_json_it_is_what_the_api_says(call: Call, viewer: httpx2.Client) -> None:
@@ -59,20 +67,17 @@ def test_as_json_it_is_what_the_api_says(call: Call, viewer: httpx2.Client) -> N
     assert json.loads(out).keys() == viewer.get("/api/v1/status").json()["data"].keys()
 
 
-def test_what_needs_attention_comes_first_and_is_the_exit_code(server: Stack, call: Call) -> None:
-    server.sql(
+def test_what_needs_attention_comes_first_and_is_the_exit_code(alone: Stack) -> None:
+    alone.sql(
         "insert into processes (process_id, program, name, host, pid, version, beat_at)"
         " values (uuidv7(), 'worker', 'lost:1', 'lost', 1, '1.0', now() - interval '1 minute')"
     )
 
     def told() -> bool:
-        code, out, _ = call("status")
-        return code == 1 and out.startswith("attention\n  lost:1 ended without a word")
+        done = episodes(alone.environ, "status")
+        return done.returncode == 1 and done.stdout.startswith("attention\n  lost:1 ended without a word")
 
-    try:
-        eventually(told, within=5)
-    finally:
-        server.sql("delete from processes where name = 'lost:1'")
+    eventually(told, within=5)
 
 
 def test_watched_it_looks_again_until_it_is_interrupted(server: Stack) -> None:
