@@ -234,6 +234,7 @@ TABLE: Final[dict[str, Internal]] = {
 DOCUMENTED: Final = frozenset(
     {
         "AsyncConnection.transaction",
+        "AsyncNetworkBackend.connect_tcp",
         "Collector.collect",
         "Controller.dependencies",
         "Controller.path",
