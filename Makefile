@@ -29,7 +29,7 @@ test: $(VENV)/.dev ## Run the tests against real PostgreSQL, Redis and S3 (PYTES
 	@$(BIN)/python -m pytest -n logical --dist worksteal $(PYTEST)
 
 quick: $(VENV)/.dev ## Run the tests that start no service and no program
-	@$(BIN)/python -m pytest -m quick -n logical --dist worksteal
+	@$(BIN)/python -m pytest -m quick -n logical --dist worksteal $(PYTEST)
 
 check: $(VENV)/.dev ## Format, lint, strict types, direction of imports, declared packages, the lock, the Postman collection
 	@$(PIP) check
@@ -48,7 +48,7 @@ chaos: $(VENV)/.dev ## Deal every fault to real processes, check the ledger, pri
 	@$(BIN)/python -m pytest tests/chaos tests/api/middleware/test_stream_limits.py tests/pipeline/test_recovery.py tests/pipeline/test_dispatcher.py -m ""
 
 chaos-quick: $(VENV)/.dev ## Deal the faults that take a few seconds
-	@$(BIN)/python -m pytest tests/chaos -m "chaos(quick=True) or not chaos"
+	@$(BIN)/python -m pytest tests/chaos -m "chaos(quick=True) or not chaos" $(PYTEST)
 
 soak: $(VENV)/.dev ## Send 10,000 files while faults are dealt; the report is kept in ops/docs/soak.md (SOAK_FILES, SOAK_SEED)
 	@$(BIN)/python -m tests.soak --files $(SOAK_FILES) --seed $(SOAK_SEED) --report ops/docs/soak.md

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import uuid4
 
 import jwt
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-RoleName = Literal["admin", "editor", "viewer"]
+from models.access.roles import Role
 
 ISSUER: Final = "episodes-embedded"
 CLIENT_ID: Final = "episodes-cli"
@@ -57,7 +57,7 @@ def jwks(home: Path) -> dict[str, list[dict[str, Any]]]:
     return {"keys": [public | {"kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
 
 
-def sign(home: Path, *, role: RoleName, subject: str = "developer", lifetime_seconds: int = 3600) -> str:
+def sign(home: Path, *, role: Role, subject: str = "developer", lifetime_seconds: int = 3600) -> str:
     """A token like Cognito's access tokens, valid for ``lifetime_seconds``."""
     now = int(time.time())
     claims = {

@@ -9,5 +9,6 @@ from typing import Final, Literal
 EntityType = Literal["episode", "clip", "outfit", "ui_element", "background", "component", "guest"]  # they take files
 EntityName = Literal["show", EntityType, "script"]  # all, each behind what it belongs to
 MediaKind = Literal["image", "video", "audio", "document"]
-FileRole = Literal["primary", "thumbnail", "trailer", "script"]
+EpisodeRole = Literal["thumbnail", "trailer", "script"]
+FileRole = Literal["primary", EpisodeRole]  # primary for all but episodes
 MB: Final = 1024 * 1024  # bytes

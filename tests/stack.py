@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from migrations import upgrade
 from models import dev_issuer
-from models.dev_issuer import RoleName
+from models.access.roles import Role
 from ops.stack.system import System
 
 NUMBERS = count(1)
@@ -42,11 +42,11 @@ class Stack(System):
         """The database of this stack alone, as its owner; its programs are ``episodes_app`` there."""
         return self.environ["MIGRATION_DATABASE_URL"]
 
-    def token(self, role: RoleName, subject: str = "tester") -> str:
+    def token(self, role: Role, subject: str = "tester") -> str:
         """A token of this stack's issuer."""
         return dev_issuer.sign(self.home, role=role, subject=subject)
 
-    def client(self, role: RoleName = "editor", subject: str = "tester") -> httpx2.Client:
+    def client(self, role: Role = "editor", subject: str = "tester") -> httpx2.Client:
         """A client signed in with a role."""
         headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=30, **PLAIN)

@@ -22,8 +22,8 @@ from models.db.connection import Pool
 from models.db.schema import SchemaError
 from models.errors import Problem, Unauthorized
 from models.metrics import JobStatistics
-from models.recent import Recent
 from models.settings import Settings
+from models.throttled import Throttled
 
 PATIENCE_SECONDS: Final = 2.0
 _FAILURES: Final = (Problem, SchemaError, psycopg.Error, TimeoutError, OSError)
@@ -95,8 +95,8 @@ class Probes:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.readiness: Final = Recent(self._readiness)
-        self.metrics: Final = Recent(self._metrics, metrics.SCRAPES)
+        self.readiness: Final = Throttled(self._readiness)
+        self.metrics: Final = Throttled(self._metrics, metrics.SCRAPES)
 
     async def _readiness(self) -> Readiness:
         health = self._state.health

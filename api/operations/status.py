@@ -18,7 +18,7 @@ from models.operations import log_level, problems
 from models.operations import status as look
 from models.operations.log_level import LogLevel, NewLogLevel
 from models.operations.status import Ledger
-from models.recent import Recent
+from models.throttled import Throttled
 
 
 class Services(Struct):
@@ -75,7 +75,7 @@ class Overview:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.recent = Recent(self._read)
+        self.recent = Throttled(self._read)
 
     async def _read(self) -> Status:
         probes: Probes = self._state.probes

@@ -14,11 +14,12 @@ from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Conflict, Invalid, NotFound
+from models.housekeeping import TaskName
 from models.jobs.predicates import LEASED
 from models.jobs.types import JobFailure, Status
 
 # What each task does, for people. Their rows, with the seconds between two runs, are in the schedule.
-TASKS: Final[Mapping[str, str]] = {
+TASKS: Final[Mapping[TaskName, str]] = {
     "expired-uploads": "Give up uploads in parts that nobody completed in time.",
     "orphan-objects": "List objects in the storage that nothing refers to; remove them after a grace time.",
     "trash": "Remove rows from the trash for good that have been there for longer than is kept.",

@@ -4,7 +4,7 @@ Each process reads it with its heartbeat, so it holds everywhere a few seconds l
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,21 +12,20 @@ from models.db import connection as db
 from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import Invalid
-
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+from models.operations import LevelName
 
 
 class NewLogLevel(Struct, forbid_unknown_fields=True):
     """The level for all programs until then: an hour from now if nothing is said; null for that of their settings."""
 
-    level: Level | None
+    level: LevelName | None
     until: datetime | None = None
 
 
 class LogLevel(Struct):
     """The level that somebody has set for all programs; null where each logs at that of its settings."""
 
-    level: Level | None
+    level: LevelName | None
     set_by: str | None = None
     set_at: datetime | None = None
     until: datetime | None = None

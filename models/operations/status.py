@@ -136,7 +136,7 @@ class Ledger(Struct):
 
 
 async def read(connection: Connection) -> Ledger:
-    """A few small statements; many who ask share the answer (``models.recent``)."""
+    """A few small statements; many who ask share the answer (``models.throttled``)."""
     running = await processes.read_all(connection)
     search = await db.row(connection, SearchState, _SEARCH)
     assert search is not None  # noqa: S101

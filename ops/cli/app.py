@@ -4,13 +4,15 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from models.access.roles import Role
 from models.db.actions import Action
-from models.entities import EntityType
+from models.entities import EntityType, EpisodeRole
 from models.jobs.types import OnDuplicate, Priority
+from models.operations import LevelName
 from ops.cli.batches import batches
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
@@ -39,7 +41,6 @@ app.command(audit)
 index = App("index", help="Look after what search finds.")
 app.command(index)
 
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Detach = Annotated[bool, Parameter(help="Do not wait for the end.")]
 Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walked.")]
 
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 @app.command
-def token(*, role: Literal["admin", "editor", "viewer"], subject: str = "developer") -> None:
+def token(*, role: Role, subject: str = "developer") -> None:
     """Print a token of the embedded issuer, valid for an hour.
 
     Parameters
@@ -86,7 +87,7 @@ def ingest(
     entity_id: str | None = None,
     create: bool = False,
     show_id: str | None = None,
-    role: Literal["thumbnail", "trailer", "script"] | None = None,
+    role: EpisodeRole | None = None,
     on_duplicate: OnDuplicate = "link",
     priority: Priority = "batch",
     name: str | None = None,
@@ -149,7 +150,9 @@ def status(*, watch: bool = False, json: AsJson = False) -> int:
 
 
 @app.command(name="log-level")
-def log_level(level: Level | None = None, /, *, until: Until = None, span: For = None, json: AsJson = False) -> None:
+def log_level(
+    level: LevelName | None = None, /, *, until: Until = None, span: For = None, json: AsJson = False
+) -> None:
     """Let all programs log more or less for a while, without a restart; for admins.
 
     Parameters

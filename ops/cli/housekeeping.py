@@ -1,22 +1,11 @@
 """The commands ``episodes housekeeping …`` and ``episodes integrity``."""
 
-from typing import Literal
-
 from cyclopts import App
 
+from models.housekeeping import TaskName
 from ops.cli.options import AsJson, For, Limit, Until, run
 
 housekeeping = App("housekeeping", help="See what is tidied up when; run a task now, or hold it back. For admins.")
-
-TaskName = Literal[
-    "expired-uploads",
-    "orphan-objects",
-    "trash",
-    "idempotency-keys",
-    "finished-jobs",
-    "search-check",
-    "integrity",
-]
 
 
 @housekeeping.command(name="list")

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from models.dev_issuer import RoleName, sign
+from models.access.roles import Role
+from models.dev_issuer import sign
 from ops.client.http import TIMEOUT, Client
 from ops.errors import CommandError
 from ops.stack.home import read
@@ -43,7 +44,7 @@ def find_server(environ: Mapping[str, str] = os.environ) -> str:
 class SignIn:
     """Signs in: with the key of the home at the home's own server, elsewhere with ``EPISODES_TOKEN`` if it is set."""
 
-    def __init__(self, role: RoleName, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, role: Role, environ: Mapping[str, str] = os.environ) -> None:
         self._role = role
         self._home = home_of(environ)
         self._given = environ.get("EPISODES_TOKEN") or None
@@ -77,7 +78,7 @@ class SignIn:
         return self._given
 
 
-def issue(role: RoleName, subject: str, environ: Mapping[str, str] = os.environ) -> str:
+def issue(role: Role, subject: str, environ: Mapping[str, str] = os.environ) -> str:
     """A token of the embedded issuer, valid for an hour.
 
     Raises:
@@ -109,7 +110,7 @@ def _key_of(where: Path) -> Path:
 
 @asynccontextmanager
 async def connected(
-    role: RoleName, *, patience: float = 3.0, answering: float = TIMEOUT, environ: Mapping[str, str] = os.environ
+    role: Role, *, patience: float = 3.0, answering: float = TIMEOUT, environ: Mapping[str, str] = os.environ
 ) -> AsyncIterator[Client]:
     """A client that is signed in with a role at the server of the environment.
 

@@ -20,16 +20,16 @@ import httpx2
 
 from migrations import upgrade
 from models import dev_issuer
+from models.access.roles import Role
 from models.build import PROJECT
-from models.dev_issuer import RoleName
 from ops.fuzz.fixtures import Ids, make
 from ops.stack.services import Services
 from ops.stack.system import System
 
 LEAST: Final = 20_000  # requests in all
 PHASES: Final = "examples,coverage,fuzzing,stateful"
-EXAMPLES: Final[dict[RoleName, int]] = {"admin": 40, "editor": 40, "viewer": 10}
-SETTINGS: Final = PROJECT / "ops" / "fuzz.toml"
+EXAMPLES: Final[dict[Role, int]] = {"admin": 40, "editor": 40, "viewer": 10}
+SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")
 
 
 def main() -> int:
@@ -67,11 +67,11 @@ def things_of(system: System) -> Ids:
         return make(client)
 
 
-def _headers(system: System, role: RoleName) -> dict[str, str]:
+def _headers(system: System, role: Role) -> dict[str, str]:
     return {"Authorization": f"Bearer {dev_issuer.sign(system.home, role=role, subject=f'fuzz-{role}')}"}
 
 
-def run(system: System, role: RoleName, ids: Ids, *, seed: int, examples: int, phases: str = PHASES) -> dict[str, Any]:
+def run(system: System, role: Role, ids: Ids, *, seed: int, examples: int, phases: str = PHASES) -> dict[str, Any]:
     """Let schemathesis loose as ``role``; prints what it finds, gives its report."""
     settings, report, said = (system.home / f"fuzz-{role}.{kind}" for kind in ("toml", "json", "txt"))
     settings.write_text(SETTINGS.read_text() + _dictionaries(ids))

@@ -20,8 +20,8 @@ from models.errors import Problem
 from models.kernel import Walls
 from models.metrics import JobStatistics
 from models.process import NotStarted
-from models.recent import Recent
 from models.settings import Settings
+from models.throttled import Throttled
 
 PATIENCE_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 10
@@ -74,7 +74,7 @@ class _Server(ThreadingHTTPServer):
         self._pool = pool
         self._loop = loop
         self.held = held
-        self._recent = Recent(self._read, metrics.SCRAPES)
+        self._recent = Throttled(self._read, metrics.SCRAPES)
         self._places = threading.BoundedSemaphore(CONNECTIONS)
 
     def process_request(self, request: Any, client_address: Any) -> None:

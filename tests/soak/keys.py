@@ -5,7 +5,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from models.dev_issuer import RoleName
+from models.access.roles import Role
 from tests.api.auth.test_authorize import ISSUER, KeyServer, public, token_of
 from tests.stack import Stack
 
@@ -24,7 +24,7 @@ class Keys:
         """What an API needs to take these tokens."""
         return {"JWKS_URL": self.server.url, "JWT_ISSUER": ISSUER}
 
-    def header(self, role: RoleName = "editor", *, following: bool = False) -> str:
+    def header(self, role: Role = "editor", *, following: bool = False) -> str:
         """An Authorization header, by the key of now or by the one that follows."""
         key, number = (self._next, self._number + 1) if following else (self._key, self._number)
         return token_of(key, f"key-{number}", sub="tester", **{"cognito:groups": [role]}, exp=2**40)
@@ -51,6 +51,6 @@ class KeyedStack(Stack):
         super().__init__(services, home, **keys.settings, **settings)
         self._keys = keys
 
-    def token(self, role: RoleName, subject: str = "tester") -> str:
+    def token(self, role: Role, subject: str = "tester") -> str:
         """By the key of now, which may not be the one of a moment later."""
         return self._keys.header(role).removeprefix("Bearer ")

@@ -28,6 +28,7 @@ from api.app import create_app
 from api.auth.authorize import Authenticator, role_for
 from api.auth.jwks import Keys
 from models import dev_issuer
+from models.access.roles import Role
 from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings, load
 from tests.eventually import eventually
@@ -35,7 +36,7 @@ from tests.resources import CLIP, SHOW, create
 from tests.stack import PLAIN, Stack
 
 PUBLIC = {"/health", "/health/ready", "/metrics", "/.well-known/jwks.json"}
-RANKS: tuple[dev_issuer.RoleName, ...] = ("viewer", "editor", "admin")
+RANKS: tuple[Role, ...] = ("viewer", "editor", "admin")
 
 
 def now() -> int:
@@ -302,9 +303,7 @@ def test_every_route_but_the_public_ones_wants_a_token(server: Stack, table: lis
 
 
 @pytest.mark.parametrize("role", RANKS)
-def test_every_route_lets_in_who_may_and_nobody_else(
-    server: Stack, table: list[tuple[str, str]], role: dev_issuer.RoleName
-) -> None:
+def test_every_route_lets_in_who_may_and_nobody_else(server: Stack, table: list[tuple[str, str]], role: Role) -> None:
     with server.client(role) as client:
         for method, path in table:
             needed = least_role(method, path)

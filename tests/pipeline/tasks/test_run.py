@@ -10,8 +10,8 @@ from functools import partial
 import httpx2
 
 from models.db.connection import Connection
+from models.housekeeping import TaskName
 from models.housekeeping.schedule import TASKS, fire
-from ops.cli.housekeeping import TaskName
 from pipeline.stages import housekeeping as stage
 from tests.command_line import episodes
 from tests.eventually import eventually

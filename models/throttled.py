@@ -10,7 +10,7 @@ T = TypeVar("T")
 SECONDS: Final = 1.0
 
 
-class Recent(Generic[T]):
+class Throttled(Generic[T]):
     """An answer that is new for the first ``most`` askers of a second, and at most a second old for all others.
 
     Whoever asks while it is made waits for the same one.
