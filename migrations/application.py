@@ -11,6 +11,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier, Literal
 
+from migrations.errors import OwnerError
+
 # Rows of the log get their number, time and transaction from the database, and seals their number and time.
 RIGHTS: Final = SQL("""
     grant usage on schema public to {role};
@@ -30,12 +32,10 @@ RIGHTS: Final = SQL("""
 """)
 
 
-class OwnerError(Exception):
-    """The application's role has the power of the tables' owner; the message names it."""
-
-
 def admit(owner: psycopg.Connection, url: str) -> None:
     """Give the role of ``url`` its rights on the tables that are there, and make it where it is missing.
+
+    Where its password is another one, because it was rotated in the settings, it gets that.
 
     Nothing is done where it is the owner itself, who then runs everything.
 
@@ -50,15 +50,35 @@ def admit(owner: psycopg.Connection, url: str) -> None:
     with owner.transaction():
         if not owner.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
             _create(owner, role, password)
+        elif password and _is_refused(url):
+            _set_password(owner, role, password)
         _refuse_power(owner, role)
         owner.execute(RIGHTS.format(role=Identifier(role), database=Identifier(owner.info.dbname)))
 
 
 def _create(owner: psycopg.Connection, role: str, password: str) -> None:
-    """The server never sees the password, and the owner may look at what the role's sessions do."""
-    secret = owner.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    """The owner may look at what the role's sessions do."""
     statement = SQL("create role {role} login password {secret}; grant {role} to current_user")
-    owner.execute(statement.format(role=Identifier(role), secret=Literal(secret)))
+    owner.execute(statement.format(role=Identifier(role), secret=_secret(owner, role, password)))
+
+
+def _is_refused(url: str) -> bool:
+    """Whether the server lets nobody in with this password."""
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError as error:
+        return "password authentication failed" in str(error)
+    return False
+
+
+def _set_password(owner: psycopg.Connection, role: str, password: str) -> None:
+    statement = SQL("alter role {role} login password {secret}")
+    owner.execute(statement.format(role=Identifier(role), secret=_secret(owner, role, password)))
+
+
+def _secret(owner: psycopg.Connection, role: str, password: str) -> Literal:
+    """The server never sees the password."""
+    return Literal(owner.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode())
 
 
 def _refuse_power(owner: psycopg.Connection, role: str) -> None:

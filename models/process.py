@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import structlog
 
 from models import log, process_privacy, termination
-from models.settings import Settings, SettingsError, load
+from models.settings import Settings, SettingsError, load, notices
+from models.settings.summary import summary
 
 logger = structlog.get_logger()
 
@@ -17,12 +18,13 @@ class NotStarted(Exception):
 
 
 def main(name: str, run: Callable[[Settings], object]) -> int:
-    """Run a program with its settings and its log; 1 and one line where it cannot, or where it breaks."""
+    """Run a program with its settings and its log; 1 and a line for each reason where it cannot, or where it breaks."""
     termination.on_stop(lambda: termination.leave(0))
     process_privacy.conceal()
     try:
         settings = load()
         log.configure(settings.log_level, name)
+        _introduce(settings)
         run(settings)
     except SettingsError as error:
         print(error, file=sys.stderr)
@@ -31,6 +33,13 @@ def main(name: str, run: Callable[[Settings], object]) -> int:
         logger.critical("broken", exc_info=True)
         termination.leave(1)
     return 0
+
+
+def _introduce(settings: Settings) -> None:
+    """One line of what this process stands on, without a secret, and what its operator may not have meant."""
+    logger.info("settings", **summary(settings))
+    for notice in notices(settings):
+        logger.warning(notice)
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from models import dev_issuer
 from ops.stack.services import Services
+from tests.key_server import key_server
 from tests.stack import Stack, hasten, running
 
 # Whoever runs the tests in the background may have them ignore these, and what they start with them.
@@ -88,6 +90,21 @@ def new_stack(services: dict[str, str], tmp_path: Path) -> Iterator[Callable[...
     yield make
     for stack in made:
         stack.stop()
+
+
+@pytest.fixture
+def exposed_stack(new_stack: Callable[..., Stack]) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks as others can reach them: tokens of their homes come from an issuer that is not embedded."""
+    with key_server({"keys": []}) as provider:
+
+        def make(**settings: str) -> Stack:
+            issuer = {"JWT_ISSUER": dev_issuer.ISSUER, "JWT_AUDIENCE": dev_issuer.CLIENT_ID}
+            told = {"APP_ENV": "staging", "ALLOWED_ORIGINS": "https://studio.example", "JWKS_URL": provider.url}
+            made = new_stack(**issuer | told | settings)
+            provider.document = dev_issuer.jwks(made.home)
+            return made
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,16 @@ from litestar.connection import ASGIConnection
 
 from api.auth.api_keys import ApiKeys
 from api.auth.caller import Caller
+from api.auth.groups import Groups
 from api.auth.jwks import Keys, issuer_of, keys_of
 from api.http.client_address import client_address
 from api.http.headers import sent
-from models.access.keys import PREFIX, SUBJECT
-from models.access.roles import RANK, Role
+from models.access.keys import PREFIX
+from models.access.roles import Role
 from models.errors import Forbidden, Unauthorized, Unavailable
 from models.settings import Settings
 
 LEEWAY_SECONDS: Final = 30
-LONGEST_SUBJECT: Final = 255  # it is written into rows and logs
 REMEMBERED: Final = 2048  # verified tokens kept, so that a caller's next request costs no signature check
 
 # Who may do what. A route that no line names is for nobody.
@@ -64,7 +64,7 @@ def role_for(method: str, path: str) -> Role | None:
 
 
 class Authenticator:
-    """Verifies bearer tokens: RS256 only, by the issuer's keys, and all that the API promises to ask of the claims.
+    """Verifies bearer tokens: by the issuer's key and that key's algorithm, and all the claims that the API promises.
 
     A key for machines stands wherever a token does; ``api_keys`` look it up.
     """
@@ -74,6 +74,7 @@ class Authenticator:
         self._keys = keys or keys_of(settings)
         self._issuer = issuer_of(settings)
         self._client = settings.cognito_client_id or settings.jwt_audience
+        self._groups = Groups(settings)
         self._uses = ("access", "id") if settings.cognito_tokens else ("access", "id", None)
         self._remembered: dict[str, tuple[Caller, jwt.PyJWK]] = {}
 
@@ -92,7 +93,7 @@ class Authenticator:
 
         Raises:
             Unauthorized: saying what is wrong with the token or the key.
-            Forbidden: where the token has none of the three groups.
+            Forbidden: where none of the token's groups has a role.
         """
         if known := self.known(authorization):
             return known
@@ -102,7 +103,7 @@ class Authenticator:
         if self._api_keys and token.startswith(PREFIX):
             return await self._api_keys.caller(token)
         key = await self._key(token)
-        return self._remember(token, _caller(self._claims(token, key)), key)
+        return self._remember(token, self._groups.caller(self._claims(token, key)), key)
 
     async def still(self, caller: Caller, authorization: str | None) -> bool:
         """Whether who was let in with this header would be let in again; an issuer that is away ends nothing."""
@@ -142,14 +143,16 @@ class Authenticator:
     def _decoded(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         options: Any = {"require": ["exp", "iat", "iss", "sub"], "verify_aud": False}
         return jwt.decode(
-            token, key.key, algorithms=["RS256"], issuer=self._issuer, leeway=LEEWAY_SECONDS, options=options
+            token, key, algorithms=[key.algorithm_name], issuer=self._issuer, leeway=LEEWAY_SECONDS, options=options
         )
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
-        """A Cognito access token names its client in ``client_id``, an id token in ``aud``."""
+        """A Cognito access token names its client in ``client_id``, an id token in ``aud``; others may in ``azp``."""
         use = claims.get("token_use")
         audience = claims.get("client_id") if use == "access" else claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
+        if use is None:
+            audiences = [*audiences, claims.get("azp")]
         if use not in self._uses:
             raise Unauthorized("the token is neither an access token nor an id token")
         if self._client is not None and self._client not in audiences:
@@ -159,24 +162,6 @@ class Authenticator:
 def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _caller(claims: dict[str, Any]) -> Caller:
-    groups = claims.get("cognito:groups")
-    roles = [role for role in RANK if isinstance(groups, list) and role in groups]
-    if not roles:
-        raise Forbidden("the token has none of the groups viewer, editor, admin")
-    if not _is_name(claims["sub"]):
-        raise Unauthorized(
-            f"the token's 'sub' is not a text of 1 to {LONGEST_SUBJECT} printable characters, not of a key"
-        )
-    return Caller(claims["sub"], max(roles, key=RANK.__getitem__), float(claims["exp"]))
-
-
-def _is_name(subject: object) -> bool:
-    """Whether a token may speak in this name; those of keys are for keys alone."""
-    named = isinstance(subject, str) and 1 <= len(subject) <= LONGEST_SUBJECT and subject.isprintable()
-    return named and not str(subject).startswith(SUBJECT)
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

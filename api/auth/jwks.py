@@ -20,6 +20,12 @@ REFRESH_SECONDS: Final = 30.0  # an unknown id asks the issuer at most this ofte
 RETRY_SECONDS: Final = 1.0  # the same as long as no key was ever fetched
 STALE_SECONDS: Final = 300.0  # keys this old are fetched again: the issuer may have taken one back
 TIMEOUT_SECONDS: Final = 5.0
+# How a key signs follows from what it is, never from what a token says of itself.
+ALGORITHMS: Final[dict[tuple[Any, Any], str]] = {
+    ("RSA", None): "RS256",
+    ("EC", "P-256"): "ES256",
+    ("OKP", "Ed25519"): "EdDSA",
+}
 
 Fetch = Callable[[], dict[str, Any]]
 
@@ -67,17 +73,18 @@ class Keys:
 
 
 def _usable(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
-    """The RSA keys of a key set that sign; providers list keys of other kinds beside them."""
+    """The keys of a set that sign as we verify; providers list keys of other kinds beside them."""
     found: Any = document.get("keys")
     entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     return {entry["kid"]: key for entry in entries if (key := _signing(entry))}
 
 
 def _signing(entry: dict[str, Any]) -> jwt.PyJWK | None:
-    if entry.get("kty") != "RSA" or entry.get("use") == "enc" or not isinstance(entry.get("kid"), str):
+    algorithm = ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
+    if algorithm is None or entry.get("use") == "enc" or not isinstance(entry.get("kid"), str):
         return None
     try:
-        return jwt.PyJWK(entry, algorithm="RS256")
+        return jwt.PyJWK(entry, algorithm=algorithm)
     except jwt.PyJWTError:
         return None
 

@@ -90,6 +90,7 @@ class Storage:
         self._keys = session.get_credentials()
         self._client = _client(session, settings, threads)
         self._signer = Signer(self._client.meta.endpoint_url, settings.aws_region)
+        self._public_signer = self._signer._replace(endpoint=_public(settings) or self._signer.endpoint)
         self._pool = urllib3.connection_from_url(
             self._signer.endpoint, maxsize=threads, timeout=_TIMEOUT, retries=_RETRIES
         )
@@ -151,7 +152,8 @@ class Storage:
     def sign(self, wish: PresignedRequest) -> str:
         """A URL that is good for this from now on."""
         target, keys = Reference(wish.bucket, wish.key), self._credentials()
-        url = self._signer.url(wish.method, target, wish.headers, wish.seconds, keys, parameters=wish.parameters)
+        signer = self._public_signer  # clients may reach the storage by another name than programs do
+        url = signer.url(wish.method, target, wish.headers, wish.seconds, keys, parameters=wish.parameters)
         presigned.note(url, wish)
         return url
 
@@ -347,6 +349,10 @@ class Storage:
             _explain(error)
         except (BotoCoreError, HTTPError, ConnectionError, TimeoutError) as error:
             raise Fault("STORAGE_UNAVAILABLE", f"the object storage failed: {type(error).__name__}") from error
+
+
+def _public(settings: Settings) -> str:
+    return (settings.s3_public_endpoint_url or "").rstrip("/")
 
 
 def _session(settings: Settings) -> "Session":

@@ -47,13 +47,14 @@ Paths = Annotated[Path, Parameter("PATH", help="Files, or folders that are walke
 
 def main() -> None:
     """Run a command: exit 0 if all went well, 1 if not, 2 if it was called wrongly, 130 if it was interrupted."""
-    from models.settings import with_dotenv
+    from models.settings.environment import complete
+    from models.settings.types import SettingsError
     from ops.errors import CommandError
 
-    os.environ.update(with_dotenv(os.environ))
     try:
+        os.environ.update(complete(os.environ))
         app(sys.argv[1:])
-    except CommandError as error:
+    except (CommandError, SettingsError) as error:
         print(f"episodes: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:  # whoever read the list has seen enough
@@ -271,14 +272,14 @@ def migrate() -> None:
     MIGRATION_DATABASE_URL says who does it, where that is not the role of the programs.
     """
     from migrations import upgrade
-    from migrations.application import OwnerError
+    from migrations.errors import MigrationError
     from ops.cli.sign_in import databases
     from ops.errors import CommandError
 
     owner, application = databases()
     try:
         upgrade(owner, application_url=application)
-    except OwnerError as error:
+    except MigrationError as error:
         raise CommandError(str(error)) from None
 
 

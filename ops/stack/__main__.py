@@ -20,7 +20,7 @@ import msgspec
 from rich.console import Console
 
 from models import process_privacy
-from models.settings import Settings, SettingsError, load, with_dotenv
+from models.settings import Settings, SettingsError, complete, load
 from ops.stack import home as homes
 from ops.stack import launch, logs, ports, users
 from ops.stack.processes import Command, Process, StartFailed, User
@@ -245,6 +245,7 @@ def run(environ: Mapping[str, str], plan: Plan | None = None) -> int:
     """Run the stack until a signal comes; the exit code of the process."""
     console = Console(highlight=False, soft_wrap=True)
     try:
+        environ = complete(environ)
         settings = settings_of(environ)
         with homes.locked(settings.episodes_home):
             check_ports(settings)
@@ -299,7 +300,7 @@ def main(plan: Plan | None = None) -> int:
         signal.signal(signal.SIGHUP, _stop)
     if "MAKELEVEL" in os.environ and sys.platform == "linux":
         launch.die_with(os.getppid(), signal.SIGTERM)
-    return run(with_dotenv(os.environ), plan)
+    return run(os.environ, plan)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 from models.build import PROJECT
 from ops.stack import home as homes
 from ops.stack import logs, ports, postgres, users
-from ops.stack.buckets import ensure_buckets
+from ops.stack.buckets import DEFAULT_BUCKETS, ensure_buckets
 from ops.stack.processes import Command, Process, StartFailed, await_leftovers
 
-DEFAULT_BUCKETS: Final = {"S3_PRIMARY_BUCKET": "episodes-media", "S3_THUMBNAIL_BUCKET": "episodes-thumbnails"}
 EXTERNAL: Final = {"DATABASE_URL": 5432, "REDIS_URL": 6379, "S3_ENDPOINT_URL": 443}
 EXTERNAL_PATIENCE: Final = 10.0  # seconds
 VALKEY_SETTINGS: Final = """\

@@ -1,7 +1,6 @@
 """The metrics of a process of the pipeline, and whether it is ready, on a port of its own."""
 
 import asyncio
-import hmac
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -69,8 +68,6 @@ class _Server(ThreadingHTTPServer):
         self.address_family = AF_INET6 if ":" in settings.host else AF_INET
         super().__init__((settings.host, settings.metrics), _Handler)
         self._settings = settings
-        self._token = settings.metrics_token
-        self._open = settings.app_env == "development" and not settings.metrics_token
         self._pool = pool
         self._loop = loop
         self.held = held
@@ -92,8 +89,7 @@ class _Server(ThreadingHTTPServer):
 
     def allows(self, authorization: str) -> bool:
         """Whether this header may read the metrics."""
-        wanted = f"Bearer {self._token}"
-        return self._open or (bool(self._token) and hmac.compare_digest(authorization.encode(), wanted.encode()))
+        return self._settings.may_read_metrics(authorization)
 
     def text(self) -> bytes:
         """The metrics now, or a moment ago; without what the database knows where the loop that asks it is busy."""

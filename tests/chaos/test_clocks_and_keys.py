@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from api.auth.jwks import REFRESH_SECONDS
 from ops.stack import ports
-from tests.api.auth.test_authorize import ISSUER, KeyServer, key_server, public, token_of
+from tests.api.auth.test_authorize import ISSUER, public, token_of
 from tests.chaos.conftest import LOOK, Dealer
 from tests.chaos.world import World
 from tests.eventually import eventually
+from tests.key_server import KeyServer, key_server
 from tests.stack import PLAIN
 
 

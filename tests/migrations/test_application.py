@@ -57,10 +57,20 @@ def test_a_role_that_is_missing_is_made_and_may_use_the_tables(owner: str, role:
 
 
 def test_a_role_that_is_there_keeps_its_password(owner: str, role: str) -> None:
-    upgrade(owner, application_url=application(owner, role))
-    upgrade(owner, application_url=application(owner, role, "another"))
+    for _ in range(2):
+        upgrade(owner, application_url=application(owner, role))
     with psycopg.connect(application(owner, role)) as connection:
         assert connection.execute("select count(*) from shows").fetchone() == (0,)
+
+
+def test_a_password_that_was_rotated_in_the_settings_is_that_of_the_role(owner: str, role: str) -> None:
+    upgrade(owner, application_url=application(owner, role))
+    done = migrated(owner, application(owner, role, "another"))
+    assert (done.returncode, done.stderr) == (0, "")
+    with psycopg.connect(application(owner, role, "another")) as connection:
+        assert connection.execute("select count(*) from shows").fetchone() == (0,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(application(owner, role))
 
 
 def test_rights_that_were_too_many_are_taken_back(owner: str, role: str) -> None:

@@ -1,8 +1,10 @@
 """The database's history: forward from nothing, back step by step, forward again, and by two at once."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +13,9 @@ import pytest
 from psycopg import sql
 
 import migrations
+from migrations.errors import StepError
 from migrations.upgrade import HEAD, downgrade, upgrade
+from models.settings.purposes import PURPOSES
 
 STEPS_PATHS = sorted(Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
 STEPS = [path.name.split("_")[0] for path in STEPS_PATHS]
@@ -108,7 +112,78 @@ def test_two_upgrades_at_once_both_succeed(empty: str) -> None:
 def test_without_a_database_url_the_command_says_so() -> None:
     command = [sys.executable, "-m", "migrations"]
     ended = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30, check=False)
-    assert (ended.returncode, ended.stderr) == (1, "DATABASE_URL: this setting is required\n")
+    line = f"DATABASE_URL: this setting is required: {PURPOSES['DATABASE_URL']}\n"
+    assert (ended.returncode, ended.stderr) == (1, line)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://nobody@127.0.0.1:1/episodes", "onnection refused"),
+        ("postgresql://nobody@no.such.host.invalid/episodes", "no.such.host.invalid"),
+        ("not a url", "missing"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_one_line(url: str, reason: str) -> None:
+    said = refused(url)
+    assert said.startswith("DATABASE_URL: ")
+    assert reason in said
+
+
+def test_a_step_that_the_database_refuses_is_one_line(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("create table shows (in_the_way boolean)")
+    assert "already exists" in refused(empty)
+
+
+def test_an_older_postgresql_is_refused_before_the_first_step() -> None:
+    with OlderServer() as server:
+        said = refused(server.url)
+    assert said == f"DATABASE_URL: PostgreSQL 15.18 runs at 127.0.0.1:{server.port}; Episodes needs 18 or newer\n"
+    assert server.asked == []
+
+
+class OlderServer:
+    """Says as much as a server of PostgreSQL 15 says before the first statement, and keeps what it is asked then."""
+
+    STATUS = b"server_version\0" + b"15.18\0"
+    NO_ENCRYPTION = (80877103, 80877104)  # TLS and GSSAPI, as the protocol numbers the questions
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"postgresql://owner@127.0.0.1:{self.port}/episodes"
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        with self._listener.accept()[0] as client:
+            while int.from_bytes(client.recv(4096)[4:8]) in self.NO_ENCRYPTION:
+                client.sendall(b"N")
+            client.sendall(self._message(b"R", bytes(4)) + self._message(b"S", self.STATUS) + self._message(b"Z", b"I"))
+            while (message := client.recv(4096)) and not message.startswith(b"X"):
+                self.asked.append(message)
+
+    @staticmethod
+    def _message(kind: bytes, body: bytes) -> bytes:
+        return kind + (len(body) + 4).to_bytes(4) + body
+
+    def __enter__(self) -> "OlderServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(30)
+        self._listener.close()
+
+
+def refused(url: str) -> str:
+    """What ``python -m migrations`` says of a database that it cannot migrate."""
+    environ = {"PATH": os.environ["PATH"], "EPISODES_DOTENV": "", "DATABASE_URL": url}
+    command = [sys.executable, "-m", "migrations"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1), ended.stderr
+    return ended.stderr
 
 
 def test_a_failed_step_leaves_nothing_of_itself(empty: str) -> None:
@@ -116,7 +191,7 @@ def test_a_failed_step_leaves_nothing_of_itself(empty: str) -> None:
     before = schema(empty)
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("create table episodes (in_the_way boolean)")
-    with pytest.raises(Exception, match="already exists"):
+    with pytest.raises(StepError, match="already exists"):
         upgrade(empty, STEPS[1])
     assert revision(empty) == STEPS[0]
     with psycopg.connect(empty, autocommit=True) as connection:

@@ -255,8 +255,8 @@ def test_outside_development_the_metrics_ask_for_their_token(new_stack: Callable
     assert scrape(urls[0]).headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_outside_development_without_a_token_nobody_reads_the_metrics(new_stack: Callable[..., Stack]) -> None:
-    stack = new_stack(APP_ENV="staging")
+def test_outside_development_without_a_token_nobody_reads_the_metrics(exposed_stack: Callable[..., Stack]) -> None:
+    stack = exposed_stack()
     stack.api.start()
     for token in (None, "", "None"):
         assert scrape(f"{stack.url}/metrics", token).status_code == 401

@@ -1,6 +1,7 @@
 """Settings: each is read, and a bad one is one line that names it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from models.settings import Settings, SettingsError, load
+from models.settings import Settings, SettingsError, load, notices
+from models.settings.purposes import PURPOSES
+from models.settings.summary import summary
 
-NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
+NEEDED = {"DATABASE_URL": "postgresql://studio:k9f3-0b2x@db:5432/episodes", "REDIS_URL": "redis://cache:6379/0"}
 ISSUER = {"JWT_ISSUER": "https://id.example/"}  # what others need
 PRODUCTION = NEEDED | {
-    "REDIS_URL": "redis://:p2x7@cache:6379/0",
+    "REDIS_URL": "redis://:p2x7-q8d1@cache:6379/0",
     "APP_ENV": "production",
     "COGNITO_REGION": "eu-west-1",
     "COGNITO_USER_POOL_ID": "eu-west-1_Abc",
@@ -33,7 +36,7 @@ def refusal(**environ: str) -> str:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("APP_ENV", "staging", "staging"),
+        ("APP_ENV", "test", "test"),
         ("PORT", "8080", 8080),
         ("ALLOWED_ORIGINS", "https://a.example,https://b.example", "https://a.example,https://b.example"),
         ("LOG_LEVEL", "warning", "WARNING"),
@@ -56,6 +59,9 @@ def refusal(**environ: str) -> str:
         ("RATE_LIMIT_PER_MINUTE", "600", 600),
         ("METRICS_PORT", "9100", 9100),
         ("METRICS_TOKEN", "secret", "secret"),
+        ("S3_PUBLIC_ENDPOINT_URL", "https://files.studio.example", "https://files.studio.example"),
+        ("JWT_ROLES_CLAIM", "realm_access.roles", "realm_access.roles"),
+        ("JWT_ROLE_MAP", "crew=editor,heads=admin", "crew=editor,heads=admin"),
         ("EPISODES_HOME", "/var/lib/episodes", Path("/var/lib/episodes")),
         ("DECODER_CAGE", "off", "off"),
     ],
@@ -124,7 +130,7 @@ def test_variables_of_others_do_not_matter() -> None:
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(SettingsError) as error:
         load({other: value for other, value in NEEDED.items() if other != name})
-    assert str(error.value) == f"{name}: this setting is required"
+    assert str(error.value) == f"{name}: this setting is required: {PURPOSES[name]}"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +179,13 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("ALLOWED_ORIGINS", "https://studio.example:port"),
         ("ALLOWED_ORIGINS", "https://*.example"),
         ("DECODER_CAGE", "none"),
+        ("S3_PUBLIC_ENDPOINT_URL", "files.studio.example"),
+        ("S3_PUBLIC_ENDPOINT_URL", "https://files:port"),
+        ("METRICS_TOKEN", "one,two,three"),
+        ("JWT_ROLE_MAP", "crew"),
+        ("JWT_ROLE_MAP", "crew=owner"),
+        ("JWT_ROLE_MAP", "=editor"),
+        ("WEBHOOK_ALLOW_PRIVATE", "maybe"),
     ],
 )
 def test_a_malformed_setting_is_named_in_one_line(name: str, text: str) -> None:
@@ -212,11 +225,19 @@ def test_production_starts_with_what_it_needs() -> None:
         ({"REDIS_URL": "redis://cache:6379/0"}, "REDIS_URL"),
         ({"BROKER_URL": "redis://queue"}, "BROKER_URL"),
         ({"DECODER_CAGE": "auto"}, "DECODER_CAGE"),
+        ({"DATABASE_URL": "postgresql://app:k9f3-0b@db/episodes"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://app:PassWord@db/episodes"}, "DATABASE_URL"),
+        ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN"),
+        ({"METRICS_TOKEN": "long-enough-0815, short"}, "METRICS_TOKEN"),
+        ({"JWKS_URL": "http://id.example/keys"}, "JWKS_URL"),
+        ({"JWT_ISSUER": "http://id.example/"}, "JWT_ISSUER"),
     ],
 )
-def test_production_refuses_what_is_only_fit_for_development(environ: dict[str, str], name: str) -> None:
+def test_where_others_reach_us_what_is_only_fit_for_development_is_refused(environ: dict[str, str], name: str) -> None:
     assert refusal(**PRODUCTION | environ).startswith(f"{name}: ")
-    assert isinstance(load(PRODUCTION | environ | {"APP_ENV": "staging"}), Settings)
+    if name != "DECODER_CAGE":
+        assert refusal(**PRODUCTION | environ | {"APP_ENV": "staging"}).startswith(f"{name}: ")
+    assert isinstance(load(PRODUCTION | ISSUER | environ | {"APP_ENV": "test"}), Settings)
 
 
 def test_decoders_are_caged_as_well_as_the_kernel_can_and_in_production_not_less() -> None:
@@ -243,8 +264,8 @@ def test_an_issuers_tokens_for_other_applications_are_not_taken_by_oversight(app
     "environ",
     [
         {"DATABASE_URL": "postgresql:///episodes?host=/run/postgresql"},
-        {"DATABASE_URL": "postgresql://app:k9f3@one:5432,two:5432/episodes"},
-        {"DATABASE_URL": "postgresql://db/episodes?user=app&password=k9f3"},
+        {"DATABASE_URL": "postgresql://app:k9f3-0b2x@one:5432,two:5432/episodes"},
+        {"DATABASE_URL": "postgresql://db/episodes?user=app&password=k9f3-0b2x"},
         {"REDIS_URL": "unix:///run/redis.sock"},
     ],
 )
@@ -285,3 +306,100 @@ def test_a_program_reads_the_developers_file_in_development(program: str, app_en
     ended = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert ended.stderr.partition(":")[0] == ("PORT" if app_env == "development" else "DATABASE_URL")
+
+
+def test_all_that_is_wrong_is_told_at_once_each_with_what_it_is_for() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"PORT": "http", "APP_ENV": "production", "S3_PRIMARY_BUCKET": "Not_A_Bucket", "METRICS_TOKEN": "a"})
+    lines = dict(line.split(": ", 1) for line in str(error.value).splitlines())
+    assert set(lines) == {
+        *("PORT", "S3_PRIMARY_BUCKET", "DATABASE_URL", "REDIS_URL"),
+        *("JWKS_URL", "ALLOWED_ORIGINS", "METRICS_TOKEN"),
+    }
+    assert all(lines[name].endswith(PURPOSES[name]) for name in ("PORT", "S3_PRIMARY_BUCKET", "DATABASE_URL"))
+
+
+def test_each_setting_has_a_purpose_and_the_page_of_the_configuration_has_the_same() -> None:
+    assert list(PURPOSES) == [name.upper() for name in Settings.__struct_fields__]
+    page = (
+        (Path(__file__).parents[2] / "ops" / "docs" / "configuration.md").read_text().replace("`", "").replace("*", "")
+    )
+    for name, purpose in PURPOSES.items():
+        assert re.search(rf"^\| {name} \|.*\| {re.escape(purpose)} \|$", page, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "BROKER_URL", "MIGRATION_DATABASE_URL", "METRICS_TOKEN"])
+def test_a_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    secret = {"METRICS_TOKEN": "t0ken"}.get(
+        name, NEEDED.get(name, NEEDED["DATABASE_URL" if "DATA" in name else "REDIS_URL"])
+    )
+    (tmp_path / "secret").write_text(f"{secret}\n")
+    given = {other: value for other, value in NEEDED.items() if other != name}
+    assert getattr(load(given | {f"{name}_FILE": str(tmp_path / "secret")}), name.lower()) == secret
+
+
+def test_a_secret_that_cannot_be_read_or_is_given_twice_is_named_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for file in ("missing", "empty", "binary", "."):
+        said = refusal(DATABASE_URL="", DATABASE_URL_FILE=str(tmp_path / file))
+        assert said.startswith(f"DATABASE_URL_FILE: {tmp_path / file}")
+        assert "\n" not in said
+    (tmp_path / "secret").write_text("redis://:s3cr3t@cache")
+    said = refusal(REDIS_URL_FILE=str(tmp_path / "secret"))
+    assert said == "REDIS_URL_FILE: REDIS_URL is set as well, to something else; set one of the two"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RATE_LIMIT_PER_MINUTES", "RATE_LIMIT_PER_MINUTE"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("DATABASE_URLS", "DATABASE_URL"),
+        ("METRICS_TOKEN_FILES", "METRICS_TOKEN_FILE"),
+        ("S3_BUCKET", None),
+        ("JWT_SECRET", None),
+    ],
+)
+def test_a_name_that_looks_like_ours_and_is_not_is_told(name: str, meant: str | None) -> None:
+    (said,) = notices(load(NEEDED), NEEDED | {name: "x"})
+    assert said == f"{name}: there is no such setting" + (f"; {meant} is meant?" if meant else "")
+
+
+def test_names_of_others_are_not_told() -> None:
+    others = {"PATH", "HOME", "PORTS", "HOSTNAME", "DATABASE", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN", "PYTHONPATH"}
+    assert not list(notices(load(NEEDED), NEEDED | dict.fromkeys(others, "x")))
+
+
+@pytest.mark.parametrize("app_env", ["staging", "production"])
+def test_limits_that_are_off_where_others_reach_us_are_told(app_env: str) -> None:
+    off = {"APP_ENV": app_env, "RATE_LIMIT_PER_MINUTE": "0", "WEBHOOK_ALLOW_PRIVATE": "true"}
+    told = {line.partition(":")[0] for line in notices(load(PRODUCTION | off), {})}
+    assert told == {"RATE_LIMIT_PER_MINUTE", "METRICS_TOKEN", "WEBHOOK_ALLOW_PRIVATE"}
+    assert not list(notices(load(PRODUCTION | {"METRICS_TOKEN": "a-long-token, another-one"}), {}))
+    assert not list(notices(load(NEEDED | {"RATE_LIMIT_PER_MINUTE": "0"}), {}))
+
+
+def test_the_summary_of_the_start_holds_no_secret() -> None:
+    found = load(PRODUCTION | {"METRICS_TOKEN": "s3cr3t-token", "BROKER_URL": "amqp://queue?password=s3cr3t-word"})
+    said = " ".join(map(str, summary(found).values()))
+    assert "db:5432/episodes" in said
+    assert not [secret for secret in ("k9f3", "p2x7", "s3cr3t") if secret in said]
+
+
+@pytest.mark.parametrize(
+    ("token", "authorization", "allowed"),
+    [
+        ("one", "Bearer one", True),
+        ("one, two", "Bearer one", True),
+        ("one, two", "Bearer two", True),
+        ("one, two", "Bearer one, two", False),
+        ("one", "Bearer ", False),
+        ("one", "", False),
+        ("one", "Bearer öne", False),
+        (" , ", "", True),
+        ("", "", True),
+    ],
+)
+def test_two_tokens_of_metrics_hold_at_once(token: str, authorization: str, allowed: bool) -> None:
+    assert load(NEEDED | {"METRICS_TOKEN": token}).may_read_metrics(authorization) is allowed

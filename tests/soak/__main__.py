@@ -18,9 +18,9 @@ from typing import Final
 import psycopg
 
 from ops.stack.services import Services
-from tests.api.auth.test_authorize import key_server
 from tests.chaos.ledger import Sent
 from tests.chaos.world import World
+from tests.key_server import key_server
 from tests.soak.faults import Faults
 from tests.soak.files import File, files
 from tests.soak.ground import Ground

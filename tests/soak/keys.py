@@ -6,7 +6,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from models.access.roles import Role
-from tests.api.auth.test_authorize import ISSUER, KeyServer, public, token_of
+from tests.api.auth.test_authorize import ISSUER, public, token_of
+from tests.key_server import KeyServer
 from tests.stack import Stack
 
 

@@ -105,9 +105,9 @@ def test_a_row_keeps_its_tag(editor: httpx2.Client) -> None:
 
 
 def test_outside_development_browsers_are_held_to_https_and_to_the_allowed_origins(
-    new_stack: Callable[..., Stack],
+    exposed_stack: Callable[..., Stack],
 ) -> None:
-    stack = new_stack(APP_ENV="staging", ALLOWED_ORIGINS=f"{STUDIO}, https://edit.example")
+    stack = exposed_stack(ALLOWED_ORIGINS=f"{STUDIO}, https://edit.example")
     stack.api.start()
     with stack.client("viewer") as client:
         assert client.get(SHOW.path).headers["RateLimit-Limit"] == "1200"

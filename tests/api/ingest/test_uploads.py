@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests import media, work
 from tests.resources import CLIP
-from tests.stack import PLAIN, Stack
+from tests.stack import PLAIN, Stack, serving
 
 PATH = "/api/v1/upload/generate-url"
 MB = 1024 * 1024
@@ -272,3 +273,15 @@ def test_a_file_that_is_stored_already_is_told_beforehand(editor: httpx2.Client)
     }
     editor.delete(f"{CLIP.path}/{job['entity_id']}")
     assert ask(editor, sha256=digest)["duplicateOf"]["deleted"] is True
+
+
+def test_clients_are_sent_to_the_address_of_the_storage_that_is_for_them(
+    services: dict[str, str], tmp_path: Path
+) -> None:
+    """The embedded storage answers on this machine by both names; programs use one, clients are given the other."""
+    public = services["S3_ENDPOINT_URL"].replace("127.0.0.1", "localhost")
+    with serving(services, tmp_path, S3_PUBLIC_ENDPOINT_URL=f"{public}/") as stack, stack.client() as client:
+        url = ask(client, file_size=4)
+        assert url["uploadUrl"].startswith(f"{public}/episodes-media/")
+        assert put(url, b"abcd") == 200
+        assert client.get("/health/ready").json()["data"]["storage"]["state"] == "up"

@@ -83,7 +83,7 @@ def test_every_table_has_at_most_four_columns_and_rows_of_one_line(page: Path) -
         assert sum(map(len, cells(row))) <= ROW_LENGTH, row
 
 
-@pytest.mark.parametrize("folder", [DOCS, DOCS / "decisions", DOCS / "runbook"], ids=name)
+@pytest.mark.parametrize("folder", [DOCS, DOCS / "decisions", DOCS / "runbook", DOCS / "sign-in"], ids=name)
 def test_an_index_names_every_page_beside_it(folder: Path) -> None:
     linked = set(LINK.findall((folder / "index.md").read_text()))
     assert {page.name for page in folder.glob("*.md")} - linked == {"index.md"}

@@ -230,3 +230,14 @@ def test_a_program_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path:
     )
     with pytest.raises(StartFailed, match=r"hopeless ended with code 1(.|\n)*no such luck"):
         child.start()
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nowhere"])
+def test_buckets_that_cannot_be_made_sure_of_are_one_line(endpoint: str) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_MAX_ATTEMPTS": "1"}
+    environ = {"PATH": os.defpath, "EPISODES_DOTENV": "", "S3_ENDPOINT_URL": endpoint, **keys}
+    command = (sys.executable, "-m", "ops.stack.buckets")
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert ended.stderr.startswith("S3_ENDPOINT_URL: ")

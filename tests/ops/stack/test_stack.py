@@ -204,10 +204,11 @@ def test_a_taken_port_is_one_line_that_names_it_before_anything_starts(
         ({"PORT": "65000"}, r"METRICS_PORT: 66000 \(PORT \+ 1000\) is no port; set METRICS_PORT\n"),
         ({"PORT": "3555", "METRICS_PORT": "3555"}, r"METRICS_PORT: it is 3555, as PORT is; set it to another one\n"),
         ({"EPISODES_PORTS": "many"}, r"EPISODES_PORTS: many is not .*, as 20000-31999 is\n"),
-        ({"APP_ENV": "production"}, r"JWKS_URL: .*\n"),
+        ({"APP_ENV": "production", "ALLOWED_ORIGINS": "https://studio.example"}, r"JWKS_URL: .*\n"),
+        ({"PORT": "many", "S3_PRIMARY_BUCKET": "X"}, r"PORT: .*\nS3_PRIMARY_BUCKET: .*\n"),
     ],
 )
-def test_a_bad_setting_is_one_line_that_names_it(
+def test_each_bad_setting_is_one_line_that_names_it(
     run: Callable[..., Run], tmp_path: Path, settings: dict[str, str], line: str
 ) -> None:
     refused = run(tmp_path / "home", **settings)
