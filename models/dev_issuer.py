@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from models.access.roles import Role
+from models.roles import Role
 
 ISSUER: Final = "episodes-embedded"
 CLIENT_ID: Final = "episodes-cli"

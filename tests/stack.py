@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from migrations import upgrade
 from models import dev_issuer
-from models.access.roles import Role
+from models.roles import Role
 from ops.stack.system import System
 
 NUMBERS = count(1)

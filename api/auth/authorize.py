@@ -14,8 +14,8 @@ from api.auth.jwks import Keys, issuer_of, keys_of
 from api.http.client_address import client_address
 from api.http.headers import sent
 from models.access.keys import PREFIX
-from models.access.roles import Role
 from models.errors import Forbidden, Unauthorized, Unavailable
+from models.roles import Role
 from models.settings import Settings
 
 LEEWAY_SECONDS: Final = 30

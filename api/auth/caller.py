@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from models.access.roles import RANK, Role
+from models.roles import RANK, Role
 
 
 class Caller(Struct, frozen=True):

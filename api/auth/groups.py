@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from api.auth.caller import Caller
 from models.access.keys import SUBJECT
-from models.access.roles import RANK, Role
 from models.errors import Forbidden, Unauthorized
+from models.roles import RANK, Role
 from models.settings import Settings
 
 LONGEST_SUBJECT: Final = 255  # it is written into rows and logs

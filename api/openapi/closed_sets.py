@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from api.openapi.schemas import REF, Schema
-from models.access.roles import Role
 from models.catalog.backgrounds import BackgroundType
 from models.catalog.clips import ClipStatus, Quality, TalentSource
 from models.catalog.components import ComponentType
@@ -21,6 +20,7 @@ from models.errors import ErrorCode
 from models.housekeeping.integrity import FindingKind
 from models.jobs.types import JobKind, OnDuplicate, Outcome, Priority, Stage, StageStatus, Status, Subject
 from models.media.thumbnails import Variant
+from models.roles import Role
 from models.search.reindex import Purpose
 
 CLOSED_SETS: Final[Mapping[str, Any]] = {

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, structs
 
-from models.access.roles import Role
 from models.db import connection as db
 from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, Whole, decode_cursor, encode_cursor
 from models.db.recording import Actor
 from models.errors import Conflict, Invalid, NotFound
+from models.roles import Role
 
 PREFIX: Final = "epk_"  # by which a scanner for secrets knows one
 SUBJECT: Final = "key:"  # begins the name under which a key changes things

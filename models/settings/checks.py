@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from models.access.roles import RANK
+from models.roles import RANK
 from models.settings.types import EXPOSED, Settings
 
 Problem = tuple[str, str]

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, cast
 
 from msgspec import Meta, Struct
 
-from models.access.roles import Role
+from models.roles import Role
 
 AppEnv = Literal["development", "test", "staging", "production"]
 Cage = Literal["auto", "required", "off"]

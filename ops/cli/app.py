@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from models.access.roles import Role
 from models.db.actions import Action
 from models.entities import EntityType, EpisodeRole
 from models.jobs.types import OnDuplicate, Priority
 from models.operations import LevelName
+from models.roles import Role
 from ops.cli.batches import batches
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs

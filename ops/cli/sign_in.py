@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from models.access.roles import Role
 from models.dev_issuer import sign
+from models.roles import Role
 from ops.client.http import TIMEOUT, Client
 from ops.errors import CommandError
 from ops.stack.home import read

@@ -20,8 +20,8 @@ import httpx2
 
 from migrations import upgrade
 from models import dev_issuer
-from models.access.roles import Role
 from models.build import PROJECT
+from models.roles import Role
 from ops.fuzz.fixtures import Ids, make
 from ops.stack.services import Services
 from ops.stack.system import System

@@ -5,7 +5,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from models.access.roles import Role
+from models.roles import Role
 from tests.api.auth.test_authorize import ISSUER, public, token_of
 from tests.key_server import KeyServer
 from tests.stack import Stack

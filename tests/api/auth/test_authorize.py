@@ -26,8 +26,8 @@ from api.app import create_app
 from api.auth.authorize import Authenticator, role_for
 from api.auth.jwks import Keys
 from models import dev_issuer
-from models.access.roles import Role
 from models.errors import Forbidden, Unauthorized, Unavailable
+from models.roles import Role
 from models.settings import Settings, load
 from tests.eventually import eventually
 from tests.key_server import KeyServer, key_server
