@@ -27,6 +27,9 @@ ALGORITHMS: Final[dict[tuple[Any, Any], str]] = {
     ("OKP", "Ed25519"): "EdDSA",
 }
 
+# Away, or not what it says it is.
+NOT_FETCHED: Final = (OSError, HTTPException, ValueError, msgspec.DecodeError)
+
 Fetch = Callable[[], dict[str, Any]]
 
 
@@ -67,12 +70,12 @@ class Keys:
     async def _refresh(self) -> None:
         self._asked = time.monotonic()
         try:
-            self._keys = _usable(await asyncio.to_thread(self._fetch)) or self._keys
-        except (OSError, HTTPException, ValueError, msgspec.DecodeError) as error:
+            self._keys = usable(await asyncio.to_thread(self._fetch)) or self._keys
+        except NOT_FETCHED as error:
             log.warning("issuer keys not fetched", error=str(error))
 
 
-def _usable(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+def usable(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     """The keys of a set that sign as we verify; providers list keys of other kinds beside them."""
     found: Any = document.get("keys")
     entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
@@ -90,11 +93,16 @@ def _signing(entry: dict[str, Any]) -> jwt.PyJWK | None:
 
 
 def keys_of(settings: Settings) -> Keys:
-    """The keys of the issuer that the settings name: the home's own, or those at a JWKS URL."""
+    """The keys of the issuer that the settings name, kept."""
+    return Keys(source_of(settings))
+
+
+def source_of(settings: Settings) -> Fetch:
+    """How they are fetched: from the home, or from a JWKS URL."""
     if settings.embedded_issuer:
-        return Keys(lambda: dev_issuer.jwks(settings.episodes_home))
+        return lambda: dev_issuer.jwks(settings.episodes_home)
     url = settings.jwks_url or f"{issuer_of(settings)}/.well-known/jwks.json"
-    return Keys(lambda: _download(url))
+    return lambda: _download(url)
 
 
 def issuer_of(settings: Settings) -> str:

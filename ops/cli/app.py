@@ -266,6 +266,18 @@ def _walk(work: Coroutine[Any, Any, int]) -> int:
 
 
 @app.command
+def doctor(*, json: AsJson = False) -> int:
+    """Look whether this machine has what Episodes needs, and say how to mend what it has not: exit 1 if it cannot run.
+
+    Settings, database, broker, storage, token issuer and this machine, by the settings that the programs would read. A
+    few bytes are put into each bucket and taken away again.
+    """
+    from ops.cli import doctor_actions
+
+    return doctor_actions.doctor(as_json=json)
+
+
+@app.command
 def migrate() -> None:
     """Bring the database of DATABASE_URL, else that of the running server, to the newest schema.
 
