@@ -44,12 +44,14 @@ def start(stack: Stack, module: str, **environ: str) -> subprocess.Popen[bytes]:
 
 
 def end(program: subprocess.Popen[bytes], within: float = 30.0) -> tuple[int, list[str]]:
-    """Its exit code, and what it said."""
+    """Its exit code, and what it said behind the line of what it stands on."""
     try:
         said, _ = program.communicate(timeout=within)
     finally:
         program.kill()
-    return program.returncode, said.decode().splitlines()
+    settings, *lines = said.decode().splitlines()
+    assert json.loads(settings)["event"] == "settings"
+    return program.returncode, lines
 
 
 def elsewhere(url: str, port: int) -> str:

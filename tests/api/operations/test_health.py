@@ -144,7 +144,7 @@ def test_no_program_works_on_another_schema(
     url = empty_database(services, made)
     child = stack.child(program, DATABASE_URL=url)
     assert child.run() == 1
-    (line,) = stack.log(child.program.name).splitlines()
+    *_, line = stack.log(child.program.name).splitlines()  # behind what it stands on
     error = json.loads(line)["error"]
     assert error.startswith("DATABASE_URL: ")
     assert said in error
@@ -158,7 +158,7 @@ def test_no_program_works_where_its_role_may_not_even_ask_for_the_schema(
     name = empty_database(services, schema.NEEDED).rpartition("/")[2]
     child = stack.child(program, DATABASE_URL=f"{services['DATABASE_URL'].rpartition('/')[0]}/{name}")
     assert child.run() == 1
-    (line,) = stack.log(child.program.name).splitlines()
+    *_, line = stack.log(child.program.name).splitlines()
     assert "for this role" in json.loads(line)["error"]
 
 
