@@ -27,23 +27,23 @@ class Pagination(Struct, rename="camel"):
     total_capped: bool | UnsetType = UNSET
 
 
-class Metadata(Struct, rename="camel"):
+class Stamp(Struct, rename="camel"):
     """When and in which request an answer was made."""
 
     timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
     request_id: str = field(default_factory=REQUEST_ID.get)
 
 
-class ListMetadata(Metadata, kw_only=True):
+class Metadata(Stamp, kw_only=True):
+    """The metadata of one thing; after a restore ``stillDeleted`` counts what stays deleted beside it: {"clips": 3}."""
+
+    still_deleted: dict[str, int] | UnsetType = UNSET
+
+
+class ListMetadata(Stamp, kw_only=True):
     """The metadata of a list."""
 
     pagination: Pagination
-
-
-class RestoredMetadata(Metadata, kw_only=True):
-    """The metadata of a restored row; ``stillDeleted`` counts by kind what stays deleted beside it: {"clips": 3}."""
-
-    still_deleted: dict[str, int]
 
 
 class Data(Struct, Generic[T]):
@@ -51,13 +51,6 @@ class Data(Struct, Generic[T]):
 
     data: T
     metadata: Metadata = field(default_factory=Metadata)
-
-
-class Restored(Struct, Generic[T]):
-    """One thing that was taken out of the trash, and what was not."""
-
-    data: T
-    metadata: RestoredMetadata
 
 
 class Listing(TaggedList, Generic[T]):
@@ -103,10 +96,9 @@ def created(row: Row, location: str) -> Response[Data[Row]]:
     return JsonResponse(Data(row), status_code=201, headers={"ETag": etag(row), "Location": location})
 
 
-def restored(row: Row, still_deleted: dict[str, int]) -> Response[Restored[Row]]:
+def restored(row: Row, still_deleted: dict[str, int]) -> Response[Data[Row]]:
     """A row that was restored, and what stays deleted beside it."""
-    metadata = RestoredMetadata(still_deleted=still_deleted)
-    return Response(Restored(row, metadata), headers={"ETag": etag(row)})
+    return JsonResponse(Data(row, Metadata(still_deleted=still_deleted)), headers={"ETag": etag(row)})
 
 
 def etag(row: Entity) -> str:

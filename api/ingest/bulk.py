@@ -92,7 +92,7 @@ class BulkController(Controller):
         return Data(await bulk.cancel(db, who, data.filter))
 
     @post("/reprocess", status_code=202, summary="Make the thumbnails again of all that match")
-    async def reprocess(self, db: Db, who: Who, data: JSONBody[Reprocess]) -> Data[Reprocessed]:
+    async def reprocess_files(self, db: Db, who: Who, data: JSONBody[Reprocess]) -> Data[Reprocessed]:
         return Data(await reprocessing.reprocess(db, who, data.filter))
 
     @get("/pauses", summary="List what is held back")
@@ -100,11 +100,11 @@ class BulkController(Controller):
         return Data(await pauses.read_all(db))
 
     @post("/pauses", status_code=200, summary="Hold back a priority or a stage for a while")
-    async def pause(self, db: Db, who: Who, data: JSONBody[NewPause]) -> Data[Pause]:
+    async def pause_jobs(self, db: Db, who: Who, data: JSONBody[NewPause]) -> Data[Pause]:
         return Data(await pauses.pause(db, who, data))
 
     @delete("/pauses/{paused:str}", summary="Let a priority or a stage go on")
-    async def resume(self, db: Db, who: Who, paused: FromPath[Priority | Stage]) -> None:
+    async def resume_jobs(self, db: Db, who: Who, paused: FromPath[Priority | Stage]) -> None:
         await pauses.resume(db, who, paused)
 
     @get("/priorities", summary="List the priorities and what they have under way")

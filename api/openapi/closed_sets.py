@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from api.openapi.schemas import REF, Schema
+from models.audit.seals import TamperedPart
 from models.catalog.backgrounds import BackgroundType
 from models.catalog.clips import ClipStatus, Quality, TalentSource
 from models.catalog.components import ComponentType
@@ -18,54 +19,94 @@ from models.db.actions import Action
 from models.entities import EntityName, EntityType, FileRole
 from models.errors import ErrorCode
 from models.housekeeping.integrity import FindingKind
-from models.jobs.types import JobKind, OnDuplicate, Outcome, Priority, Stage, StageStatus, Status, Subject
+from models.jobs.types import (
+    AttemptResult,
+    BatchState,
+    CancellableStatus,
+    JobKind,
+    OnDuplicate,
+    Outcome,
+    Priority,
+    RetryableStatus,
+    Stage,
+    StageStatus,
+    Status,
+    Subject,
+)
 from models.media.thumbnails import Variant
+from models.operations import LevelName
+from models.operations.processes import State
 from models.roles import Role
 from models.search.reindex import Purpose
+from models.webhooks.types import DeliveryStatus, Subscribed
 
 CLOSED_SETS: Final[Mapping[str, Any]] = {
     "Action": Action,
     "ApprovalStatus": ApprovalStatus,
+    "AttemptResult": AttemptResult,
     "BackgroundType": BackgroundType,
+    "BatchState": BatchState,
+    "CancellableStatus": CancellableStatus,
     "ClipStatus": ClipStatus,
     "ComponentType": ComponentType,
     "ContentSource": ContentSource,
+    "DeliveryStatus": DeliveryStatus,
     "ElementType": ElementType,
     "EntityName": EntityName,
     "EntityType": EntityType,
     "EpisodeStatus": EpisodeStatus,
     "ErrorCode": ErrorCode,
+    "EventPattern": Subscribed,
     "FileRole": FileRole,
     "FindingKind": FindingKind,
     "JobKind": JobKind,
     "JobStatus": Status,
     "JobSubject": Subject,
+    "LogLevelName": LevelName,
     "OnDuplicate": OnDuplicate,
     "Outcome": Outcome,
     "Priority": Priority,
+    "ProcessState": State,
     "Purpose": Purpose,
     "Quality": Quality,
+    "RetryableStatus": RetryableStatus,
     "Role": Role,
     "ShowStatus": ShowStatus,
     "Stage": Stage,
     "StageStatus": StageStatus,
     "TalentSource": TalentSource,
+    "TamperedPart": TamperedPart,
     "Variant": Variant,
 }
+SORTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "SortByName": ("created_at", "updated_at", "name"),
+    "SortByTitle": ("created_at", "updated_at", "title"),
+    "SortByVersion": ("created_at", "updated_at", "version_number", "title"),
+}
 FREE: Final = "JsonObject"
-_NAMES: Final = {frozenset(get_args(kind)): name for name, kind in CLOSED_SETS.items()}
+COUNTS: Final = "Counts"
+_OBJECTS: Final[Mapping[str, Schema]] = {
+    FREE: {"type": "object"},
+    COUNTS: {"type": "object", "additionalProperties": {"type": "integer"}},
+}
+_WORDS: Final = {name: get_args(kind) for name, kind in CLOSED_SETS.items()} | {
+    name: tuple(f"{way}{column}" for column in columns for way in ("", "-")) for name, columns in SORTS.items()
+}
+_NAMES: Final = {frozenset(words): name for name, words in _WORDS.items()}
 _PLAIN: Final = {"type", "enum", "default"}  # what a schema of such a set consists of
 
 
 def components() -> dict[str, Schema]:
     """The schema of each, by its name."""
-    sets = {name: {"type": "string", "enum": sorted(get_args(kind))} for name, kind in CLOSED_SETS.items()}
-    return {**sets, FREE: {"type": "object", "additionalProperties": True}}
+    sets: dict[str, Schema] = {name: {"type": "string", "enum": sorted(words)} for name, words in _WORDS.items()}
+    return {**sets, **_OBJECTS, FREE: {"type": "object", "additionalProperties": True}}
 
 
 def shared(schema: Any) -> Any:
-    """The same with a reference in place of each."""
+    """The same with a reference in place of each; a set of one word is that word."""
     match schema:
+        case {"enum": [word], **rest}:
+            return {**rest, "const": word}
         case dict() if name := _name(schema):
             kept = {key: value for key, value in schema.items() if key == "default"}
             return {"$ref": REF.format(name=name), **kept}
@@ -77,8 +118,9 @@ def shared(schema: Any) -> Any:
 
 
 def _name(schema: Schema) -> str | None:
-    if schema == {"type": "object"}:
-        return FREE
+    for name, free in _OBJECTS.items():
+        if schema == free:
+            return name
     words = schema.get("enum")
     plain = isinstance(words, list) and schema.keys() <= _PLAIN and all(isinstance(word, str) for word in words)
     return _NAMES.get(frozenset(words or ())) if plain else None

@@ -9,14 +9,14 @@ from litestar import Litestar
 
 from api.http.deprecation import DEPRECATED
 from api.http.envelope import ErrorBody
-from api.openapi import closed_sets, headers, parameters
+from api.openapi import closed_sets, descriptions, headers, parameters
 from api.openapi.closed_sets import shared
 from api.openapi.error_responses import ERROR_RESPONSES, refusals
 from api.openapi.examples import example
 from api.openapi.links import links
 from api.openapi.operations import Operation, operations
 from api.openapi.schemas import REF, Schema, schemas
-from models.jobs.types import Status
+from models.jobs.types import BatchState, Status
 
 ABOUT: Final = """
 Every answer is JSON with `data` or `errors`, and `metadata` that holds the request's id. An error names the field that
@@ -47,7 +47,7 @@ SCHEMES: Final = {
 # What a stream tells, by its operation: the states there are, and the schema of what is told.
 STREAMED: Final = {
     "watch_job": (sorted(get_args(Status)), "Job"),
-    "watch_batch": (["finished", "running"], "Batch"),
+    "watch_batch": (sorted(get_args(BatchState)), "Batch"),
 }
 NOT_MODIFIED: Final[Schema] = {
     "description": "The client has the answer already",
@@ -67,13 +67,25 @@ def document(app: Litestar) -> Schema:
     made["tags"] = list(_tags(found))
     made["paths"] = shared(writer.paths(made["paths"]))
     made["components"] = {
-        "schemas": shared(components) | closed_sets.components(),
+        "schemas": descriptions.described(shared(_completed(components)) | closed_sets.components()),
         "headers": headers.HEADERS,
         "responses": {refusal.name: writer.refusal(status) for status, refusal in ERROR_RESPONSES.items()}
         | {"NotModified": NOT_MODIFIED},
         "securitySchemes": SCHEMES,
     }
     return made
+
+
+def _completed(components: dict[str, Schema]) -> dict[str, Schema]:
+    """The schemas with what no struct says: what a batch is made of, each judged alone, and what streams tell."""
+    items = components["NewBatch"]["properties"]["jobs"]["items"]
+    items |= {"$ref": REF.format(name="NewJob")}
+    del items["type"]
+    return components | {_event(row): _streamed(states, row) for states, row in STREAMED.values()}
+
+
+def _event(row: str) -> str:
+    return f"{row}Event"
 
 
 def _tags(found: list[Operation]) -> Iterator[Schema]:
@@ -150,15 +162,15 @@ class _Writer:
             return self._json(kind)
         if status != one.handler.status_code or status == 204:  # noqa: PLR2004
             return {}
-        return {one.handler.media_type: {"schema": _streamed(one.name) if one.name in STREAMED else {"type": "string"}}}
+        streamed = one.name in STREAMED and {"$ref": REF.format(name=_event(STREAMED[one.name][1]))}
+        return {one.handler.media_type: {"schema": streamed or {"type": "string"}}}
 
     def _json(self, kind: Any) -> Schema:
         schema = self._named[kind]
         return {"application/json": {"schema": schema, "example": example(schema, self._components)}}
 
 
-def _streamed(operation: str) -> Schema:
-    states, row = STREAMED[operation]
+def _streamed(states: list[str], row: str) -> Schema:
     return {
         "description": "Each event: the row as it is now, as JSON in `data`; its state; the version that it has.",
         "type": "object",

@@ -89,6 +89,8 @@ def example(schema: Schema, components: dict[str, Schema], name: str = "") -> An
             for field, kind in schema["properties"].items()
             if _shown(field, schema)
         }
+    if "const" in schema:
+        return schema["const"]
     if "anyOf" in schema:
         return None
     if "enum" in schema:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from api.openapi import descriptions
 from api.openapi.schemas import Schema, readable
 from models.catalog import CATALOG
 
@@ -12,6 +13,8 @@ _NOISE: Final = ("deprecated", "allowEmptyValue", "allowReserved")
 def completed(parameter: Schema, row: Any) -> Schema:
     """A parameter of a route that answers with ``row``, a struct or None."""
     made = {name: value for name, value in parameter.items() if name not in _NOISE}
+    if not made.get("description") and (said := descriptions.of_parameter(made["name"])):
+        made["description"] = said
     made["schema"] = _sorted(parameter, row) or _schema(parameter["schema"])
     if kind := made["schema"].get("contentMediaType"):
         del made["schema"]

@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 
 REF: Final = "#/components/schemas/{name}"
 ONE_OF_THESE: Final = {NewScript: ("content", "file_reference")}  # what a body needs one field of, at least
-_GENERIC: Final = re.compile(r"([A-Z][A-Za-z]*)_(?:(list)_)?(?:[a-z_]+\.)*([A-Za-z]+)_+")
+_GENERIC: Final = re.compile(r"([A-Z][A-Za-z]*)_(?:(list)_)?(?:[a-z_]+\.)*([A-Za-z]+)(?:_+(None))?_+")
 _PYTHONS_END: Final = "$(?!\\n)"  # elsewhere ``$`` matches at the end only
 
 
@@ -29,6 +29,8 @@ def schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]
     for struct in _structs(inspect.multi_type_info(wanted)):
         _complete(by_title[_title(struct)], struct)
     named = {_name(name): readable(schema) for name, schema in components.items()}
+    for schema in named.values():
+        del schema["title"]  # it says the name once more, as Python writes it
     return dict(zip(wanted, map(readable, found), strict=True)), named
 
 
@@ -52,7 +54,8 @@ def _title(struct: inspect.StructType) -> str:
 
 def _complete(schema: Schema, struct: inspect.StructType) -> None:
     if struct.cls in ONE_OF_THESE:
-        schema["anyOf"] = [_with(name) for name in ONE_OF_THESE[struct.cls]]
+        first, other = map(_with, ONE_OF_THESE[struct.cls])
+        schema |= {"if": {"not": first}, "then": other}  # not ``anyOf``: of that generators make several types
     for field in struct.fields:
         schema["properties"][field.encode_name] = _timed(schema["properties"][field.encode_name], field.type)
     if not struct.forbid_unknown_fields:  # it is no body of a request but part of an answer
@@ -105,4 +108,9 @@ def _text(key: str, value: str) -> str:
 
 def _name(text: str) -> str:
     """``Data_list_Thumbnail__`` is better read as ``ThumbnailListData``."""
-    return _GENERIC.sub(lambda found: found[3] + (found[2] or "").title() + found[1], text)
+    return _GENERIC.sub(_readable_name, text)
+
+
+def _readable_name(found: re.Match[str]) -> str:
+    envelope, many, row, none = found.groups()
+    return f"{'Maybe' if none else ''}{row}{(many or '').title()}{envelope}"

@@ -61,7 +61,7 @@ class HealthController(Controller):
     tags = ("health",)
 
     @get("/health", summary="Is the process alive?")
-    async def alive(self) -> Data[Alive]:
+    async def read_health(self) -> Data[Alive]:
         return Data(Alive("ok", build.version(), build.commit()))
 
     @get(
@@ -70,7 +70,7 @@ class HealthController(Controller):
         description="For load balancers. Without broker or storage it serves all that needs neither, and is degraded.",
         responses={503: ResponseSpec(Data[Readiness], description="No database, another schema, or it is stopping")},
     )
-    async def ready(self, request: AnyRequest) -> Response[Data[Readiness]]:
+    async def read_readiness(self, request: AnyRequest) -> Response[Data[Readiness]]:
         probes: Probes = request.app.state.probes
         found = await probes.readiness.get()
         if shutdown.TOLD.is_set():
@@ -79,7 +79,7 @@ class HealthController(Controller):
         return Response(Data(found), status_code=503 if down else 200, headers={"Retry-After": "2"} if down else {})
 
     @get("/metrics", summary="Prometheus metrics", media_type="text/plain", responses={401: ResponseSpec(ErrorBody)})
-    async def metrics(self, request: AnyRequest, config: Config) -> Response[bytes]:
+    async def read_metrics(self, request: AnyRequest, config: Config) -> Response[bytes]:
         _check_token(request, config)
         probes: Probes = request.app.state.probes
         return Response(await probes.metrics.get(), headers={"Content-Type": metrics.CONTENT_TYPE})

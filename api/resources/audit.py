@@ -55,7 +55,7 @@ class AuditController(Controller):
         return await changes(db, wanted, limit, cursor)
 
     @get("/verify", summary="Has anybody tampered with the log?")
-    async def verify(self, db: Db, seal: Seal = None) -> Data[Verdict]:
+    async def verify_audit_log(self, db: Db, seal: Seal = None) -> Data[Verdict]:
         return Data(await seals.verify(db, seal))
 
 

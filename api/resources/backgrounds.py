@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
@@ -70,7 +70,7 @@ class BackgroundController(Controller):
     @post("/{background_id:str}/restore", status_code=200, summary="Restore a background")
     async def restore_background(
         self, db: Db, who: Who, background_id: Id, expected: Expected
-    ) -> Response[Restored[Background]]:
+    ) -> Response[Data[Background]]:
         row = await BACKGROUNDS.restore(db, who, background_id, expected)
         return restored(row, await still_deleted(db, BACKGROUNDS.entity_type, background_id))
 

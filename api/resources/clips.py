@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Hash, Id, OfShow, Reason, TagFilter
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -69,7 +69,7 @@ class ClipController(Controller):
         await CLIPS.delete(db, who, clip_id, reason, expected)
 
     @post("/{clip_id:str}/restore", status_code=200, summary="Restore a clip")
-    async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Restored[Clip]]:
+    async def restore_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
         row = await CLIPS.restore(db, who, clip_id, expected)
         return restored(row, await still_deleted(db, CLIPS.entity_type, clip_id))
 

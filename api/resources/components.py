@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
@@ -68,7 +68,7 @@ class ComponentController(Controller):
     @post("/{component_id:str}/restore", status_code=200, summary="Restore a component")
     async def restore_component(
         self, db: Db, who: Who, component_id: Id, expected: Expected
-    ) -> Response[Restored[Component]]:
+    ) -> Response[Data[Component]]:
         row = await COMPONENTS.restore(db, who, component_id, expected)
         return restored(row, await still_deleted(db, COMPONENTS.entity_type, component_id))
 

@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http import request_body
-from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, ErrorBody, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, DateFilter, Id, Reason, TagFilter
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -76,9 +76,7 @@ class EpisodeController(Controller):
         await EPISODES.delete(db, who, episode_id, reason, expected)
 
     @post("/{episode_id:str}/restore", status_code=200, summary="Restore an episode")
-    async def restore_episode(
-        self, db: Db, who: Who, episode_id: Id, expected: Expected
-    ) -> Response[Restored[Episode]]:
+    async def restore_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected) -> Response[Data[Episode]]:
         row = await EPISODES.restore(db, who, episode_id, expected)
         return restored(row, await still_deleted(db, EPISODES.entity_type, episode_id))
 

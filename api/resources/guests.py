@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
@@ -49,7 +49,7 @@ class GuestController(Controller):
         await GUESTS.delete(db, who, guest_id, reason, expected)
 
     @post("/{guest_id:str}/restore", status_code=200, summary="Restore a guest")
-    async def restore_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected) -> Response[Restored[Guest]]:
+    async def restore_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected) -> Response[Data[Guest]]:
         row = await GUESTS.restore(db, who, guest_id, expected)
         return restored(row, await still_deleted(db, GUESTS.entity_type, guest_id))
 

@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, JsonFilter, OfShow, Reason, TagFilter, contained
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
@@ -82,7 +82,7 @@ class OutfitController(Controller):
         await OUTFITS.delete(db, who, outfit_id, reason, expected)
 
     @post("/{outfit_id:str}/restore", status_code=200, summary="Restore an outfit")
-    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Restored[Outfit]]:
+    async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Data[Outfit]]:
         row = await OUTFITS.restore(db, who, outfit_id, expected)
         return restored(row, await still_deleted(db, OUTFITS.entity_type, outfit_id))
 

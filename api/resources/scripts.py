@@ -11,7 +11,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from api.dependencies import Db, Expected, Files, History, Paging, Since, Trash, Who
 from api.http import request_body
-from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, ErrorBody, Listing, created, entity, page_of, restored
 from api.http.parameters import Id, Reason
 from api.resources.audit import Cursor, history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -101,7 +101,7 @@ class ScriptController(Controller):
         await scripts.delete(db, who, script_id, reason, expected)
 
     @post("/{script_id:str}/restore", status_code=200, summary="Restore a version of a script")
-    async def restore_script(self, db: Db, who: Who, script_id: Id, expected: Expected) -> Response[Restored[Script]]:
+    async def restore_script(self, db: Db, who: Who, script_id: Id, expected: Expected) -> Response[Data[Script]]:
         row = await SCRIPTS.restore(db, who, script_id, expected)
         return restored(row, await still_deleted(db, SCRIPTS.entity_type, script_id))
 

@@ -60,7 +60,7 @@ class SearchController(Controller):
     tags = ("search",)
 
     @get("/", summary="Find things")
-    async def find(
+    async def search_everything(
         self,
         db: Db,
         files: Files,
@@ -80,21 +80,21 @@ class SearchController(Controller):
         return SearchListing([_found(files, hit) for hit in results.hits], metadata)
 
     @post("/reindex", status_code=202, summary="Write every document again that is not as it should be")
-    async def reindex(self, db: Db) -> Data[ReindexJob]:
+    async def start_reindex(self, db: Db) -> Data[ReindexJob]:
         return Data(await reindex.begin(db, "reindex", repairing=True))
 
     @get("/reindex", summary="How far has the reindex come?")
-    async def reindexing(self, db: Db) -> Data[ReindexJob | None]:
+    async def read_reindex(self, db: Db) -> Data[ReindexJob | None]:
         return Data(await reindex.last(db, "reindex"))
 
     @post("/check", status_code=202, summary="Compare every document with what it should say")
-    async def check(
+    async def start_search_check(
         self, db: Db, repair: Annotated[bool, QueryParameter(description="Put right what is wrong.")] = False
     ) -> Data[ReindexJob]:
         return Data(await reindex.begin(db, "check", repairing=repair))
 
     @get("/check", summary="What has the check found?")
-    async def checking(self, db: Db) -> Data[ReindexJob | None]:
+    async def read_search_check(self, db: Db) -> Data[ReindexJob | None]:
         return Data(await reindex.last(db, "check"))
 
 

@@ -5,7 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
-from api.http.envelope import Data, ErrorBody, Listing, Restored, created, entity, page_of, restored
+from api.http.envelope import Data, ErrorBody, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, Reason
 from api.resources.audit import history_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
@@ -44,7 +44,7 @@ class ShowController(Controller):
         await SHOWS.delete(db, who, show_id, reason, expected)
 
     @post("/{show_id:str}/restore", status_code=200, summary="Restore a show")
-    async def restore_show(self, db: Db, who: Who, show_id: Id, expected: Expected) -> Response[Restored[Show]]:
+    async def restore_show(self, db: Db, who: Who, show_id: Id, expected: Expected) -> Response[Data[Show]]:
         row = await SHOWS.restore(db, who, show_id, expected)
         return restored(row, await still_deleted(db, SHOWS.entity_type, show_id))
 

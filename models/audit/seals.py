@@ -15,11 +15,11 @@ from models.db.connection import Connection
 
 SEALED_AT_ONCE: Final = 50_000  # rows, and those of the last one's transaction
 CHECKED_AT_ONCE: Final = 100_000  # rows, and those of the last one's seal
-What = Literal["row changed", "row removed", "row added", "seal changed", "seal removed"]
+TamperedPart = Literal["row changed", "row removed", "row added", "seal changed", "seal removed"]
 
 
 class Break(Struct):
-    """What does not hold first: a seal, and the row that is to blame.
+    """TamperedPart does not hold first: a seal, and the row that is to blame.
 
     ``audit_id`` is null where the seal itself is to blame, or is too old to tell.
     """
@@ -27,7 +27,7 @@ class Break(Struct):
     seal_id: int
     sealed_at: datetime | None
     audit_id: int | None
-    what: What
+    what: TamperedPart
 
 
 class Verdict(Struct):
@@ -60,7 +60,7 @@ _DIGEST: Final = f"""
         select from audit_log as purge where purge.entity_id = audit_log.redacted_with and purge.action = 'purge'
             and purge.after -> 'redacted' ->> audit_log.audit_id::text = encode({_CONTENT}, 'hex')
     ) then digest else '' end"""
-# What a seal says of itself, the same in every time zone.
+# TamperedPart a seal says of itself, the same in every time zone.
 _HEAD: Final = "sha256(convert_to(concat_ws(' ', upto, rows, extract(epoch from sealed_at)), 'UTF8'))"
 _NAMED: Final = b"select concat(seal_id, ':', encode(hash, 'hex')) from audit_seals "
 # The hash of a seal is over the hash of the one before it, what it says of itself, and the digests of its rows in the
@@ -170,7 +170,7 @@ async def _unsealed(connection: Connection) -> int:
 
 class _Row(Struct):
     audit_id: int
-    what: What
+    what: TamperedPart
 
 
 async def _blame(connection: Connection, broken: _Seal) -> Break:

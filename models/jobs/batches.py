@@ -6,7 +6,7 @@ same for ten jobs and a hundred thousand. What runs is what has a lease. A batch
 """
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from models.db.connection import Connection
 from models.db.paging import COUNT_LIMIT, Page, decode_cursor, encode_cursor
 from models.errors import NotFound
 from models.jobs.predicates import COUNTED_AS_LEASED
+from models.jobs.types import BatchState
 
 LIST: Final = "batches"
 SORT: Final = "-created_at"  # ids are as old as their rows
@@ -50,7 +51,7 @@ class Batch(Struct):
     version: int
 
     @property
-    def state(self) -> Literal["running", "finished"]:
+    def state(self) -> BatchState:
         """Whether anything may still happen to it by itself."""
         return "running" if self.finished_at is None else "finished"
 

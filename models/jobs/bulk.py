@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct, convert
@@ -12,7 +12,7 @@ from models.db.connection import Connection
 from models.db.recording import Actor
 from models.errors import ErrorCode, Invalid
 from models.jobs.transitions import JobTarget, cancel_all, for_the_living, retry_all
-from models.jobs.types import JobFilter, Stage, Status, Subject
+from models.jobs.types import CancellableStatus, JobFilter, RetryableStatus, Stage, Status, Subject
 from models.media import files
 
 SLICE: Final = 1000  # jobs changed by one statement
@@ -21,13 +21,13 @@ SLICE: Final = 1000  # jobs changed by one statement
 class RetryFilter(JobFilter):
     """Which jobs to start again: failed ones, unless ``status`` asks for the cancelled ones."""
 
-    status: Literal["failed", "cancelled"] | None = None
+    status: RetryableStatus | None = None
 
 
 class CancelFilter(JobFilter):
     """Which jobs to cancel: queued and running ones, unless ``status`` asks for one of the two."""
 
-    status: Literal["queued", "running"] | None = None
+    status: CancellableStatus | None = None
 
 
 class Retried(Struct):

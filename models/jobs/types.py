@@ -33,6 +33,10 @@ Priority = Literal["interactive", "batch", "backfill"]
 
 
 Outcome = Literal["stored", "duplicate"]
+AttemptResult = Literal["succeeded", "failed", "lost", "cancelled"]
+RetryableStatus = Literal["failed", "cancelled"]
+CancellableStatus = Literal["queued", "running"]
+BatchState = Literal["running", "finished"]
 
 
 STAGES: Final[tuple[Stage, ...]] = ("ingest", "deduplicate", "thumbnail", "index")
@@ -129,7 +133,7 @@ class Attempt(Struct):
     worker: str
     started_at: datetime
     finished_at: datetime | None
-    result: Literal["succeeded", "failed", "lost", "cancelled"] | None
+    result: AttemptResult | None
     error: JobFailure | None
 
 

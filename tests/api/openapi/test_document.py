@@ -10,6 +10,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from api.app import create_app
+from api.openapi import descriptions
 from models.settings import load
 from tests.resources import RESOURCES, create
 from tests.stack import PLAIN, Stack
@@ -179,8 +180,10 @@ def test_bodies_are_closed_and_bounded_as_the_code_holds_them(document: dict[str
             assert resolved(document, body)["additionalProperties"] is False
     new, patch = schemas["NewEpisode"], schemas["EpisodePatch"]
     assert new["required"] == ["show_id", "title", "episode_number"]
-    assert new["properties"]["title"] == {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"\S"}
-    assert patch["properties"]["episode_number"] == {"type": "integer", "minimum": 1, "maximum": 2_147_483_647}
+    title = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"\S"}
+    number = {"type": "integer", "minimum": 1, "maximum": 2_147_483_647}
+    assert new["properties"]["title"] == title | {"description": new["properties"]["title"]["description"]}
+    assert patch["properties"]["episode_number"].items() >= number.items()
     assert patch["properties"]["language"]["pattern"].endswith("*$")
     assert {"type": "null"} not in patch["properties"]["title"].get("anyOf", [])
     assert {"type": "null"} in patch["properties"]["description"]["anyOf"]
@@ -188,7 +191,34 @@ def test_bodies_are_closed_and_bounded_as_the_code_holds_them(document: dict[str
     parameters = document["paths"]["/api/v1/episodes"]["get"]["parameters"]
     assert "null" not in str([parameter["schema"].get("type") for parameter in parameters])
     (sort,) = (parameter["schema"] for parameter in parameters if parameter["name"] == "sort")
-    assert sort["enum"] == ["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
+    columns = {"created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"}
+    assert set(resolved(document, sort)["enum"]) == columns
+    jobs = schemas["NewBatch"]["properties"]["jobs"]
+    assert jobs["items"] == {"$ref": "#/components/schemas/NewJob"}
+
+
+def test_every_operation_is_a_verb_and_what_it_is_done_to(document: dict[str, Any]) -> None:
+    for _, _, operation in operations(document):
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"]), operation["operationId"]
+
+
+def test_each_schema_each_property_and_each_parameter_says_what_it_means(document: dict[str, Any]) -> None:
+    said = {}
+    for name, schema in document["components"]["schemas"].items():
+        said[name] = schema.get("description")
+        said |= {f"{name}.{field}": one.get("description") for field, one in schema.get("properties", {}).items()}
+    for _, _, operation in operations(document):
+        for parameter in (resolved(document, one) for one in operation["parameters"]):
+            said[f"{operation['operationId']}?{parameter['name']}"] = parameter.get("description")
+    assert [name for name, text in said.items() if not text or not text.endswith((".", "}"))] == []
+
+
+def test_no_description_is_of_a_field_that_is_not_there(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    fields = {field for schema in schemas.values() for field in schema.get("properties", ())}
+    exact = {f"{name}.{field}" for name, schema in schemas.items() for field in schema.get("properties", ())}
+    assert set(descriptions.FIELDS) - fields - exact == {"metadata in envelope"}
+    assert set(descriptions.SETS) <= set(schemas)
 
 
 def test_an_answer_requires_all_that_is_always_there(document: dict[str, Any]) -> None:
