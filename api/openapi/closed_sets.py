@@ -16,7 +16,7 @@ from models.catalog.scripts import ContentSource
 from models.catalog.shows import ShowStatus
 from models.catalog.ui_elements import ElementType
 from models.db.actions import Action
-from models.entities import EntityName, EntityType, FileRole
+from models.entities import EntityName, EntityType, EpisodeRole, FileRole
 from models.errors import ErrorCode
 from models.housekeeping.integrity import FindingKind
 from models.jobs.types import (
@@ -54,6 +54,7 @@ CLOSED_SETS: Final[Mapping[str, Any]] = {
     "ElementType": ElementType,
     "EntityName": EntityName,
     "EntityType": EntityType,
+    "EpisodeRole": EpisodeRole,
     "EpisodeStatus": EpisodeStatus,
     "ErrorCode": ErrorCode,
     "EventPattern": Subscribed,

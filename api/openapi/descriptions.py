@@ -365,6 +365,7 @@ SETS: Final[Mapping[str, str]] = {
     "ElementType": "What kind of UI element it is.",
     "EntityName": "Each kind of thing.",
     "EntityType": "Each kind of thing that takes files.",
+    "EpisodeRole": "What a file is to an episode.",
     "EpisodeStatus": "Where an episode stands.",
     "ErrorCode": "Why a job failed.",
     "EventPattern": "An event, or all events of a kind.",

@@ -9,6 +9,7 @@ from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.backgrounds import (
@@ -73,6 +74,13 @@ class BackgroundController(Controller):
     ) -> Response[Data[Background]]:
         row = await BACKGROUNDS.restore(db, who, background_id, expected)
         return restored(row, await still_deleted(db, BACKGROUNDS.entity_type, background_id))
+
+    @get("/{background_id:str}/file", summary="The file of a background", responses=REDIRECTS)
+    async def read_background_file(
+        self, db: Db, files: Files, background_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await BACKGROUNDS.read(db, background_id)
+        return await file_of(db, files, "background", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{background_id:str}/thumbnails", summary="The pictures of a background")
     async def list_background_thumbnails(self, db: Db, files: Files, background_id: Id) -> Data[list[Thumbnail]]:

@@ -9,6 +9,7 @@ from api.dependencies import Db, Expected, Files, History, Paging, Trash, Who
 from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Hash, Id, OfShow, Reason, TagFilter
 from api.resources.audit import history_of
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.clips import CLIPS, Assignment, Clip, ClipPatch, ClipStatus, NewClip, Quality, TalentSource
@@ -82,6 +83,13 @@ class ClipController(Controller):
     @post("/{clip_id:str}/unassign", status_code=200, summary="Take a clip from its episode")
     async def unassign_clip(self, db: Db, who: Who, clip_id: Id, expected: Expected) -> Response[Data[Clip]]:
         return entity(await CLIPS.patch(db, who, clip_id, ClipPatch(episode_id=None), expected))
+
+    @get("/{clip_id:str}/file", summary="The file of a clip", responses=REDIRECTS)
+    async def read_clip_file(
+        self, db: Db, files: Files, clip_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await CLIPS.read(db, clip_id)
+        return await file_of(db, files, "clip", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{clip_id:str}/thumbnails", summary="The pictures of a clip")
     async def list_clip_thumbnails(self, db: Db, files: Files, clip_id: Id) -> Data[list[Thumbnail]]:

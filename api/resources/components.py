@@ -9,6 +9,7 @@ from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.components import (
@@ -71,6 +72,13 @@ class ComponentController(Controller):
     ) -> Response[Data[Component]]:
         row = await COMPONENTS.restore(db, who, component_id, expected)
         return restored(row, await still_deleted(db, COMPONENTS.entity_type, component_id))
+
+    @get("/{component_id:str}/file", summary="The file of a component", responses=REDIRECTS)
+    async def read_component_file(
+        self, db: Db, files: Files, component_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await COMPONENTS.read(db, component_id)
+        return await file_of(db, files, "component", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{component_id:str}/thumbnails", summary="The pictures of a component")
     async def list_component_thumbnails(self, db: Db, files: Files, component_id: Id) -> Data[list[Thumbnail]]:

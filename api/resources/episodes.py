@@ -11,6 +11,7 @@ from api.http import request_body
 from api.http.envelope import Data, ErrorBody, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, DateFilter, Id, Reason, TagFilter
 from api.resources.audit import history_of
+from api.resources.files import REDIRECTS, EpisodeFile, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.episodes import EPISODES, ApprovalStatus, Episode, EpisodePatch, EpisodeStatus, NewEpisode
@@ -79,6 +80,19 @@ class EpisodeController(Controller):
     async def restore_episode(self, db: Db, who: Who, episode_id: Id, expected: Expected) -> Response[Data[Episode]]:
         row = await EPISODES.restore(db, who, episode_id, expected)
         return restored(row, await still_deleted(db, EPISODES.entity_type, episode_id))
+
+    @get("/{episode_id:str}/file", summary="The thumbnail, trailer or script file of an episode", responses=REDIRECTS)
+    async def read_episode_file(
+        self,
+        db: Db,
+        files: Files,
+        episode_id: Id,
+        role: EpisodeFile = "thumbnail",
+        redirect: Redirect = False,
+        inline: Inline = False,
+    ) -> Response[Data[OriginalFile]]:
+        row = await EPISODES.read(db, episode_id)
+        return await file_of(db, files, "episode", row, role, redirect=redirect, inline=inline)
 
     @get("/{episode_id:str}/thumbnails", summary="The pictures of an episode")
     async def list_episode_thumbnails(self, db: Db, files: Files, episode_id: Id) -> Data[list[Thumbnail]]:

@@ -9,6 +9,7 @@ from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.guests import GUESTS, GUESTS_OF_EPISODES, Guest, GuestLink, GuestPatch, LinkedGuest, NewGuest
@@ -52,6 +53,13 @@ class GuestController(Controller):
     async def restore_guest(self, db: Db, who: Who, guest_id: Id, expected: Expected) -> Response[Data[Guest]]:
         row = await GUESTS.restore(db, who, guest_id, expected)
         return restored(row, await still_deleted(db, GUESTS.entity_type, guest_id))
+
+    @get("/{guest_id:str}/file", summary="The file of a guest", responses=REDIRECTS)
+    async def read_guest_file(
+        self, db: Db, files: Files, guest_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await GUESTS.read(db, guest_id)
+        return await file_of(db, files, "guest", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{guest_id:str}/thumbnails", summary="The pictures of a guest")
     async def list_guest_thumbnails(self, db: Db, files: Files, guest_id: Id) -> Data[list[Thumbnail]]:

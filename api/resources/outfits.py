@@ -9,6 +9,7 @@ from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, JsonFilter, OfShow, Reason, TagFilter, contained
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.link_table import Pair, Window
@@ -85,6 +86,13 @@ class OutfitController(Controller):
     async def restore_outfit(self, db: Db, who: Who, outfit_id: Id, expected: Expected) -> Response[Data[Outfit]]:
         row = await OUTFITS.restore(db, who, outfit_id, expected)
         return restored(row, await still_deleted(db, OUTFITS.entity_type, outfit_id))
+
+    @get("/{outfit_id:str}/file", summary="The file of an outfit", responses=REDIRECTS)
+    async def read_outfit_file(
+        self, db: Db, files: Files, outfit_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await OUTFITS.read(db, outfit_id)
+        return await file_of(db, files, "outfit", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{outfit_id:str}/thumbnails", summary="The pictures of an outfit")
     async def list_outfit_thumbnails(self, db: Db, files: Files, outfit_id: Id) -> Data[list[Thumbnail]]:

@@ -14,6 +14,7 @@ from api.http import request_body
 from api.http.envelope import Data, ErrorBody, Listing, created, entity, page_of, restored
 from api.http.parameters import Id, Reason
 from api.resources.audit import Cursor, history_of
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog import scripts
@@ -123,6 +124,13 @@ class ScriptController(Controller):
         if before.episode_id != after.episode_id:
             raise Invalid("this is a version of another episode's script", field="against")
         return Data(Difference(await scripts.compare(before, after), _version(before), _version(after)))
+
+    @get("/{script_id:str}/file", summary="The file of a version of a script", responses=REDIRECTS)
+    async def read_script_file(
+        self, db: Db, files: Files, script_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await scripts.read(db, script_id)
+        return await file_of(db, files, "script", row, "script", redirect=redirect, inline=inline)
 
     @get("/{script_id:str}/thumbnails", summary="The pictures of a version: none, as of every text")
     async def list_script_thumbnails(self, db: Db, files: Files, script_id: Id) -> Data[list[Thumbnail]]:

@@ -9,6 +9,7 @@ from api.http.envelope import Data, Listing, created, entity, page_of, restored
 from api.http.parameters import AnyOf, Id, OfShow, Reason, TagFilter
 from api.resources.audit import Cursor, Limit, history_of
 from api.resources.episode_links import LinkController, linked
+from api.resources.files import REDIRECTS, Inline, OriginalFile, Redirect, file_of
 from api.resources.thumbnails import Thumbnail, thumbnails_of
 from models.audit.log import AuditRow
 from models.catalog.link_table import Pair, Window
@@ -73,6 +74,13 @@ class UiElementController(Controller):
     ) -> Response[Data[UiElement]]:
         row = await UI_ELEMENTS.restore(db, who, ui_element_id, expected)
         return restored(row, await still_deleted(db, UI_ELEMENTS.entity_type, ui_element_id))
+
+    @get("/{ui_element_id:str}/file", summary="The file of a UI element", responses=REDIRECTS)
+    async def read_ui_element_file(
+        self, db: Db, files: Files, ui_element_id: Id, redirect: Redirect = False, inline: Inline = False
+    ) -> Response[Data[OriginalFile]]:
+        row = await UI_ELEMENTS.read(db, ui_element_id)
+        return await file_of(db, files, "ui_element", row, "primary", redirect=redirect, inline=inline)
 
     @get("/{ui_element_id:str}/thumbnails", summary="The pictures of a UI element")
     async def list_ui_element_thumbnails(self, db: Db, files: Files, ui_element_id: Id) -> Data[list[Thumbnail]]:

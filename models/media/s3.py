@@ -141,9 +141,11 @@ class Storage:
         except JobError:
             raise Unavailable("the object storage does not answer; try again") from None
 
-    def signed_get(self, source: Reference) -> str:
-        """A URL that reads the object for an hour."""
-        return self.sign(PresignedRequest("GET", source.bucket, source.key, {}, URL_SECONDS, {}))
+    def signed_get(self, source: Reference, disposition: str | None = None, content_type: str | None = None) -> str:
+        """A URL that reads the object for an hour, as a file of that disposition and type where they are said."""
+        said = {"response-content-disposition": disposition, "response-content-type": content_type}
+        parameters = {name: value for name, value in said.items() if value is not None}
+        return self.sign(PresignedRequest("GET", source.bucket, source.key, {}, URL_SECONDS, parameters))
 
     def signed_put(self, target: Reference, headers: Mapping[str, str]) -> str:
         """A URL that stores an object within an hour, with exactly these headers."""

@@ -62,6 +62,9 @@ class Episodes:
     def upload(self, path: str | Path, entity_type: str, *, mime_type: str | None = None) -> str:
         return self._run(self._asynchronous.upload(path, entity_type, mime_type=mime_type))
 
+    def download(self, resource: str, row_id: str, target: str | Path = ".", *, role: str | None = None) -> Path:
+        return self._run(self._asynchronous.download(resource, row_id, target, role=role))
+
     def ingest(self, path: str | Path, entity_type: str, entity_id: str, **choices: str | None) -> Job:
         return self._run(self._asynchronous.ingest(path, entity_type, entity_id, **choices))
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
 
+from .download import Downloads
 from .errors import ApiError, Conflict
 from .http import Client, Credentials, Token
 from .jobs import Job
@@ -30,6 +31,7 @@ class AsyncEpisodes:
         credentials = Token(token) if isinstance(token, str) else token
         self.http = Client(url.rstrip("/"), credentials, patience=patience)
         self._uploads = Uploads(self.http, lambda _count: None)
+        self._downloads = Downloads(self.http, lambda _count: None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,6 +44,7 @@ class AsyncEpisodes:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._uploads.close()
+        await self._downloads.close()
         await self.http.close()
 
     async def create(self, resource: str, fields: Row, *, key: str | None = None) -> Row:
@@ -122,6 +125,19 @@ class AsyncEpisodes:
         if ticket.duplicate_of and ticket.duplicate_of.file_reference:
             return ticket.duplicate_of.file_reference
         return await self._uploads.send(file, ticket)
+
+    async def download(
+        self, resource: str, row_id: str, target: str | Path = ".", *, role: str | None = None
+    ) -> Path:
+        """Bring the file of a row to a path, or under its own name into a folder, proved by its hash: where it is.
+
+        An episode has several, by ``role``. What an earlier call left unfinished is gone on with.
+
+        Raises:
+            FileFailed: another file is there, or what came is not what is stored.
+            ApiError, Unreachable
+        """
+        return await self._downloads.fetch(resource, row_id, Path(target), role)
 
     async def ingest(self, path: str | Path, entity_type: str, entity_id: str, **choices: str | None) -> Job:
         """Send a file and have the pipeline bring it in for an entity; ``wait`` waits for the end.
