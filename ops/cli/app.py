@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from models.db.actions import Action
-from models.entities import EntityType, EpisodeRole
+from models.entities import EntityName, EntityType, EpisodeRole
 from models.jobs.types import OnDuplicate, Priority
 from models.operations import LevelName
 from models.roles import Role
@@ -129,6 +129,41 @@ def ingest(
     except KeyboardInterrupt:
         print("episodes: interrupted; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
+
+
+@app.command
+def download(
+    entity_type: EntityName | None = None,
+    *entity_id: str,
+    episode: str | None = None,
+    role: EpisodeRole | None = None,
+    to: Path = Path(),
+    json: AsJson = False,
+) -> int:
+    """Bring stored files back, each under the name that it came with and proved by its hash: exit 1 if one failed.
+
+    Started again it goes on where it was. A file that is there already is kept, and never overwritten by another.
+
+    Parameters
+    ----------
+    entity_type
+        What the files are of.
+    entity_id
+        Whose files.
+    episode
+        All that an episode shows: its own files, its clips, and what is linked to it, in a folder each.
+    role
+        Which file of an episode; its thumbnail if nothing is said.
+    to
+        The folder that they come into.
+    """
+    from ops.cli import download_actions
+    from ops.errors import CommandError
+
+    if (entity_type is None or not entity_id) == (episode is None):
+        raise CommandError("say what and which, such as clip ID, or --episode ID")
+    named = [(entity_type, one, role) for one in entity_id] if entity_type else []
+    return run(download_actions.download(named, episode, to, as_json=json))
 
 
 @app.command

@@ -16,6 +16,7 @@ API: Final = "/api/v1"
 CHUNK: Final = 1024 * 1024  # bytes
 PAUSES: Final = (0.25, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts that bring nothing, half a minute in all
 EXPIRED: Final = 403
+BEYOND_THE_END: Final = 416
 UNFINISHED: Final = ".part"
 
 
@@ -59,8 +60,8 @@ class Downloads:
             ApiError, Unreachable
         """
         stored = await self.find(resource, row_id, role)
-        place = target / _named(stored, row_id) if target.is_dir() else target
-        if place.exists():
+        place = await asyncio.to_thread(_place, target, stored, row_id)
+        if await asyncio.to_thread(place.exists):
             return await asyncio.to_thread(_same, place, stored)
         part = place.with_name(place.name + UNFINISHED)
         try:
@@ -93,8 +94,8 @@ class Downloads:
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
             async with self._http.stream("GET", stored.url, headers=headers) as answer:
-                if answer.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    part.unlink()  # it is of another file, and longer
+                if answer.status_code == BEYOND_THE_END:
+                    await asyncio.to_thread(part.unlink)  # it is of another file, and longer
                 elif answer.is_success:
                     await self._write(answer, part)
                 return answer.status_code
@@ -108,6 +109,10 @@ class Downloads:
             async for chunk in answer.aiter_raw(CHUNK):
                 await asyncio.to_thread(stream.write, chunk)
                 self._got(len(chunk))
+
+
+def _place(target: Path, stored: StoredFile, row_id: str) -> Path:
+    return target / _named(stored, row_id) if target.is_dir() else target
 
 
 def _named(stored: StoredFile, row_id: str) -> str:

@@ -126,9 +126,7 @@ class AsyncEpisodes:
             return ticket.duplicate_of.file_reference
         return await self._uploads.send(file, ticket)
 
-    async def download(
-        self, resource: str, row_id: str, target: str | Path = ".", *, role: str | None = None
-    ) -> Path:
+    async def download(self, resource: str, row_id: str, target: str | Path = ".", *, role: str | None = None) -> Path:
         """Bring the file of a row to a path, or under its own name into a folder, proved by its hash: where it is.
 
         An episode has several, by ``role``. What an earlier call left unfinished is gone on with.
