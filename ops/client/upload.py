@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 import httpx2
 import msgspec
 
-from .errors import ClientError, FileFailed, Unreachable
+from .errors import ApiError, ClientError, FileFailed, Unreachable
 from .http import Client, web_client
 from .jobs import Original
+from .open_uploads import Kept, OpenUploads
 
 CHUNK: Final = 1024 * 1024  # bytes read at once
 WHOLE: Final = 64 * 1024 * 1024  # bytes of the largest file that is sent at once
@@ -68,6 +69,7 @@ class PartsTicket(msgspec.Struct, rename="camel"):
 class OpenUpload(msgspec.Struct, rename="camel"):
     """Which parts of an upload have arrived, and where to send the others."""
 
+    part_size: int
     parts: list[PartTarget]
 
 
@@ -87,6 +89,7 @@ class Uploads:
         self._client = client
         self._sent = sent
         self._http = web_client()
+        self._open = OpenUploads(client.url)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -108,17 +111,41 @@ class Uploads:
         return await self._repeated(Piece(file, 0, file.size), ticket, lambda: self.ticket(file))
 
     async def _in_parts(self, file: File) -> str:
-        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(file))).data
+        upload = await self._begun_before(file) or await self._begun(file)
         known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
         try:
-            for part in upload.parts:
+            for part in (part for part in upload.parts if part.url):
                 await self._part(file, upload, part)
         except FileFailed:
             with suppress(ClientError):  # housekeeping gives it up a day later
                 await self._client.delete(f"{UPLOAD}/multipart", **known)
+            self._open.forget(file)
             raise
         await self._client.post(f"{UPLOAD}/multipart/complete", dict[str, Any], known)
+        self._open.forget(file)
         return upload.file_reference
+
+    async def _begun(self, file: File) -> PartsTicket:
+        """A new upload, kept until it is complete."""
+        upload = (await self._client.post(f"{UPLOAD}/multipart", PartsTicket, _announced(file))).data
+        self._open.keep(file, Kept(upload.upload_id, upload.file_reference))
+        return upload
+
+    async def _begun_before(self, file: File) -> PartsTicket | None:
+        """An upload of the same bytes that an earlier start left, with the parts that have arrived."""
+        kept = self._open.find(file)
+        if kept is None:
+            return None
+        try:
+            found = await self._parts_of(kept)
+        except ApiError:  # it is complete, was given up, or is another caller's
+            self._open.forget(file)
+            return None
+        return PartsTicket(kept.upload_id, kept.file_reference, found.part_size, found.parts)
+
+    async def _parts_of(self, upload: Kept | PartsTicket) -> OpenUpload:
+        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
+        return (await self._client.get(f"{UPLOAD}/multipart", OpenUpload, **known)).data
 
     async def _part(self, file: File, upload: PartsTicket, part: PartTarget) -> None:
         start = (part.part_number - 1) * upload.part_size
@@ -128,8 +155,7 @@ class Uploads:
 
     async def _fresh(self, upload: PartsTicket, number: int) -> Ticket | None:
         """A new URL for a part; None where it has arrived after all."""
-        known = {"uploadId": upload.upload_id, "fileReference": upload.file_reference}
-        found = (await self._client.get(f"{UPLOAD}/multipart", OpenUpload, **known)).data
+        found = await self._parts_of(upload)
         urls = {part.part_number: part.url for part in found.parts}
         url = urls.get(number)
         return Ticket(url, upload.file_reference, {}) if url else None

@@ -464,6 +464,7 @@ class BreaksOnce(Gate):
     def __init__(self, url: str, after: int) -> None:
         self._after = after
         self.sent = 0
+        self.broke = threading.Event()
         super().__init__(url)
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
@@ -472,6 +473,7 @@ class BreaksOnce(Gate):
             while data := source.recv(65536):
                 before, self.sent = self.sent, self.sent + len(data) * to_server
                 if before < self._after <= self.sent:
+                    self.broke.set()
                     self._close(target)
                     self._close(source)
                 target.sendall(data)
@@ -494,6 +496,31 @@ def test_of_a_large_file_only_the_part_that_broke_is_sent_again(
     assert 110_000_000 < way.sent < 130_000_000
     digest = hashlib.sha256(video.read_bytes()).hexdigest()
     assert stack.sql("select sha256, file_size from files") == [(digest, video.stat().st_size)]
+
+
+def test_a_run_that_was_killed_goes_on_within_a_large_file_and_sends_no_part_twice(
+    services: dict[str, str], new_stack: Callable[..., Stack], tmp_path: Path
+) -> None:
+    video = media.clip(tmp_path / "take.mp4", media.moving(10))
+    with video.open("ab") as stream:
+        stream.write(media.box(b"free", bytes(100_000_000)))
+    way = BreaksOnce(services["S3_ENDPOINT_URL"], after=80_000_000)
+    stack = new_stack(S3_ENDPOINT_URL=f"http://127.0.0.1:{way.port}")
+    stack.start()
+    environ = {**stack.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with program([*COMMAND, str(video), "--create"], environ, stdout=subprocess.PIPE) as started:
+        assert way.broke.wait(60)
+        started.kill()
+        way.shut()
+    assert len(list((tmp_path / "state").rglob("*.json"))) == 1
+    way.reopen()
+    run = ingest(environ, video, "--create")
+    stack.stop()
+    way.shut()
+    assert (run.code, run.outcomes) == (0, {"stored": 1})
+    assert 110_000_000 < way.sent < 130_000_000
+    assert stack.sql("select count(*) from clips") == [(1,)]
+    assert not list((tmp_path / "state").rglob("*.json"))
 
 
 @contextmanager
