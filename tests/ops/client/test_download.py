@@ -1,12 +1,8 @@
 """Files onto the disk: under their own names, gone on with after a break, proved, and never over another file."""
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -18,6 +14,7 @@ from ops.client.errors import ApiError, FileFailed
 from ops.client.http import Client, Token
 from tests import media, work
 from tests.command_line import episodes as command
+from tests.cutting import Cutting
 from tests.resources import CLIP, EPISODE, GUEST, create
 from tests.stack import Stack, running
 
@@ -105,41 +102,6 @@ def test_a_row_without_a_file_is_told(client: Episodes, editor: httpx2.Client, t
         client.download("clips", create(editor, CLIP)["clip_id"], tmp_path)
 
 
-class Cutting:
-    """Passes connections on to a server, and cuts each of the first ones after so many bytes of its answer."""
-
-    def __init__(self, url: str, times: int, after: int) -> None:
-        parts = urlsplit(url)
-        self._to, self._left, self._after = (parts.hostname, parts.port), times, after
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        cut, self._left = self._left > 0, self._left - 1
-        with client, socket.create_connection(self._to) as server, suppress(OSError):
-            threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
-            left = self._after if cut else 1 << 60
-            while left > 0 and (data := server.recv(min(left, 65536))):
-                client.sendall(data)
-                left -= len(data)
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
 def test_a_connection_that_breaks_again_and_again_costs_no_byte_twice(
     services: dict[str, str], large: bytes, tmp_path: Path
 ) -> None:
@@ -148,12 +110,12 @@ def test_a_connection_that_breaks_again_and_again_costs_no_byte_twice(
     for made in (home, folder):
         made.mkdir()
     with running(services, home, S3_PUBLIC_ENDPOINT_URL=way.url) as stack, stack.client() as editor:
-        way._left = 0  # the file goes in without a break
+        way.left = 0  # the file goes in without a break
         clip = stored(editor, large)
-        way._left = 3
+        way.left = 3
         with Episodes(stack.url, stack.token("viewer")) as viewer:
             assert viewer.download("clips", clip, folder).read_bytes() == large
-    assert way._left <= 0
+    assert way.left <= 0
     way.close()
 
 
