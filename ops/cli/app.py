@@ -16,7 +16,9 @@ from models.roles import Role
 from ops.cli.batches import batches
 from ops.cli.housekeeping import housekeeping, integrity
 from ops.cli.jobs import jobs
+from ops.cli.keys import keys
 from ops.cli.options import AsJson, For, Limit, Until, run
+from ops.cli.webhooks import webhooks
 
 HELP = """Metadata and media ingest for makers of video series.
 
@@ -36,6 +38,8 @@ app.command(jobs)
 app.command(batches)
 app.command(housekeeping)
 app.command(integrity)
+app.command(webhooks)
+app.command(keys)
 audit = App("audit", help="See who changed what, and whether anybody has tampered with that record.")
 app.command(audit)
 index = App("index", help="Look after what search finds.")
