@@ -16,6 +16,7 @@ from models.operations.processes import Program
 STAGES: Final = get_args(Stage)
 STATUSES: Final = get_args(Status)
 PROGRAMS: Final = get_args(Program)
+WEBHOOK_STATES: Final = ("working", "failing", "disabled")
 PAUSABLE: Final = (*PRIORITIES, *STAGES)
 # How a job ends: what came of a file, or the kind of the job where it brings none, or that it came to nothing.
 OUTCOMES: Final = (*get_args(Outcome), *(kind for kind in get_args(JobKind) if kind != "ingest"), "cancelled")
@@ -59,6 +60,7 @@ class LedgerFamilies(Collector):
         yield from self._search_and_files()
         yield from self._programs()
         yield from self._upkeep()
+        yield from self._webhooks()
         for name in _TOTALS:
             yield self._total(name)
         for name in _HISTOGRAMS:
@@ -102,6 +104,13 @@ class LedgerFamilies(Collector):
         yield _gauges("episodes_task_last_success_seconds", text, ("task",), tasks)
         text = "Since the database archived its log last; NaN where it does not"
         yield _gauge("episodes_backup_age_seconds", text, _age(self._found.backup_seconds))
+
+    def _webhooks(self) -> Iterator[Metric]:
+        states = (((state,), self._found.webhooks.get(state, 0)) for state in WEBHOOK_STATES)
+        yield _gauges("episodes_webhooks", "Webhooks, by whether deliveries arrive", ("state",), states)
+        yield _gauge("episodes_webhook_deliveries_pending", "Deliveries to be made", self._found.deliveries_pending)
+        text = "How late the oldest delivery is, of webhooks that do not fail"
+        yield _gauge("episodes_webhook_delivery_lag_seconds", text, self._found.delivery_lag_seconds)
 
     def _total(self, of: str) -> Metric:
         name, text, labels, possible = _TOTALS[of]

@@ -28,6 +28,9 @@ class JobStatistics(msgspec.Struct):
     seal_seconds: float | None
     tasks: list[tuple[str, float | None]]  # task, seconds since a run ended well
     backup_seconds: float | None
+    deliveries_pending: int
+    delivery_lag_seconds: float  # of webhooks that do not fail
+    webhooks: dict[str, int]  # by how it goes with them
 
 
 async def statistics(connection: Connection) -> JobStatistics:
@@ -69,7 +72,16 @@ async def statistics(connection: Connection) -> JobStatistics:
              (select task, (select extract(epoch from clock_timestamp() - max(finished_at)) from ingest_jobs
                             where entity_id = task_id and status = 'succeeded')::float8 as seconds
               from housekeeping_tasks order by task) as done),
-          (select extract(epoch from clock_timestamp() - last_archived_time)::float8 from pg_stat_archiver)
+          (select extract(epoch from clock_timestamp() - last_archived_time)::float8 from pg_stat_archiver),
+          (select count(*) from webhook_deliveries where status = 'pending'),
+          (select coalesce(max(extract(epoch from clock_timestamp() - due_at)), 0)::float8
+           from webhooks join lateral (
+             select min(due_at) as due_at from webhook_deliveries as one
+             where one.webhook_id = webhooks.webhook_id and status = 'pending') as first on due_at < clock_timestamp()
+           where disabled_at is null and failing_since is null),
+          (select coalesce(jsonb_object_agg(state, number), '{{}}') from
+             (select case when disabled_at is not null then 'disabled' when failing_since is not null then 'failing'
+                     else 'working' end as state, count(*) as number from webhooks group by 1) as counted)
     """
     row = await db.row(connection, JobStatistics, query.encode())
     assert row is not None  # noqa: S101

@@ -45,6 +45,9 @@ EVERYWHERE = {
     "episodes_last_seal_seconds": ("gauge", set[str]()),
     "episodes_task_last_success_seconds": ("gauge", {"task"}),
     "episodes_backup_age_seconds": ("gauge", set[str]()),
+    "episodes_webhooks": ("gauge", {"state"}),
+    "episodes_webhook_deliveries_pending": ("gauge", set[str]()),
+    "episodes_webhook_delivery_lag_seconds": ("gauge", set[str]()),
     "episodes_database_pool_connections": ("gauge", set[str]()),
     "episodes_database_pool_in_use": ("gauge", set[str]()),
     "episodes_database_pool_waiting": ("gauge", set[str]()),
@@ -220,6 +223,27 @@ def test_the_oldest_waiting_job_ages(idle: Stack) -> None:
     assert value(text, "episodes_jobs", status="queued", stage="ingest") == 1
     assert value(text, "episodes_outbox_pending") == 1  # the clip's, since nobody indexes
     assert value(text, "episodes_index_lag_seconds") > 0
+
+
+def test_webhooks_and_what_waits_for_them_are_counted_and_a_failing_one_is_not_late(idle: Stack) -> None:
+    for name, failing, disabled in (("late", "null", "null"), ("failing", "now()", "null"), ("off", "now()", "now()")):
+        idle.sql(
+            f"""
+            with hook as (
+                insert into webhooks (url, events, secret, created_by, failing_since, disabled_at, disabled_reason)
+                values ('https://{name}.example/', '{{job.failed}}', 'whsec_x', 'ana', {failing}, {disabled},
+                        case when {disabled} is not null then 'it answered 410' end)
+                returning webhook_id)
+            insert into webhook_deliveries (webhook_id, event_id, event, entity_id, body, due_at)
+            select webhook_id, uuidv7(), 'job.failed', uuidv7(), '{{}}', now() - interval '90 seconds' from hook"""
+        )
+    text = scrape(f"{idle.url}/metrics").text
+    states = {one.labels["state"]: one.value for one in samples(text, "episodes_webhooks")}
+    assert states == {"working": 1, "failing": 1, "disabled": 1}
+    assert value(text, "episodes_webhook_deliveries_pending") == 3
+    assert 90 <= value(text, "episodes_webhook_delivery_lag_seconds") < 120
+    idle.sql("delete from webhooks where failing_since is null")
+    assert eventually(lambda: value(scrape(f"{idle.url}/metrics").text, "episodes_webhook_delivery_lag_seconds") == 0)
 
 
 def test_requests_are_counted_by_their_route_and_never_by_an_id(server: Stack, editor: httpx2.Client) -> None:
