@@ -80,13 +80,20 @@ class Overview:
     async def _read(self) -> Status:
         probes: Probes = self._state.probes
         services = _services(await probes.readiness.get())
-        async with db.borrow(self._state.health) as connection:
-            ledger = await look.read(connection)
+        ledger = await self._ledger()
         down = [name for name, found in structs.asdict(services).items() if found.state == "down"]
         wrong = problems.found(ledger, down)
         told = {name: getattr(ledger, name) for name in Ledger.__struct_fields__}
         healthy: Literal["healthy", "attention"] = "attention" if wrong else "healthy"
         return Status(**told, status=healthy, problems=wrong, at=datetime.now(UTC), services=services)
+
+    async def _ledger(self) -> Ledger:
+        """Nothing where the database is away: that is when somebody looks."""
+        try:
+            async with db.borrow(self._state.health) as connection:
+                return await look.read(connection)
+        except db.AWAY:
+            return look.NOTHING_KNOWN
 
 
 def _services(found: Readiness) -> Services:

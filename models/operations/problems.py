@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from models.operations.status import ApiState, DispatcherState, Failures, Ledger
+from models.operations.status import ApiState, DispatcherState, Failures, Ledger, SearchState
 
 # Why a job may fail that is not the fault of its file.
 OURS: Final = ("DECODER_KILLED", "TIMEOUT", "STORAGE_UNAVAILABLE", "INTERNAL")
@@ -12,14 +12,17 @@ LAG_SECONDS: Final = 10.0  # that search may be behind
 
 def found(ledger: Ledger, down: Sequence[str]) -> list[str]:
     """What is wrong; nothing where all is well. ``down`` are the services that do not answer."""
+    silent = [f"{service} does not answer" for service in down]
+    if ledger.search is None:
+        return [*silent, "the database cannot be asked what runs and what waits"]
     return [
-        *(f"{service} does not answer" for service in down),
+        *silent,
         *_missing(ledger),
         *_gone([*ledger.dispatchers, *ledger.workers, *ledger.apis]),
         *_hindered(ledger.dispatchers),
         *(f"{one.jobs} jobs failed with {one.error_code} within the hour" for one in ledger.failures if _ours(one)),
         *(f"the last run of {task.task} failed" for task in ledger.housekeeping if task.last_status == "failed"),
-        *_lag(ledger),
+        *_lag(ledger.search),
     ]
 
 
@@ -47,6 +50,6 @@ def _hindered(dispatchers: Sequence[DispatcherState]) -> Iterator[str]:
                 yield f"{one.name} cannot {loop.name} since {loop.since:%Y-%m-%d %H:%M:%S}Z: {loop.error}"
 
 
-def _lag(ledger: Ledger) -> Iterator[str]:
-    if ledger.search.lag_seconds > LAG_SECONDS:
-        yield f"search is {ledger.search.lag_seconds:.0f} seconds behind; {ledger.search.pending} changes wait"
+def _lag(search: SearchState) -> Iterator[str]:
+    if search.lag_seconds > LAG_SECONDS:
+        yield f"search is {search.lag_seconds:.0f} seconds behind; {search.pending} changes wait"

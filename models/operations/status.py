@@ -120,7 +120,7 @@ class Backup(Struct):
 
 
 class Ledger(Struct):
-    """All that the database knows of what runs and waits."""
+    """All that the database knows of what runs and waits; empty, and null for search, where it does not answer."""
 
     apis: list[ApiState]
     dispatchers: list[DispatcherState]
@@ -128,11 +128,14 @@ class Ledger(Struct):
     queues: list[Queue]
     pauses: list[Pause]
     failures: list[Failures]
-    search: SearchState
+    search: SearchState | None
     last_seal: Seal | None
     housekeeping: list[TaskState]
     backup: Backup | None
     log_level: LogLevel
+
+
+NOTHING_KNOWN: Final = Ledger([], [], [], [], [], [], None, None, [], None, LogLevel(None))
 
 
 async def read(connection: Connection) -> Ledger:

@@ -116,6 +116,8 @@ def _task(one: Row) -> list[object]:
 
 def _upkeep(found: Row) -> str:
     seal, backup, level = found["last_seal"], found["backup"], found["log_level"]
+    if found["search"] is None:
+        return "the database does not answer: no more is known"
     lines = [
         f"search: {found['search']['pending']} changes wait",
         f"last seal of the audit log: {seal['sealed_at'] if seal else 'none'}",

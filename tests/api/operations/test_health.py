@@ -20,6 +20,7 @@ from models import metrics
 from models.db import schema
 from ops.stack.processes import Process
 from ops.stack.services import Services
+from tests.command_line import episodes
 from tests.eventually import eventually
 from tests.processes import children
 from tests.stack import PLAIN, Stack, serving
@@ -92,8 +93,26 @@ def test_a_service_that_is_down_is_named_and_only_without_a_database_it_cannot_s
         assert child is not None
         child.stop()
         become(alone, UP | told)
+        one_look(alone, [name for name, state in told.items() if state == "down"])
         child.start()
         become(alone, UP)
+
+
+def one_look(stack: Stack, down: list[str]) -> None:
+    """The operator's look answers whatever is down, and says so first; also at the terminal."""
+    wanted = [f"{name} does not answer" for name in down]
+
+    def told() -> list[str]:
+        with stack.client("viewer") as client:
+            answer = client.get("/api/v1/status")
+        assert answer.status_code == 200, answer.text
+        problems: list[str] = answer.json()["data"]["problems"]
+        return problems
+
+    found: list[str] = eventually(lambda: (now := told())[: len(down)] == wanted and now)
+    assert ("the database cannot be asked what runs and what waits" in found) == ("database" in down)
+    done = episodes(stack.environ, "status")
+    assert (done.returncode, all(problem in done.stdout for problem in wanted)) == (1, True), done.stderr
 
 
 @pytest.mark.parametrize("revision", ["0001", "9999", None])
