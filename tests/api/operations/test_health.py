@@ -102,14 +102,14 @@ def one_look(stack: Stack, down: list[str]) -> None:
     """The operator's look answers whatever is down, and says so first; also at the terminal."""
     wanted = [f"{name} does not answer" for name in down]
 
-    def told() -> list[str]:
+    def told() -> list[str] | None:
         with stack.client("viewer") as client:
             answer = client.get("/api/v1/status")
         assert answer.status_code == 200, answer.text
         problems: list[str] = answer.json()["data"]["problems"]
-        return problems
+        return problems if problems[: len(down)] == wanted else None
 
-    found: list[str] = eventually(lambda: (now := told())[: len(down)] == wanted and now)
+    found = eventually(told)
     assert ("the database cannot be asked what runs and what waits" in found) == ("database" in down)
     done = episodes(stack.environ, "status")
     assert (done.returncode, all(problem in done.stdout for problem in wanted)) == (1, True), done.stderr
