@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Final
 
-USUAL: Final = ("thumbnails", "pipeline", "latency", "memory", "api", "ledger", "webhooks")
+USUAL: Final = ("thumbnails", "pipeline", "latency", "memory", "api", "unchanged", "ledger", "batches", "webhooks")
 ALL: Final = (*USUAL, "reindex", "scale")  # a hundred thousand and a million clips take minutes: only by name
 
 

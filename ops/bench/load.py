@@ -15,6 +15,7 @@ import msgspec
 HEAD_END: Final = b"\r\n\r\n"
 LENGTH: Final = b"content-length: "
 CONNECTIONS: Final = 16  # of clients, and of each server to the database: none waits for the disk in another's turn
+WELL: Final = (b"HTTP/1.1 2", b"HTTP/1.1 304")
 CHUNK: Final = 1 << 18
 
 
@@ -77,7 +78,7 @@ def _length(buffer: bytes) -> int:
     if end < 0:
         return 0
     head = buffer[:end].lower()
-    return end + len(HEAD_END) + int(head.partition(LENGTH)[2].partition(b"\r\n")[0])
+    return end + len(HEAD_END) + int(head.partition(LENGTH)[2].partition(b"\r\n")[0] or 0)
 
 
 def run(order: Order) -> Tally:
@@ -104,7 +105,7 @@ def run(order: Order) -> Tally:
 
 def _count(tally: Tally, client: _Client, line: bytes) -> None:
     tally.milliseconds.append((time.perf_counter() - client.sent_at) * 1000)
-    tally.failures += not line.startswith(b"HTTP/1.1 2")
+    tally.failures += not line.startswith(WELL)
 
 
 if __name__ == "__main__":
