@@ -65,7 +65,7 @@ def test_two_thousand_connections_that_keep_us_waiting_keep_nobody_else_waiting(
 @pytest.mark.chaos
 @pytest.mark.usefixtures("descriptors")
 def test_a_thousand_streams_that_one_viewer_asks_for_keep_nobody_waiting(world: World, client: httpx2.Client) -> None:
-    job, token = world.send(client).job_id, world.stack.token("viewer", "one-viewer")
+    job, token = world.send(client, None, "stored", "cancelled").job_id, world.stack.token("viewer", "one-viewer")
     ask = f"GET /api/v1/ingest/{job}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     with ExitStack() as held:
         for _ in range(1030):
