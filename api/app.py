@@ -24,7 +24,7 @@ from api.ingest.multipart import MultipartController
 from api.ingest.uploads import UploadController
 from api.middleware.admission import PlainRequest, admit
 from api.middleware.compression import Compressed
-from api.middleware.cors import cross_origin
+from api.middleware.cors import CrossOrigin
 from api.middleware.drain_body import Drained
 from api.middleware.gcra import Counts, Quota
 from api.middleware.head import Heads
@@ -111,7 +111,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     - ``Drained``: the rest of a refused body is read, so that its sender sees the refusal
     - ``Heads``: HEAD becomes GET before anybody looks for a route, and the body of the answer is left out
     - ``Compressed``: what has more than a kilobyte, for whoever takes it so
-    - ``cross_origin``: answers a browser's question beforehand, and marks all answers, also a 429
+    - ``CrossOrigin``: answers a browser's question beforehand, and marks all answers, also a 429
     - ``Options``: OPTIONS that is no such question is answered from the routes
     - ``RateLimits``: before anything costs the database something
     - ``Transactions``: the answer waits for its commit
@@ -123,7 +123,7 @@ def _layered(app: Litestar, settings: Settings, counts: Counts | None) -> ASGIAp
     if counts:
         proxies, authenticator = settings.trusted_proxies, app.state.authenticator
         layered = RateLimits(layered, counts, authenticator, proxies=proxies, failed=errors.messages)
-    layered = Heads(Compressed(cross_origin(Options(layered), settings.allowed_origins)))
+    layered = Heads(Compressed(CrossOrigin(Options(layered), settings.allowed_origins)))
     arriving = Arrival(Drained(layered), settings.idle_seconds)
     return Telemetry(Departure(arriving, settings.idle_seconds, errors.messages), Protection(settings.app_env))
 

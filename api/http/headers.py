@@ -4,6 +4,7 @@ An answer of the API is nobody's to frame, embed, sniff or keep: it may be about
 documentation may be kept, and its page is told what it may load.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from models.settings import AppEnv
@@ -46,3 +47,10 @@ class Protection:
 def sent(scope: Any, name: bytes) -> str | None:
     """A header of the request, named in lower case; None where it was not sent."""
     return next((value.decode("latin-1") for header, value in scope["headers"] if header == name), None)
+
+
+def varied(headers: Iterable[tuple[bytes, bytes]], word: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with a word for caches in ``Vary``, all of its words in one line."""
+    before = [value for name, value in headers if name.lower() == b"vary"]
+    others = [pair for pair in headers if pair[0].lower() != b"vary"] if before else list(headers)
+    return [*others, (b"vary", b", ".join([*before, word]))]

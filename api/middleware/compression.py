@@ -13,7 +13,7 @@ from typing import Any, Final
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.headers import sent
+from api.http.headers import sent, varied
 
 SMALL: Final = 1024  # bytes that fit into one packet anyway
 APART: Final = 256 * 1024  # bytes that are compressed in a thread, so that nobody else waits
@@ -56,7 +56,7 @@ class _Answer:
     async def _begin(self, start: Any, message: Any) -> Message:
         body: bytes = message.get("body", b"")
         if len(body) > SMALL and not message.get("more_body"):
-            start["headers"] = _varied(start["headers"])
+            start["headers"] = varied(start["headers"], b"Accept-Encoding")
             if self._compressing:
                 body = await _compressed(body)
                 start["headers"] = _encoded(start["headers"], len(body))
@@ -78,13 +78,6 @@ def _weight(one: str) -> tuple[str, str]:
 def _may(headers: Any) -> bool:
     named = dict(headers)
     return b"content-encoding" not in named and not named.get(b"content-type", b"").startswith(_NEVER)
-
-
-def _varied(headers: Any) -> list[tuple[bytes, bytes]]:
-    """With the word that a cache needs, also where this client takes nothing compressed; in one line of all such."""
-    others = [(name, value) for name, value in headers if name.lower() != b"vary"]
-    before = [value for name, value in headers if name.lower() == b"vary"]
-    return [*others, (b"vary", b", ".join([*before, b"Accept-Encoding"]))]
 
 
 def _encoded(headers: Any, length: int) -> list[tuple[bytes, bytes]]:
