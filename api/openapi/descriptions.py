@@ -84,7 +84,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "from": "The older version.",
     "to": "The newer version.",
     # What an episode shows
-    "outfit_id": "The id of the outfit.",
     "top": "What is worn above: an object of your own.",
     "bottom": "What is worn below: an object of your own.",
     "shoes": "The shoes: an object of your own.",
@@ -95,12 +94,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "image_reference": "The stored picture, `s3://bucket/key`.",
     "ui_element_id": "The id of the UI element.",
     "element_type": "What kind of UI element it is.",
-    "background_id": "The id of the background.",
     "background_type": "What kind of background it is.",
-    "component_id": "The id of the component.",
     "component_type": "What kind of component it is.",
     "config": "Settings of your own for it: any keys, kept as sent.",
-    "guest_id": "The id of the guest.",
     "bio": "Who the guest is.",
     "email": "Where the guest can be written to.",
     "social_links": "Where the guest can be followed: names and addresses.",
@@ -118,7 +114,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "Key.last_used_at": "When it was last sent, UTC; null before the first time.",
     "MadeKey.last_used_at": "When it was last sent, UTC; null before the first time.",
     # Clips and files
-    "clip_id": "The id of the clip.",
     "talent_source": "Who is seen.",
     "quality": "How good the take is.",
     "recorded_at": "When it was recorded, UTC.",
@@ -138,7 +133,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "entity_type": "What kind of thing it is.",
     "entity_id": "The id of that thing.",
     "deleted": "Whether that thing is in the trash.",
-    "thumbnail_id": "The id of the thumbnail.",
     "size_variant": "Which of the sizes it is.",
     "processed_at": "When it was rendered, UTC.",
     "url": "A URL that is good for a limited time, without a token.",
@@ -158,7 +152,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "etag": "What the storage said of the part: its `ETag`.",
     "size": "The size of the part in bytes.",
     # Jobs
-    "job_id": "The id of the job.",
     "batch_id": "The batch that it belongs to.",
     "Batch.batch_id": "The id of the batch.",
     "NewBatch.batch_id": "An open batch to add to; a new one is opened where none is named.",
@@ -221,7 +214,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "statuses": "How many jobs are in each status.",
     "hour": "The start of the hour, UTC.",
     # Pauses and limits
-    "pause_id": "The id of the pause.",
     "paused_by": "Who holds it back.",
     "paused_at": "Since when it is held back.",
     "paused_until": "Until when it is held back; null where it is not.",
@@ -241,7 +233,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "runs": "The last runs, the newest first.",
     "last_status": "How the last run ended.",
     "last_success_at": "When it last ended well.",
-    "finding_id": "The id of the finding.",
     "found_at": "When it was found.",
     "looked_at": "When it was last looked at.",
     "resolved_at": "When it was in order again; null before that.",
@@ -278,7 +269,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "unsealed": "How many rows wait for their seal.",
     "last_seal": "The newest seal; null before the first.",
     "Status.last_seal": "When rows of the audit log were last sealed.",
-    "seal_id": "The id of the seal.",
     "sealed_at": "When it was sealed.",
     "what": "What does not fit.",
     # Search
@@ -331,20 +321,17 @@ FIELDS: Final[Mapping[str, str]] = {
     "set_by": "Who set it.",
     "set_at": "When it was set.",
     # Webhooks and keys
-    "webhook_id": "The id of the webhook.",
     "events": "Which events it is told of.",
     "secret": "What deliveries are signed with, shown this once.",
     "failing_since": "Since when deliveries fail; null where the last one arrived.",
     "disabled_at": "Since when nothing is sent any more; null while it is on.",
     "disabled_reason": "Why it was switched off.",
-    "delivery_id": "The id of the delivery.",
     "event": "The kind of the event.",
     "event_id": "The id of the event, the same in each try.",
     "body": "What is sent.",
     "next_attempt_at": "When it is tried next; null where it is not.",
     "status_code": "The receiver's status; null where it gave none.",
     "response": "The start of the receiver's answer.",
-    "key_id": "The id of the key.",
     "expires_at": "When the key ends.",
     "network": "The network that the key is good in, such as `10.0.0.0/8`; null is everywhere.",
     "revoked_at": "When it was taken back; null while it is good.",
@@ -423,19 +410,26 @@ def described(schemas: dict[str, Schema]) -> dict[str, Schema]:
     for name, schema in schemas.items():
         schema.setdefault("description", SETS.get(name))
         for field, property_ in schema.get("properties", {}).items():
-            property_.setdefault("description", of_field(name, field, property_))
+            property_.setdefault("description", _beside(property_) or of_field(name, field, property_))
     return schemas
+
+
+def _beside(property_: Schema) -> str | None:
+    """What the struct says of a field that may be null."""
+    return next((one["description"] for one in property_.get("anyOf", ()) if "description" in one), None)
 
 
 def of_field(schema: str, field: str, property_: Schema) -> str | None:
     """What a property of a schema means."""
     if field == "metadata" and str(property_.get("$ref", "")).endswith(ENVELOPES):
         field = "metadata in envelope"
-    return FIELDS.get(f"{schema}.{field}") or FIELDS.get(field)
+    return FIELDS.get(f"{schema}.{field}") or FIELDS.get(field) or _of_id(field)
+
+
+def _of_id(field: str) -> str | None:
+    return f"The id of the {field.removesuffix('_id').replace('_', ' ')}." if field.endswith("_id") else None
 
 
 def of_parameter(name: str) -> str | None:
     """What a parameter means that its route says nothing of; an id in a path is that of the thing it names."""
-    if name in PARAMETERS:
-        return PARAMETERS[name]
-    return FIELDS.get(name) if name.endswith("_id") else None
+    return PARAMETERS.get(name) or (FIELDS.get(name) or _of_id(name) if name.endswith("_id") else None)
