@@ -1,5 +1,6 @@
 """The files that entities show, as they came: what is known of each, and how it is called where it goes."""
 
+import mimetypes
 import unicodedata
 from typing import Final
 from urllib.parse import quote
@@ -34,6 +35,8 @@ async def read(connection: Connection, entity_type: str, entity_id: UUID, refere
     params = {"entity_type": entity_type, "entity_id": entity_id, "reference": reference}
     found = await db.row(connection, StoredOriginal, _ORIGINAL, params | {"unknown": UNKNOWN_TYPE})
     assert found is not None  # noqa: S101  (the query gives one row, whatever is known)
+    if found.mime_type == UNKNOWN_TYPE:  # who knew it was forgotten: its name may tell
+        found.mime_type = mimetypes.guess_type(found.file_name)[0] or UNKNOWN_TYPE
     return found
 
 

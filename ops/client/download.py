@@ -16,6 +16,7 @@ API: Final = "/api/v1"
 CHUNK: Final = 1024 * 1024  # bytes
 PAUSES: Final = (0.25, 0.5, 1, 2, 4, 8, 15)  # seconds between attempts that bring nothing, half a minute in all
 EXPIRED: Final = 403
+GONE: Final = (404, 410)
 BEYOND_THE_END: Final = 416
 UNFINISHED: Final = ".part"
 
@@ -78,6 +79,8 @@ class Downloads:
             status = await self._rest(stored, part)
             if status in (httpx2.codes.OK, httpx2.codes.PARTIAL_CONTENT):
                 return
+            if status in GONE:
+                raise FileFailed("SOURCE_MISSING", f"The storage has no {stored.file_name} any more.")
             pauses = iter(PAUSES) if _size(part) > before else pauses
             pause = next(pauses, None)
             if pause is None:
@@ -88,7 +91,7 @@ class Downloads:
 
     async def _rest(self, stored: StoredFile, part: Path) -> int:
         """One attempt to fetch what is missing; the status where it came to its end, else 0."""
-        start = _size(part)
+        start = _size(part) if stored.sha256 else 0  # what nothing proves afterwards is not put together of two parts
         if stored.file_size is not None and start == stored.file_size:
             return httpx2.codes.OK
         headers = {"Range": f"bytes={start}-"} if start else {}

@@ -149,3 +149,25 @@ def test_the_command_fails_for_what_has_no_file_and_for_what_is_not_said(server:
     assert (unknown.returncode, json.loads(unknown.stdout)[0]["error"]["code"]) == (1, "NOT_FOUND")
     for said in ((), ("clip",), ("clip", "x", "--episode", "y")):
         assert command(server.environ, "download", *said).returncode == 1
+
+
+def test_what_nothing_can_prove_is_fetched_from_its_start(
+    server: Stack, client: Episodes, editor: httpx2.Client, tmp_path: Path
+) -> None:
+    """A reference that a client has set: the pipeline has not seen the file, so that nobody knows its hash."""
+    data = work.unique(media.jpeg())
+    guest = create(editor, GUEST, photo_reference=work.upload(editor, data, entity_type="guest"))["guest_id"]
+    (tmp_path / "look.jpg.part").write_bytes(b"X" * 100)
+    assert client.download("guests", guest, tmp_path).read_bytes() == data
+
+
+def test_an_object_that_is_gone_fails_alone_and_at_once(
+    server: Stack, editor: httpx2.Client, large: bytes, tmp_path: Path
+) -> None:
+    lost, other = stored(editor, large, "lost.jpg"), stored(editor, work.unique(media.jpeg()), "other.jpg")
+    bucket, _, key = editor.get(f"{CLIP.path}/{lost}").json()["data"]["file_reference"][5:].partition("/")
+    work.storage(server.environ).delete_object(Bucket=bucket, Key=key)
+    done = command(server.environ, "download", "clip", lost, other, "--to", str(tmp_path), "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told[0]["error"]["code"]) == (1, "SOURCE_MISSING")
+    assert told[1]["file"] == str(tmp_path / "other.jpg")
