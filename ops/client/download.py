@@ -115,7 +115,12 @@ class Downloads:
 
 
 def _place(target: Path, stored: StoredFile, row_id: str) -> Path:
-    return target / _named(stored, row_id) if target.is_dir() else target
+    """Where the file goes; in a folder with the end of its row's id behind its name, where another has that name."""
+    if not target.is_dir():
+        return target
+    place = target / _named(stored, row_id)
+    taken = place.exists() and not (stored.sha256 and _hash(place) == stored.sha256)
+    return place.with_stem(f"{place.stem}-{row_id[-8:]}") if taken else place
 
 
 def _named(stored: StoredFile, row_id: str) -> str:

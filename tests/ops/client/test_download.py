@@ -81,10 +81,14 @@ def test_another_file_of_that_name_is_kept(
     client: Episodes, editor: httpx2.Client, large: bytes, tmp_path: Path
 ) -> None:
     clip = stored(editor, large)
-    (tmp_path / "look.jpg").write_bytes(b"mine")
+    mine = tmp_path / "look.jpg"
+    mine.write_bytes(b"mine")
     with pytest.raises(FileFailed, match="is there already"):
-        client.download("clips", clip, tmp_path)
-    assert (tmp_path / "look.jpg").read_bytes() == b"mine"
+        client.download("clips", clip, mine)
+    for _ in range(2):
+        place = client.download("clips", clip, tmp_path)
+        assert (place.name, place.read_bytes()) == (f"look-{clip[-8:]}.jpg", large)
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_name_leads_out_of_no_folder(client: Episodes, editor: httpx2.Client, tmp_path: Path) -> None:
